@@ -1,0 +1,342 @@
+"""The commands: parse, call, print; the exit code says what came of it."""
+
+import logging
+import os
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from tabulate import tabulate
+
+from benchmark.errors import UserError, unknown
+
+if TYPE_CHECKING:
+    from benchmark.record import Record
+
+UsageError: type[Exception] = typer.BadParameter.__bases__[0]
+"""What typer raises for an unknown option and the like; it exports no name for it."""
+
+app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
+
+INTRODUCTION = """Visual counterfactual explanations of image classifiers, compared under one roof.
+
+\b
+Start here:
+  benchmark run                        every method on real digits, minutes on two cores
+  benchmark run --preset smoke         the same in seconds; the numbers mean nothing
+  benchmark list                       methods, tasks, metrics, presets
+  benchmark report                     tables and figures again, from what was written down
+  benchmark check                      the numbers against results/baselines
+
+What was computed is kept in results/runs, so a run that was interrupted goes on where it was.
+"""
+
+Results = Annotated[Path, typer.Option(help="Folder of everything that is written.")]
+Methods = Annotated[str, typer.Option(help="Comma-separated names, or 'all'.")]
+Tasks = Annotated[str, typer.Option(help="Comma-separated, as in mnist,mnist/3-8,celeba/Male; 'all': the embedded ones.")]
+Seeds = Annotated[str, typer.Option(help="Comma-separated numbers.")]
+Preset = Annotated[str, typer.Option(help="smoke, default or paper.")]
+
+
+@app.callback(invoke_without_command=True, help=INTRODUCTION)
+def introduction(context: typer.Context) -> None:
+    """Print the help where no command is given."""
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
+@app.command()
+def run(
+    methods: Methods = "all",
+    tasks: Tasks = "mnist",
+    seeds: Seeds = "0",
+    relaxations: Annotated[str, typer.Option(help="Comma-separated values of r in [0, 1].")] = "0,0.2,0.4,0.6,0.8,1",
+    preset: Preset = "default",
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", metavar="SECTION.FIELD=VALUE", help="Override one setting; repeatable.")
+    ] = None,
+    data_root: Annotated[Path | None, typer.Option(help="Folder of data sets that are not embedded.")] = None,
+    split: Annotated[str, typer.Option(help="Split of the queries: validation to choose settings, test to report.")] = "test",
+    limit: Annotated[int | None, typer.Option(min=1, help="Queries, at most; the tables say that the run is partial.")] = None,
+    fid: Annotated[str, typer.Option(help="Feature extractors of Fréchet distances: classifier,inception.")] = "classifier",
+    inception_weights: Annotated[Path | None, typer.Option(help="pytorch-fid's weights, for --fid inception.")] = None,
+    jobs: Annotated[int | None, typer.Option(min=1, help="Jobs at once. [default: one a core, or one on a GPU]")] = None,
+    accelerator: Annotated[str, typer.Option(help="cpu, cuda, mps or auto.")] = "auto",
+    devices: Annotated[int, typer.Option(min=1, help="Devices that one training uses.")] = 1,
+    precision: Annotated[str, typer.Option(help="32-true, bf16-mixed or 64-true.")] = "32-true",
+    results: Results = Path("results"),
+    debug: Annotated[bool, typer.Option(help="Stop at the first error, with its traceback.")] = False,
+) -> int:
+    """Fit, explain, score; then write and print the tables."""
+    from benchmark.progress import board  # noqa: PLC0415 - torch takes seconds to import, and --help none
+    from benchmark.runner import Job, Protocol  # noqa: PLC0415
+    from benchmark.runner import run as run_jobs  # noqa: PLC0415
+    from benchmark.settings import PRESETS, check_overrides, parse_overrides  # noqa: PLC0415
+    from benchmark.store import check_writable  # noqa: PLC0415
+    from methods.training import Devices  # noqa: PLC0415
+
+    names = _methods(methods)
+    _one_of("preset", preset, PRESETS)
+    _one_of("split", split, ("validation", "test"))
+    _one_of("accelerator", accelerator, ("auto", "cpu", "cuda", "mps"))
+    _one_of("precision", precision, ("32-true", "bf16-mixed", "64-true"))
+    overrides = parse_overrides(settings or [])
+    check_overrides(names, preset, overrides)
+    protocol = Protocol(
+        results=results,
+        preset=preset,
+        overrides=overrides,
+        relaxations=_relaxations(relaxations),
+        split=split,
+        limit=limit,
+        data_root=data_root,
+        extractors=_extractors(fid),
+        inception_weights=_file(inception_weights),
+        devices=Devices(_accelerator(accelerator), devices, precision),
+        raise_errors=debug,
+    )
+    todo = [Job(task, name, seed) for task in _tasks(tasks) for seed in _numbers(seeds) for name in names]
+    check_writable(protocol.runs)
+    with board(Console(stderr=True)) as drawn:
+        records = run_jobs(todo, protocol, jobs or _workers(protocol.devices.accelerator, devices), drawn)
+    _publish(records, results)
+    failed = [record for record in records if record.status != "ok"]
+    for reason in dict.fromkeys(f"{r.method} on {r.task}, seed {r.seed}: {r.reason}" for r in failed):
+        _complain(reason)
+    return 0 if not failed else 2 if all(record.user_error for record in failed) else 1
+
+
+@app.command("list")
+def list_names() -> int:
+    """Methods, tasks, metrics and presets."""
+    from benchmark.settings import PRESETS  # noqa: PLC0415 - see `run`
+    from benchmark.tasks import EMBEDDED, EXAMPLES  # noqa: PLC0415
+    from methods import METHODS  # noqa: PLC0415
+    from metrics import METRICS  # noqa: PLC0415
+
+    def summary(name: str) -> str:
+        method = METHODS[name].load()
+        kind = "reference: " if method.reference else ""
+        setting = "".join(f" ({key}: {value})" for key, value in METHODS[name].settings.items())
+        return f"{kind}{(method.__doc__ or '').splitlines()[0]}{setting}"
+
+    sections: list[tuple[str, Iterable[tuple[str, str]]]] = [
+        ("methods", ((name, summary(name)) for name in METHODS)),
+        ("tasks", ((task, "embedded" if task in EMBEDDED else "needs --data-root") for task in EXAMPLES)),
+        ("metrics", ((name, f"{metric.meaning} {_unit(metric.unit, metric.better)}") for name, metric in METRICS.items())),
+        ("presets", PRESETS.items()),
+    ]
+    for title, rows in sections:
+        typer.echo(f"{title}\n{tabulate(list(rows), tablefmt='plain')}\n")
+    return 0
+
+
+@app.command()
+def report(
+    methods: Methods = "all",
+    tasks: Annotated[str, typer.Option(help="Comma-separated, or 'all': whatever has a record.")] = "all",
+    seeds: Annotated[str, typer.Option(help="Comma-separated numbers, or 'all'.")] = "all",
+    preset: Preset = "default",
+    results: Results = Path("results"),
+) -> int:
+    """Write tables and figures again from the records, without computing anything."""
+    records = _records(results, preset, methods, tasks, seeds)
+    _publish(records, results)
+    return 0
+
+
+@app.command()
+def check(
+    baseline: Annotated[Path | None, typer.Option(help="A metrics.csv. [default: results/baselines/PRESET.csv]")] = None,
+    methods: Methods = "all",
+    tasks: Annotated[str, typer.Option(help="Comma-separated, or 'all': whatever has a record.")] = "all",
+    seeds: Annotated[str, typer.Option(help="Comma-separated numbers, or 'all'.")] = "all",
+    preset: Preset = "default",
+    results: Results = Path("results"),
+) -> int:
+    """Hold the records against a baseline; exit code 1 and a table if numbers moved."""
+    from benchmark.check import compare, describe, read_baseline  # noqa: PLC0415 - see `run`
+    from benchmark.tables import tidy  # noqa: PLC0415
+
+    expected = read_baseline(baseline or Path("results") / "baselines" / f"{preset}.csv")
+    numbers = tidy(_records(results, preset, methods, tasks, seeds))
+    moved = compare(numbers, expected)
+    typer.echo(f"{len(expected)} numbers held against the baseline: {describe(moved)}")
+    if len(moved):
+        typer.echo(tabulate(moved.to_dict("list"), headers="keys", tablefmt="github", showindex=False, floatfmt=".4g"))
+    return 1 if len(moved) else 0
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and exit with its code."""
+    logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING)
+    sys.exit(_guarded(partial(app, args=arguments, prog_name="benchmark", standalone_mode=False)))
+
+
+# -- answers to the user -----------------------------------------------------------------------------------------------
+
+
+def _guarded(call: Callable[[], int | None]) -> int:
+    """The exit code of `call`, with a user's mistake said in one line."""
+    try:
+        return int(call() or 0)
+    except UserError as error:
+        _complain(str(error))
+        return 2
+    except typer.Exit as error:
+        return int(error.exit_code)
+    except UsageError as error:
+        _complain(f"{error.format_message()} (see benchmark --help)")  # type: ignore[attr-defined] # click's own method
+        return 2
+    except (KeyboardInterrupt, typer.Abort):
+        _complain("interrupted; the same command goes on where this one was")
+        return 130
+
+
+def _complain(message: str) -> None:
+    typer.echo(f"error: {' '.join(message.split())}", err=True)
+
+
+def _unit(unit: str, better: str) -> str:
+    """ "(nats/image, lower is better)", or what of it applies."""
+    parts = [part for part in (unit, f"{better} is better" if better else "") if part]
+    return f"({', '.join(parts)})" if parts else ""
+
+
+# -- reading what the user typed ---------------------------------------------------------------------------------------
+
+
+def _split(text: str, what: str) -> list[str]:
+    """The entries of a comma-separated list, in order, each once."""
+    entries = list(dict.fromkeys(entry.strip() for entry in text.split(",") if entry.strip()))
+    if not entries:
+        raise UserError(f"--{what} is empty; name one or more, separated by commas")
+    return entries
+
+
+def _one_of(kind: str, name: str, known: Iterable[str]) -> None:
+    if name not in (known := list(known)):
+        raise unknown(kind, name, known)
+
+
+def _methods(text: str) -> list[str]:
+    from methods import METHODS  # noqa: PLC0415 - see `run`
+
+    names = list(METHODS) if text == "all" else _split(text, "methods")
+    for name in names:
+        _one_of("method", name, METHODS)
+    return names
+
+
+def _tasks(text: str) -> list[str]:
+    from benchmark.tasks import EMBEDDED, check_name  # noqa: PLC0415 - see `run`
+
+    tasks = list(EMBEDDED) if text == "all" else _split(text, "tasks")
+    for task in tasks:
+        check_name(task)
+    return tasks
+
+
+def _numbers(text: str) -> list[int]:
+    """Seeds: whole numbers from 0."""
+    entries = _split(text, "seeds")
+    if not all(entry.isdecimal() and int(entry) < 2**32 for entry in entries):
+        raise UserError(f"--seeds takes whole numbers from 0, as in 0,1,2, not '{text}'")
+    return [int(entry) for entry in entries]
+
+
+def _relaxations(text: str) -> tuple[float, ...]:
+    try:
+        values = tuple(float(entry) for entry in _split(text, "relaxations"))
+    except ValueError:
+        values = (float("nan"),)
+    if not all(0 <= value <= 1 for value in values):
+        raise UserError(f"--relaxations takes numbers from 0 to 1, as in 0,0.5,1, not '{text}'")
+    return tuple(sorted(set(values)))
+
+
+def _extractors(text: str) -> tuple[str, ...]:
+    from benchmark.features import EXTRACTORS  # noqa: PLC0415 - see `run`
+
+    names = _split(text, "fid")
+    for name in names:
+        _one_of("feature extractor", name, EXTRACTORS)
+    return tuple(names)
+
+
+def _file(path: Path | None) -> Path | None:
+    if path is not None and not path.is_file():
+        raise UserError(f"there is no file {path}; --inception-weights names a file of weights")
+    return path
+
+
+def _accelerator(name: str) -> str:
+    """What "auto" stands for here; and a refusal of what this machine has not got."""
+    import torch  # noqa: PLC0415 - see `run`
+
+    present = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if name == "auto":
+        return next((other for other in ("cuda", "mps") if present[other]), "cpu")
+    if not present[name]:
+        raise UserError(f"this machine has no {name} device; use --accelerator auto")
+    return name
+
+
+def _workers(accelerator: str, devices: int) -> int:
+    """One job a core, unless the jobs share something bigger."""
+    if accelerator != "cpu" or devices > 1:
+        return 1
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+# -- records and what is made of them ----------------------------------------------------------------------------------
+
+
+def _records(results: Path, preset: str, methods: str, tasks: str, seeds: str) -> list["Record"]:
+    """The records on disk that were asked for.
+
+    Raises
+    ------
+    UserError
+        If there are none.
+    """
+    from benchmark.record import read  # noqa: PLC0415 - see `run`
+    from benchmark.settings import PRESETS  # noqa: PLC0415
+    from methods import METHODS  # noqa: PLC0415
+
+    _one_of("preset", preset, PRESETS)
+    names = _methods(methods)
+    wanted_tasks = None if tasks == "all" else _tasks(tasks)
+    wanted_seeds = None if seeds == "all" else _numbers(seeds)
+    found = [read(path) for path in (results / "runs" / "records" / preset).glob("*/*/seed-*.json")]
+    order = {name: place for place, name in enumerate(METHODS)}
+    chosen = [
+        record
+        for record in found
+        if record is not None
+        and record.method in names
+        and (wanted_tasks is None or record.task in wanted_tasks)
+        and (wanted_seeds is None or record.seed in wanted_seeds)
+    ]
+    if not chosen:
+        raise UserError(f"{results} holds no such records of the preset {preset}; make them with benchmark run")
+    return sorted(chosen, key=lambda record: (record.task, record.seed, order[record.method]))
+
+
+def _publish(records: Sequence["Record"], results: Path) -> None:
+    """Write tables and figures of `records`, and print the tables."""
+    from benchmark.figures import write_figures  # noqa: PLC0415 - see `run`
+    from benchmark.store import locked  # noqa: PLC0415
+    from benchmark.tables import write_tables  # noqa: PLC0415
+
+    with locked(results / "runs" / "locks" / "tables.lock"):
+        shown = write_tables(records, results / "tables")
+        write_figures(records, results / "runs", results / "tables")
+    for table in shown:
+        typer.echo(f"{table.markdown()}")
+    if shown:
+        typer.echo(f"written to {results / 'tables'}")

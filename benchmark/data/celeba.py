@@ -1,0 +1,320 @@
+"""CelebA: aligned faces with their attributes and official splits, decoded once to 129 x 129 pixels."""
+
+import json
+import re
+import shutil
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from filelock import FileLock
+from PIL import Image
+
+from benchmark.data import Advance, ImageData, Source, digest_of
+from benchmark.errors import UserError
+
+IMAGES = "img_align_celeba"
+ATTRIBUTES = "list_attr_celeba.txt"
+PARTITION = "list_eval_partition.txt"
+HINT = (
+    f"--data-root needs torchvision's layout: celeba/{IMAGES}/000001.jpg and so on, celeba/{ATTRIBUTES}, "
+    f"celeba/{PARTITION}, from https://mmlab.ie.cuhk.edu.hk/projects/CelebA.html"
+)
+
+ALIGNED = (178, 218)
+"""Width and height in pixels of every file in img_align_celeba."""
+CROP = 148
+"""Side in pixels of the square that is cut from the centre."""
+SIZE = 129
+"""Side in pixels to which the square is resized, bilinear with antialiasing."""
+CHUNK = 256
+"""Images that a thread decodes before it reports."""
+
+DIGEST = re.compile(r"[0-9a-f]{64}")
+FILE_NAME = re.compile(r"\d{6}\.jpg")
+SIGNS = {"-1": 0, "1": 1}
+SPLITS = {"0": "train", "1": "validation", "2": "test"}
+
+
+@dataclass(frozen=True)
+class Listing:
+    """What CelebA's folder says about its images, in the order of the attribute file."""
+
+    folder: Path
+    """The folder of the image files."""
+    names: list[str]
+    attributes: pd.DataFrame
+    """(N, A) int8 of 0 and 1."""
+    partition: np.ndarray
+    """(N,) int8: 0 training, 1 validation, 2 test."""
+    stamps: np.ndarray
+    """(N, 2) int64: each file's size in bytes and time of change in nanoseconds."""
+
+    @property
+    def shape(self) -> tuple[int, int, int, int]:
+        """(N, C, H, W) of the decoded images."""
+        return len(self.names), 3, SIZE, SIZE
+
+
+def load(source: Source) -> ImageData:
+    """CelebA without labels (a task names the attribute that it asks for), with its official splits.
+
+    With `source.cache` the images are decoded there once, to a memory-mapped file (10 GB for all of CelebA), and again
+    when a file has changed since, by its size or its time of change. Without it they are decoded into memory.
+
+    Returns
+    -------
+    ImageData
+        `images` (N, 3, 129, 129) uint8 in [0, 255], `attributes` (N, A) int8 of 0 and 1.
+
+    Raises
+    ------
+    UserError
+        For missing files, malformed lines (with their number) and images that cannot be decoded (by name).
+    """
+    listing = read_listing(find_folder(source.root))
+    images, digest = _pixels(listing, source)
+    return ImageData(
+        name="celeba",
+        images=images,
+        labels=None,
+        class_names=(),
+        digest=digest,
+        attributes=listing.attributes,
+        official=_splits(listing.partition),
+    )
+
+
+def find_folder(root: Path | None) -> Path:
+    """The folder with CelebA's images and lists: ``celeba`` under `root`, or `root` itself.
+
+    Raises
+    ------
+    UserError
+        If neither has all of them: what is missing, where it comes from, how it has to lie.
+    """
+    if root is None:
+        raise UserError(f"celeba comes from a folder that you name: {HINT}")
+    folders = (root / "celeba", root)
+    nearest = min(folders, key=lambda folder: len(_missing(folder)))
+    if missing := _missing(nearest):
+        raise UserError(f"celeba lacks {', '.join(missing)} in {nearest}; {HINT}")
+    return nearest
+
+
+def read_listing(folder: Path) -> Listing:
+    """The attributes, the partition and the image files under `folder`, held against each other.
+
+    Raises
+    ------
+    UserError
+        For a malformed line, for lists that name different images and for images that are not there.
+    """
+    names, attributes = _read_attributes(folder / ATTRIBUTES)
+    partition = _read_partition(folder / PARTITION, names)
+    return Listing(folder / IMAGES, names, attributes, partition, _stamps(folder / IMAGES, names))
+
+
+def decode(path: Path) -> np.ndarray:
+    """One aligned face as (3, 129, 129) uint8.
+
+    Raises
+    ------
+    UserError
+        Naming the file, if it is no JPEG, is cut short, or is not 178 x 218 pixels.
+    """
+    try:
+        with Image.open(path, formats=["JPEG"]) as image:
+            if image.size != ALIGNED:
+                raise UserError(
+                    f"{path} is {image.width} x {image.height} pixels, not 178 x 218: is it from {IMAGES}.zip?"
+                )
+            face = image.convert("RGB").crop(_centre()).resize((SIZE, SIZE), Image.Resampling.BILINEAR)
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:  # Pillow's, for broken files
+        raise UserError(f"{path} cannot be decoded: unpack it again from {IMAGES}.zip") from error
+    return np.asarray(face).transpose(2, 0, 1)
+
+
+def _centre() -> tuple[int, int, int, int]:
+    """Left, upper, right, lower of the crop."""
+    left, upper = (ALIGNED[0] - CROP) // 2, (ALIGNED[1] - CROP) // 2
+    return left, upper, left + CROP, upper + CROP
+
+
+def _missing(folder: Path) -> list[str]:
+    files = [name for name in (ATTRIBUTES, PARTITION) if not (folder / name).is_file()]
+    return files if (folder / IMAGES).is_dir() else [f"{IMAGES}/", *files]
+
+
+def _splits(partition: np.ndarray) -> dict[str, np.ndarray]:
+    """Indices of each split; one without images is left out, so that it is drawn like any other missing split."""
+    indices = {split: np.flatnonzero(partition == int(code)) for code, split in SPLITS.items()}
+    return {split: chosen for split, chosen in indices.items() if len(chosen)}
+
+
+# --- The two lists -------------------------------------------------------------------------------------------------
+
+
+def _read_attributes(path: Path) -> tuple[list[str], pd.DataFrame]:
+    count, header, *lines = _lines(path, at_least=3)
+    if count.strip() != str(len(lines)):
+        raise UserError(f"{path}, line 1: says '{count.strip()[:20]}' images, but {len(lines)} follow: fetch it again")
+    columns = header.split()
+    if not columns or len(set(columns)) != len(columns):
+        raise UserError(f"{path}, line 2: expected attribute names, each once: fetch the file again")
+    names, values = _read_rows(path, lines, first=3, width=len(columns), codes=SIGNS)
+    return names, pd.DataFrame(values, columns=columns)
+
+
+def _read_partition(path: Path, names: list[str]) -> np.ndarray:
+    """(N,) int8, in the order of `names`."""
+    codes = {code: int(code) for code in SPLITS}
+    listed, values = _read_rows(path, _lines(path, at_least=1), first=1, width=1, codes=codes)
+    if different := set(names) ^ set(listed):
+        others = f" and {len(different) - 1} more are" if len(different) > 1 else " is"
+        raise UserError(f"{min(different)}{others} in only one of {ATTRIBUTES} and {path}: fetch both again")
+    row = {name: index for index, name in enumerate(listed)}
+    return values[[row[name] for name in names], 0]
+
+
+def _lines(path: Path, at_least: int) -> list[str]:
+    try:
+        lines = path.read_text(encoding="ascii", errors="replace").rstrip().splitlines()
+    except OSError as error:
+        raise UserError(f"{path} cannot be read ({error.strerror})") from error
+    if len(lines) < at_least:
+        raise UserError(f"{path} ends after line {len(lines)}, before its first image: fetch it again")
+    return lines
+
+
+def _read_rows(
+    path: Path, lines: Sequence[str], *, first: int, width: int, codes: Mapping[str, int]
+) -> tuple[list[str], np.ndarray]:
+    """File names and (N, `width`) int8 of coded values from lines ``NNNNNN.jpg value ...``, counted from `first`."""
+    rows: dict[str, bytes] = {}
+    for number, line in enumerate(lines, start=first):
+        name, *values = line.split() or [""]
+        if not FILE_NAME.fullmatch(name) or len(values) != width or not codes.keys() >= set(values):
+            expected = f"expected NNNNNN.jpg and {width} of {', '.join(codes)}"
+            raise UserError(f"{path}, line {number}: {expected}, got '{line[:40]}': fetch the file again")
+        if name in rows:
+            raise UserError(f"{path}, line {number}: {name} comes a second time: fetch the file again")
+        rows[name] = bytes(codes[value] for value in values)
+    return list(rows), np.frombuffer(b"".join(rows.values()), np.int8).reshape(-1, width).copy()
+
+
+def _stamps(folder: Path, names: list[str]) -> np.ndarray:
+    stamps = [_stamp(folder / name) for name in names]
+    missing = [name for name, stamp in zip(names, stamps, strict=True) if stamp is None]
+    if missing:
+        others = f" and {len(missing) - 1} more are" if len(missing) > 1 else " is"
+        raise UserError(f"{missing[0]}{others} in {ATTRIBUTES} but not in {folder}: unpack {IMAGES}.zip again")
+    return np.array(stamps, np.int64)
+
+
+def _stamp(path: Path) -> tuple[int, int] | None:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_size, status.st_mtime_ns
+
+
+# --- Pixels ---------------------------------------------------------------------------------------------------------
+
+
+def _digest(images: np.ndarray, listing: Listing) -> str:
+    columns = json.dumps(list(listing.attributes.columns))
+    return digest_of(images, columns, listing.attributes.to_numpy(), listing.partition)
+
+
+def _pixels(listing: Listing, source: Source) -> tuple[np.ndarray, str]:
+    if source.cache is None:
+        return _decode_in_memory(listing, source.advance)
+    return _cached(listing, source.cache, source.advance)
+
+
+def _decode_in_memory(listing: Listing, advance: Advance) -> tuple[np.ndarray, str]:
+    images = np.empty(listing.shape, np.uint8)
+    _decode_into(images, listing, advance)
+    return images, _digest(images, listing)
+
+
+def _decode_into(images: np.ndarray, listing: Listing, advance: Advance) -> None:
+    """Fill `images`; threads, because Pillow lets go of the interpreter while it decodes."""
+
+    def fill(start: int) -> int:
+        chunk = listing.names[start : start + CHUNK]
+        for index, name in enumerate(chunk, start):
+            images[index] = decode(listing.folder / name)
+        return start + len(chunk)
+
+    pool = ThreadPoolExecutor()
+    try:
+        for done in pool.map(fill, range(0, len(images), CHUNK)):
+            advance(done, len(images))
+    finally:  # an error or Ctrl-C does not wait for the other 200,000 images
+        pool.shutdown(cancel_futures=True)
+
+
+# --- The cache ------------------------------------------------------------------------------------------------------
+
+
+def _cached(listing: Listing, cache: Path, advance: Advance) -> tuple[np.ndarray, str]:
+    """Images (memory-mapped, read-only) and digest from `cache`, decoded into it by the first process that asks."""
+    path = cache / f"celeba-{_key(listing)[:16]}.npy"
+    found = _open(path, listing)
+    if found is not None:
+        return found
+    cache.mkdir(parents=True, exist_ok=True)
+    with FileLock(path.with_suffix(".lock")):
+        found = _open(path, listing)  # another process may have been faster
+        return _fill_cache(path, listing, advance) if found is None else found
+
+
+def _key(listing: Listing) -> str:
+    """A name for everything that decides what the cache holds, without opening an image."""
+    text = json.dumps([ALIGNED, CROP, SIZE, listing.names, list(listing.attributes.columns)])
+    return digest_of(text, listing.attributes.to_numpy(), listing.partition, listing.stamps)
+
+
+def _open(path: Path, listing: Listing) -> tuple[np.ndarray, str] | None:
+    """What is cached at `path`; None if it is not there, not whole or not ours."""
+    try:
+        images, digest = np.load(path, mmap_mode="r"), _digest_path(path).read_text()
+    except (OSError, EOFError, ValueError):
+        return None
+    return (images, digest) if images.shape == listing.shape and DIGEST.fullmatch(digest) else None
+
+
+def _digest_path(path: Path) -> Path:
+    return path.with_suffix(".sha256")
+
+
+def _fill_cache(path: Path, listing: Listing, advance: Advance) -> tuple[np.ndarray, str]:
+    """Decode to a temporary name; the digest goes into place before the images, whose being there says "done"."""
+    _require_space(path.parent, listing)
+    partial, digest_partial = path.with_suffix(".npy.partial"), path.with_suffix(".sha256.partial")
+    try:
+        images = np.lib.format.open_memmap(partial, mode="w+", dtype=np.uint8, shape=listing.shape)
+        _decode_into(images, listing, advance)
+        images.flush()
+        digest_partial.write_text(_digest(images, listing))
+        digest_partial.replace(_digest_path(path))
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+        digest_partial.unlink(missing_ok=True)
+    return np.load(path, mmap_mode="r"), _digest_path(path).read_text()
+
+
+def _require_space(folder: Path, listing: Listing) -> None:
+    """Ask before: a full disk under a memory map kills the process without a word."""
+    needed, free = int(np.prod(listing.shape)), shutil.disk_usage(folder).free
+    if needed > free:
+        raise UserError(
+            f"celeba needs {needed / 1e9:.1f} GB for its decoded images in {folder}, {free / 1e9:.1f} GB are free"
+        )

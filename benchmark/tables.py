@@ -1,0 +1,211 @@
+"""Records -> tables: one tidy file, and what is pivoted from it as csv, Markdown and LaTeX."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+from tabulate import tabulate
+
+from benchmark.record import Record
+from methods.files import write_whole
+
+COLUMNS = ["task", "method", "seed", "relaxation", "metric", "subset", "value", "low", "high", "n"]
+"""Of the tidy file; `relaxation` is empty where it does not apply."""
+
+RATES = ("flip_rate", "oracle_agreement", "adversarial_flips", "reconstruction_flips")
+"""Fractions, which pivoted tables show in per cent, with their interval."""
+
+SUMMARY = {
+    "flip_rate": "flip rate %",
+    "oracle_agreement": "oracle agreement %",
+    "adversarial_flips": "adversarial flips %",
+    "reconstruction_flips": "reconstruction flips %",
+    "l1": "L1",
+    "l2": "L2",
+    "mse": "MSE",
+    "nll": "NLL",
+    "kl": "KL",
+    "bits_per_dim": "bits/dim",
+}
+"""Metric -> heading in the summary; Fréchet distances follow, three an extractor."""
+
+DECIMALS = {"nll": 1, "kl": 1, "bits_per_dim": 3, "l1": 4, "l2": 4, "mse": 5}
+"""Where they are not one (rates) or two."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table as it is shown, and what its reader has to know."""
+
+    name: str
+    title: str
+    methods: pd.DataFrame
+    """Text, a row a method."""
+    references: pd.DataFrame
+    """The same columns; what is no explanation stands apart."""
+    notes: tuple[str, ...]
+
+    def markdown(self) -> str:
+        """GitHub's Markdown: methods, references, notes."""
+        parts = [f"### {self.title}", _text(self.methods, "github")]
+        if len(self.references):
+            parts += ["References, which are no explanations but give the scale:", _text(self.references, "github")]
+        return "\n\n".join(parts) + "\n\n" + "".join(f"- {note}\n" for note in self.notes)
+
+    def latex(self) -> str:
+        """LaTeX for the booktabs package; references below a rule."""
+        both = pd.concat([self.methods, self.references])
+        lines = _text(both, "latex_booktabs").splitlines()
+        if len(self.references):
+            lines.insert(len(lines) - 2 - len(self.references), r"\midrule")
+        return "".join(f"% {note}\n" for note in (self.title, *self.notes)) + "\n".join(lines) + "\n"
+
+    def csv(self) -> str:
+        """The same cells, with a column that marks the references."""
+        both = pd.concat([self.methods.assign(reference=False), self.references.assign(reference=True)])
+        return str(both.to_csv(index=False))
+
+    def write(self, folder: Path) -> None:
+        """The three files of this table."""
+        for suffix, text in (("md", self.markdown()), ("tex", self.latex()), ("csv", self.csv())):
+            write_whole(folder / f"{self.name}.{suffix}", text.encode())
+
+
+def _text(cells: pd.DataFrame, style: str) -> str:
+    return tabulate(cells, headers="keys", tablefmt=style, showindex=False, disable_numparse=True)
+
+
+def tidy(records: Sequence[Record], *, timings: bool = False) -> pd.DataFrame:
+    """A row a number of every successful record: the wall-clock ones, or all the others.
+
+    The two are kept apart because the others are the same to the last digit whenever a run is repeated.
+    """
+    rows = [
+        {"task": record.task, "method": record.method, "seed": record.seed, **number.model_dump()}
+        for record in records
+        if record.status == "ok"
+        for number in (record.timings if timings else record.rows)
+    ]
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def tables(records: Sequence[Record]) -> list[Table]:
+    """The summary, and a table of flip rates against r for each task."""
+    good = [record for record in records if record.status == "ok"]
+    if not good:
+        return []
+    notes = _notes(records)
+    return [_summary(good, notes), *(_flip_rates(good, task, notes) for task in dict.fromkeys(r.task for r in good))]
+
+
+def write_tables(records: Sequence[Record], folder: Path) -> list[Table]:
+    """Everything that is made of `records`, written to `folder`; returns the tables to show."""
+    for name, timings in (("metrics", False), ("timings", True)):
+        write_whole(folder / f"{name}.csv", tidy(records, timings=timings).to_csv(index=False).encode())
+    made = tables(records)
+    for table in made:
+        table.write(folder)
+    return made
+
+
+# -- pivoting ----------------------------------------------------------------------------------------------------------
+
+
+def _summary(records: Sequence[Record], notes: tuple[str, ...]) -> Table:
+    """One row a task and method, at the smallest relaxation."""
+    numbers = tidy(records)
+    strongest = numbers["relaxation"].min()
+    numbers = numbers[(numbers["subset"] == "all") & (numbers["relaxation"].isna() | (numbers["relaxation"] == strongest))]
+    extractors = [name.removesuffix("_real") for name in numbers["metric"].unique() if name.endswith("_real")]
+    headings = dict(SUMMARY)
+    for name in extractors:
+        label = f"FID ({name.removeprefix('fid_')})"
+        headings |= {name: f"{label} x'", f"{name}_reconstruction": f"{label} x̃", f"{name}_real": f"{label} real"}
+    rows = [
+        {"task": task, "method": method, "n": _n(group)}
+        | {heading: _cell(group[group["metric"] == metric], metric) for metric, heading in headings.items()}
+        for (task, method), group in numbers.groupby(["task", "method"], sort=False)
+    ]
+    return _table("summary", f"All methods at r = {strongest:g}", rows, records, notes)
+
+
+def _flip_rates(records: Sequence[Record], task: str, notes: tuple[str, ...]) -> Table:
+    """One row a method, one column a relaxation: flip rate, its interval, and the oracle's agreement."""
+    numbers = tidy([record for record in records if record.task == task])
+    numbers = numbers[numbers["subset"] == "all"]
+    rows = []
+    for method, group in numbers.groupby("method", sort=False):
+        row = {"method": method, "n": _n(group), "MSE": _cell(group[group["metric"] == "mse"], "mse")}
+        for relaxation in sorted(group["relaxation"].dropna().unique()):
+            here = group[group["relaxation"] == relaxation]
+            flips, agreement = (here[here["metric"] == name] for name in ("flip_rate", "oracle_agreement"))
+            row[f"r = {relaxation:g}"] = f"{_cell(flips, 'flip_rate')} / {100 * agreement['value'].mean():.1f}"
+        rows.append(row)
+    title = f"{task}: flip rate % [95 % interval] / oracle agreement %, against r"
+    return _table(f"flip-rate-{task.replace('/', '_')}", title, rows, records, notes)
+
+
+def _table(name: str, title: str, rows: list[dict[str, str]], records: Sequence[Record], notes: tuple[str, ...]) -> Table:
+    """A table of `rows`, references apart, columns without any number left out."""
+    cells = pd.DataFrame(rows)
+    cells = cells.loc[:, (cells != "").any()]
+    references = cells["method"].isin({record.method for record in records if record.reference})
+    return Table(name, title, cells[~references], cells[references], notes)
+
+
+def _n(group: pd.DataFrame) -> str:
+    """The number of queries (of each seed)."""
+    return str(int(group[group["metric"] == "flip_rate"]["n"].max()))
+
+
+def _cell(numbers: pd.DataFrame, metric: str) -> str:
+    """One metric of one method, a row a seed: the value, over several seeds mean ± std, and the interval of a rate.
+
+    Over several seeds the interval is the mean of theirs: their test images overlap, so they are not pooled.
+    """
+    values = numbers["value"].dropna()
+    if values.empty:
+        return ""
+    factor, digits = (100, 1) if metric in RATES else (1, DECIMALS.get(metric, 2))
+    text = f"{factor * values.mean():.{digits}f}"
+    if len(values) > 1:
+        text += f" ± {factor * values.std():.{digits}f}"
+    if metric in RATES or metric.startswith("fid"):
+        text += f" [{factor * numbers['low'].mean():.{digits}f}, {factor * numbers['high'].mean():.{digits}f}]"
+    return text
+
+
+# -- notes -------------------------------------------------------------------------------------------------------------
+
+
+def _notes(records: Sequence[Record]) -> tuple[str, ...]:
+    """What a reader has to know before the numbers mean anything, without repeating itself."""
+    good = [record for record in records if record.status == "ok"]
+    notes = [f"preset `{preset}`, {split} split" for preset, split in dict.fromkeys((r.preset, r.split) for r in good)]
+    notes += [f"**partial run**: --limit {limit}" for limit in dict.fromkeys(r.limit for r in good) if limit]
+    seeds = sorted({record.seed for record in good})
+    notes.append(f"seed {seeds[0]}" if len(seeds) == 1 else f"mean ± std over seeds {', '.join(map(str, seeds))}")
+    notes += [_accuracy_note(good, task) for task in dict.fromkeys(record.task for record in good)]
+    notes.append("[low, high]: 95 % interval (Wilson for rates, bootstrap for Fréchet distances)")
+    numbers = tidy(good)
+    for name in (name for name in numbers["metric"].unique() if name.endswith("_real")):
+        n = int(numbers[numbers["metric"] == name]["n"].min())
+        extractor = name.removeprefix("fid_").removesuffix("_real")
+        features = {"classifier": "the oracle's penultimate features"}.get(extractor, f"{extractor} features")
+        notes.append(f"FID ({extractor}): {features}, n = {n} against as many other real images; `real`: real against real")
+    notes += dict.fromkeys(f"{record.method}: {remark}" for record in good for remark in record.remarks)
+    notes += [f"**failed**: {r.method} on {r.task}, seed {r.seed}: {r.reason}" for r in records if r.status != "ok"]
+    return tuple(notes)
+
+
+def _accuracy_note(records: Sequence[Record], task: str) -> str:
+    """The test accuracy of the classifier and the oracle of `task`, with n and interval."""
+    numbers = tidy([record for record in records if record.task == task]).drop_duplicates(["seed", "metric"])
+    parts = []
+    for role in ("classifier", "oracle"):
+        here = numbers[numbers["metric"] == f"{role}_accuracy"]
+        value, low, high = (100 * here[column].mean() for column in ("value", "low", "high"))
+        parts.append(f"{role} {value:.1f} [{low:.1f}, {high:.1f}]")
+    n = int(numbers[numbers["metric"] == "classifier_accuracy"]["n"].max())
+    return f"{task}: test accuracy % of the {' and the '.join(parts)}, n = {n}"

@@ -1,0 +1,137 @@
+"""A task names a data set and what is asked of it: `mnist`, `mnist/3-8`, `celeba/Male`."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from sklearn.model_selection import train_test_split
+
+from benchmark.data import DATASETS, ImageData, Source, Subset, digest_of, load
+from benchmark.errors import UserError, unknown
+
+EXAMPLES = ("mnist", "mnist/3-8", "mnist-full", "mnist-full/3-8", "fashion-mnist", "fashion-mnist/Coat-Shirt", "celeba/Male")
+"""What `benchmark list` shows; `all` stands for the ones that need no files."""
+EMBEDDED = ("mnist", "mnist/3-8")
+"""Tasks that run without any files from outside."""
+
+TEST_SHARE, VALIDATION_SHARE = 0.2, 0.1
+"""Of all images, where a data set has no split of its own."""
+
+
+@dataclass(frozen=True)
+class Splits:
+    """Training, validation and test images of one task; nothing is chosen on the test split."""
+
+    train: Subset
+    validation: Subset
+    test: Subset
+
+    def named(self, name: str) -> Subset:
+        """The split called "train", "validation" or "test"."""
+        split: Subset = getattr(self, name)
+        return split
+
+
+def check_name(task: str) -> None:
+    """Refuse a task whose data set is unknown, before anything is loaded."""
+    name = task.partition("/")[0]
+    if name not in DATASETS:
+        raise unknown("data set", name, DATASETS)
+
+
+def load_task(task: str, source: Source) -> ImageData:
+    """The labelled images of `task`.
+
+    Raises
+    ------
+    UserError
+        For an unknown data set, class or attribute, and where a class has fewer than two images.
+    """
+    name, _, question = task.partition("/")
+    data = load(name, source)
+    asked = _by_attribute(data, question) if data.labels is None else _by_class(data, question)
+    return _checked(replace(asked, name=task, digest=digest_of(data.digest, task)))
+
+
+def _by_attribute(data: ImageData, attribute: str) -> ImageData:
+    """Binary labels from a named attribute."""
+    assert data.attributes is not None  # noqa: S101 - a data set has labels or attributes
+    if attribute not in data.attributes:
+        known = list(data.attributes.columns)
+        if not attribute:
+            raise UserError(f"{data.name} needs an attribute, as in {data.name}/{known[0]} (known: {', '.join(known)})")
+        raise unknown(f"attribute of {data.name}", attribute, known)
+    labels = data.attributes[attribute].to_numpy().astype(np.int64)
+    return replace(data, labels=labels, class_names=(f"not {attribute}", attribute))
+
+
+def _by_class(data: ImageData, question: str) -> ImageData:
+    """All classes, or the two that a question such as "3-8" names."""
+    if not question:
+        return data
+    assert data.labels is not None  # noqa: S101 - the caller looked
+    pair = _two_classes(data, question)
+    chosen = np.flatnonzero(np.isin(data.labels, pair))
+    place = {int(old): new for new, old in enumerate(chosen)}
+    official = {
+        split: np.array([place[int(i)] for i in indices if int(i) in place], dtype=np.int64)
+        for split, indices in data.official.items()
+    }
+    return replace(
+        data,
+        images=data.images[chosen],
+        labels=(data.labels[chosen] == pair[1]).astype(np.int64),
+        class_names=tuple(data.class_names[c] for c in pair),
+        attributes=None if data.attributes is None else data.attributes.iloc[chosen].reset_index(drop=True),
+        official=official,
+    )
+
+
+def _two_classes(data: ImageData, question: str) -> tuple[int, int]:
+    """The two classes in "first-second", either by name; a name may itself hold a hyphen."""
+    words = question.split("-")
+    for cut in range(1, len(words)):
+        names = "-".join(words[:cut]), "-".join(words[cut:])
+        if all(name in data.class_names for name in names) and names[0] != names[1]:
+            return data.class_names.index(names[0]), data.class_names.index(names[1])
+    known = ", ".join(data.class_names)
+    raise UserError(f"'{question}' does not name two classes of {data.name}: write first-second (known: {known})")
+
+
+def _checked(data: ImageData) -> ImageData:
+    """`data`, if every class can be split."""
+    assert data.labels is not None  # noqa: S101 - labelled by now
+    for name, count in zip(data.class_names, np.bincount(data.labels, minlength=len(data.class_names)), strict=True):
+        if count < 2:
+            raise UserError(f"class '{name}' of {data.name} has {count} image(s); a task needs two or more of each")
+    return data
+
+
+def split(data: ImageData, seed: int) -> Splits:
+    """The splits of `data` under `seed`: the official ones where they exist, drawn by class where they do not.
+
+    Raises
+    ------
+    UserError
+        If a class has too few images to stand in every split.
+    """
+    everything = np.arange(len(data))
+    test = data.official.get("test")
+    if test is None:
+        everything, test = _draw(data, everything, TEST_SHARE, seed)
+    train = data.official.get("train", everything)
+    validation = data.official.get("validation")
+    if validation is None:
+        train, validation = _draw(data, train, VALIDATION_SHARE, seed)
+    shuffled = np.random.default_rng(seed).permutation(test)
+    return Splits(Subset(data, train), Subset(data, validation), Subset(data, shuffled))
+
+
+def _draw(data: ImageData, indices: np.ndarray, share: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """(the rest, `share` of all images of `data`), with the classes in proportion."""
+    assert data.labels is not None  # noqa: S101 - labelled by now
+    count = max(len(data.class_names), round(share * len(data)))
+    try:
+        rest, drawn = train_test_split(indices, test_size=count, random_state=seed, stratify=data.labels[indices])
+    except ValueError as error:
+        raise UserError(f"{data.name} is too small to be split into training, validation and test: {error}") from error
+    return rest, drawn

@@ -1,0 +1,135 @@
+"""What a method is: its configuration, its fitted network, and the counterfactuals that it answers with."""
+
+import abc
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Protocol, Self, final
+
+import torch
+from pydantic import BaseModel, ConfigDict
+from torch import Tensor, nn
+
+from methods.training import Trainer
+
+
+class ImageSet(Protocol):
+    """Images that a method may learn from."""
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(C, H, W) of one image."""
+
+    def __len__(self) -> int: ...
+
+    def batch(self, indices: Tensor) -> Tensor:
+        """The images at `indices`, (B, C, H, W), float32 in [0, 1]."""
+
+
+class Classifier(Protocol):
+    """The investigated classifier f, as a method sees it: frozen, in evaluation mode."""
+
+    class_count: int
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """Logits (B, classes) of images (B, C, H, W)."""
+
+    def features(self, images: Tensor) -> Tensor:
+        """φ(x): the first fully connected layer's output, (B, F)."""
+
+    def head(self, features: Tensor) -> Tensor:
+        """Logits (B, classes) of φ: the part of f behind its first fully connected layer."""
+
+
+class MethodConfig(BaseModel):
+    """Settings of a method; every field has a default, a unit and a source.
+
+    The fields named in `explain_only` do not touch what is fitted, so variants that differ in them share one training.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    explain_only: ClassVar[frozenset[str]] = frozenset()
+
+    @final
+    def fit_part(self) -> dict[str, Any]:
+        """The settings that what is fitted depends on."""
+        return self.model_dump(mode="json", exclude=set(self.explain_only))
+
+
+@dataclass(frozen=True)
+class Counterfactuals:
+    """Answers to N queries at R relaxations."""
+
+    images: Tensor
+    """(R, N, C, H, W) in [0, 1], in the order of the relaxations and of the queries."""
+    intervention: Mapping[str, Tensor] = field(default_factory=dict)
+    """What was intervened on (latents, path, modules, bits), each (N, ...)."""
+
+
+class Method(abc.ABC):
+    """A way to answer "what would this picture look like if the classifier saw another class in it?".
+
+    `__init__` stores; `fit` learns, `explain` answers. All that is fitted lives in `self.network`, whose state is what
+    is written to disk.
+    """
+
+    Config: ClassVar[type[MethodConfig]]
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+    """Preset -> the settings in which it differs from the defaults."""
+    reference: ClassVar[bool] = False
+    """True for what only gives the tables a scale; it stands apart there."""
+    version: ClassVar[int] = 1
+    """Raised whenever the same settings give other answers than before."""
+
+    def __init__(self, config: MethodConfig) -> None:
+        self.config = config
+        self.network: nn.Module
+        self.classifier: Classifier
+
+    @abc.abstractmethod
+    def build(self, shape: tuple[int, int, int], class_count: int) -> nn.Module:
+        """The untrained network for images of `shape` (C, H, W)."""
+
+    @abc.abstractmethod
+    def fit(self, data: ImageSet, classifier: Classifier, *, trainer: Trainer) -> Self:
+        """Learn from the training images, with `classifier` as the one to be explained."""
+
+    @abc.abstractmethod
+    def reconstruct(self, images: Tensor) -> Tensor:
+        """The answer to "change nothing", (N, C, H, W) in [0, 1]."""
+
+    @abc.abstractmethod
+    def explain(self, images: Tensor, target: Tensor, relaxations: Sequence[float]) -> Counterfactuals:
+        """Counterfactuals of `images` (N, C, H, W) for the classes `target` (N,), at every relaxation in [0, 1].
+
+        Relaxation 1 keeps the query's own code, 0 lets the intervention act fully.
+        """
+
+    def diagnostics(self, images: Tensor) -> Mapping[str, Tensor]:  # noqa: ARG002 - most methods have none
+        """What only this method can report on `images`: metric name -> one value an image, (N,)."""
+        return {}
+
+    def remarks(self) -> tuple[str, ...]:
+        """What a reader of the tables has to know about these settings, a sentence each."""
+        return ()
+
+    @final
+    def prepare(self, shape: tuple[int, int, int], classifier: Classifier) -> nn.Module:
+        """Build `self.network` for this kind of image and this classifier."""
+        self.classifier = classifier
+        self.network = self.build(shape, classifier.class_count)
+        return self.network
+
+    @final
+    def restore(self, state: Mapping[str, Tensor], shape: tuple[int, int, int], classifier: Classifier) -> Self:
+        """Take up what was fitted before: the `state_dict` of `self.network`."""
+        self.prepare(shape, classifier).load_state_dict(state)
+        self.network.eval()
+        return self
+
+
+
+@torch.no_grad()
+def in_batches(function: Callable[[Tensor], Tensor], data: ImageSet, device: torch.device, size: int = 256) -> Tensor:
+    """`function` of all images in `data`, computed on `device` in batches, gathered on the CPU."""
+    chunks = torch.arange(len(data)).split(size)
+    return torch.cat([function(data.batch(chunk).to(device)).cpu() for chunk in chunks])

@@ -1,0 +1,107 @@
+"""References: not explanations, but what gives the tables a scale."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Self
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from methods.base import Classifier, Counterfactuals, ImageSet, Method, MethodConfig, in_batches
+from methods.training import Trainer
+
+
+class NullConfig(MethodConfig):
+    """Nothing to set."""
+
+
+class Null(Method):
+    """Answers every question with the query itself: what a table shows for no change at all."""
+
+    Config = NullConfig
+    reference = True
+
+    def build(self, shape: tuple[int, int, int], class_count: int) -> nn.Module:  # noqa: ARG002 - nothing to learn
+        """A network without parameters."""
+        return nn.Module()
+
+    def fit(self, data: ImageSet, classifier: Classifier, *, trainer: Trainer) -> Self:  # noqa: ARG002 - likewise
+        """Nothing to learn."""
+        self.prepare(data.shape, classifier)
+        return self
+
+    def reconstruct(self, images: Tensor) -> Tensor:
+        """The query itself."""
+        return images
+
+    def explain(self, images: Tensor, target: Tensor, relaxations: Sequence[float]) -> Counterfactuals:  # noqa: ARG002
+        """The query itself, whatever is asked."""
+        return Counterfactuals(images.expand(len(relaxations), *images.shape))
+
+
+class NearestUnlikeConfig(MethodConfig):
+    """Settings of `nearest-unlike`."""
+
+    bank: int = Field(5000, gt=0, description="training images that an answer is chosen from, at most (ours)")
+
+
+class Bank(nn.Module):
+    """Training images and what the classifier sees in them; an unused row has the class −1."""
+
+    images: Tensor
+    classes: Tensor
+
+    def __init__(self, size: int, shape: tuple[int, int, int]) -> None:
+        super().__init__()
+        self.register_buffer("images", torch.zeros(size, *shape, dtype=torch.uint8))
+        self.register_buffer("classes", torch.full((size,), -1))
+
+
+class NearestUnlike(Method):
+    """Answers with the nearest training image (L2 over pixels) that the classifier gives the target class.
+
+    Nugent et al. 2009 call it the nearest unlike neighbour: real by construction, and as close as real images get. A
+    relaxation r blends it with the query, pixel by pixel.
+    """
+
+    Config = NearestUnlikeConfig
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {"paper": {"bank": 20_000}}
+    reference = True
+    config: NearestUnlikeConfig
+    network: Bank
+
+    def build(self, shape: tuple[int, int, int], class_count: int) -> nn.Module:  # noqa: ARG002 - any number of classes
+        """An empty bank."""
+        return Bank(self.config.bank, shape)
+
+    def fit(self, data: ImageSet, classifier: Classifier, *, trainer: Trainer) -> Self:
+        """Fill the bank with training images, evenly spread over the training set."""
+        bank = self.prepare(data.shape, classifier)
+        assert isinstance(bank, Bank)  # noqa: S101 - `build` returned it
+        used = torch.linspace(0, len(data) - 1, min(self.config.bank, len(data))).long()
+        classes = in_batches(lambda images: classifier(images).argmax(1), data, trainer.device)
+        bank.classes[: len(used)] = classes[used]
+        for rows in torch.arange(len(used)).split(256):
+            bank.images[rows] = (data.batch(used[rows]) * 255).round().to(torch.uint8)
+        return self
+
+    def reconstruct(self, images: Tensor) -> Tensor:
+        """The query itself."""
+        return images
+
+    def explain(self, images: Tensor, target: Tensor, relaxations: Sequence[float]) -> Counterfactuals:
+        """Nearest images of the target class; the query where the bank holds none."""
+        nearest = [self._nearest(image, wanted) for image, wanted in zip(images, target, strict=True)]
+        rows = torch.tensor(nearest, device=images.device, dtype=torch.long)
+        found = self.network.images[rows].to(images) / 255
+        found = torch.where(rows[:, None, None, None] >= 0, found, images)
+        blends = [r * images + (1 - r) * found for r in relaxations]
+        return Counterfactuals(torch.stack(blends), {"bank_row": rows})
+
+    def _nearest(self, image: Tensor, wanted: Tensor) -> int:
+        """The bank's row of the nearest image of the class `wanted`; −1 if there is none."""
+        rows = (self.network.classes == wanted).nonzero()[:, 0]
+        if not len(rows):
+            return -1
+        distances = (self.network.images[rows].to(image) / 255 - image).square().flatten(1).sum(1)
+        return int(rows[distances.argmin()])

@@ -1,0 +1,230 @@
+"""The one training loop: batches, optimiser steps, progress, checkpoints, devices. It knows no method."""
+
+import hashlib
+import io
+import logging
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+
+from methods.files import write_whole
+
+log = logging.getLogger(__name__)
+
+Advance = Callable[[str, int, int, float | None], None]
+"""Progress of a stage: called with (stage, done, total, loss)."""
+
+
+class DivergedError(ArithmeticError):
+    """Training produced a number that is not finite; what was good is kept."""
+
+
+@dataclass(frozen=True)
+class Devices:
+    """Where and how precisely to train; lightning-fabric's words and values."""
+
+    accelerator: str = "cpu"
+    devices: int = 1
+    precision: str = "32-true"
+
+    def fabric(self) -> Fabric:
+        """A Fabric for these devices; several of them train data-parallel, each in a process of its own."""
+        strategy = "auto" if self.devices == 1 else "ddp_spawn_find_unused_parameters_true"
+        return Fabric(
+            accelerator=self.accelerator,
+            devices=self.devices,
+            precision=self.precision,  # type: ignore[arg-type] # one of fabric's literals; the command line has checked
+            strategy=strategy,
+        )
+
+
+@dataclass(frozen=True)
+class Phase:
+    """One optimiser's turn in a step."""
+
+    losses: str
+    """The module's method that maps a batch to named scalars, "loss" the one that is minimised."""
+    optimizer: torch.optim.Optimizer
+    max_norm: float = math.inf
+    """The gradient's norm is clipped to this."""
+
+
+def constant(step: int, steps: int) -> float:  # noqa: ARG001 - a schedule's signature
+    """The schedule that leaves the learning rate alone."""
+    return 1.0
+
+
+def warmup_cosine(warmup: int, step: int, steps: int) -> float:
+    """Linear warm-up over `warmup` steps, then half a cosine down to zero."""
+    if step < warmup:
+        return (step + 1) / (warmup + 1)
+    return 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, steps - warmup)))
+
+
+def silent(stage: str, done: int, total: int, loss: float | None) -> None:
+    """Progress that nobody looks at."""
+
+
+def derived_seed(*path: int) -> int:
+    """An independent 64-bit seed for each path of non-negative integers (seed, purpose, step, ...)."""
+    return int(np.random.SeedSequence(path).generate_state(1, np.uint64)[0])
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How long to train, and on what."""
+
+    batch: Callable[[Tensor], tuple[Tensor, ...]]
+    """Indices (B,) -> the tensors that the phases' losses take."""
+    count: int
+    """Number of training examples."""
+    epochs: int
+    batch_size: int
+    schedule: Callable[[int, int], float] = constant
+    """(step, steps) -> the factor on each learning rate."""
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Full batches in an epoch; one smaller batch if there is no full one."""
+        return max(1, self.count // self.batch_size)
+
+    @property
+    def steps(self) -> int:
+        """Optimiser steps in all."""
+        return self.epochs * self.steps_per_epoch
+
+    def indices(self, seed: int, step: int) -> Tensor:
+        """The examples of one step: slices of a permutation that depends on the seed and the epoch only."""
+        epoch, position = divmod(step, self.steps_per_epoch)
+        order = np.random.default_rng(derived_seed(seed, 0, epoch)).permutation(self.count)
+        return torch.from_numpy(order[position * self.batch_size : (position + 1) * self.batch_size])
+
+
+@dataclass
+class Trainer:
+    """Trains modules; the same seed gives the same weights, also when it was killed on the way and started again."""
+
+    seed: int
+    devices: Devices = field(default_factory=Devices)
+    checkpoints: Path | None = None
+    """Folder for what an interrupted training goes on from; None keeps nothing."""
+    checkpoint_seconds: float = 20.0
+    advance: Advance = silent
+    seconds_before: float = 0.0
+    """What earlier processes, interrupted since, spent on the trainings that this one went on with."""
+
+    @property
+    def device(self) -> torch.device:
+        """The device that a single process computes on."""
+        return Fabric(accelerator=self.devices.accelerator, devices=1).device
+
+    def fit(
+        self, module: nn.Module, phases: Callable[[nn.Module], Sequence[Phase]], plan: Plan, stage: str = "fit"
+    ) -> nn.Module:
+        """Train `module` in place and return it, in evaluation mode and on the CPU.
+
+        A method that trains several modules gives each a `stage` of its own.
+
+        Raises
+        ------
+        DivergedError
+            At the first loss or gradient that is not finite; the last checkpoint stays.
+        """
+        launch: Callable[..., tuple[dict[str, Tensor], float]] = self.devices.fabric().launch
+        state, seconds = launch(_fit, self, module, phases, plan, stage)
+        self.seconds_before += seconds
+        module.cpu().load_state_dict(state)
+        return module.eval()
+
+
+def _fit(
+    fabric: Fabric,
+    trainer: Trainer,
+    module: nn.Module,
+    phases: Callable[[nn.Module], Sequence[Phase]],
+    plan: Plan,
+    stage: str,
+) -> tuple[dict[str, Tensor], float]:
+    """The loop itself, in every process that takes part: the trained state, and the seconds of interrupted ones."""
+    turns = phases(module)
+    model, *optimizers = _set_up(fabric, module, turns)
+    rates = [[group["lr"] for group in optimizer.param_groups] for optimizer in optimizers]
+    parts = {"model": model, **{f"optimizer_{i}": optimizer for i, optimizer in enumerate(optimizers)}}
+    path = trainer.checkpoints and trainer.checkpoints / f"{stage}.checkpoint"
+    first, seconds_before = _resume(path, parts)
+    started = saved = time.monotonic()
+    model.train()
+    for step in range(first, plan.steps):
+        # Every step draws from a generator of its own, so that a resumed training needs no random state.
+        torch.manual_seed(derived_seed(trainer.seed, 1, step, fabric.global_rank))
+        mine = plan.indices(trainer.seed, step)[fabric.global_rank :: fabric.world_size]
+        batch = fabric.to_device(plan.batch(mine))
+        for turn, optimizer, initial in zip(turns, optimizers, rates, strict=True):
+            for group, rate in zip(optimizer.param_groups, initial, strict=True):
+                group["lr"] = rate * plan.schedule(step, plan.steps)
+            loss = _turn(fabric, model, optimizer, turn, batch, step)
+        trainer.advance(stage, step + 1, plan.steps, loss)
+        due = time.monotonic() - saved >= trainer.checkpoint_seconds or step + 1 == plan.steps
+        if due and path and fabric.is_global_zero:
+            saved = time.monotonic()
+            save_checkpoint(path, parts, step + 1, seconds_before + saved - started)
+    return {name: value.detach().cpu() for name, value in module.state_dict().items()}, seconds_before
+
+
+def _set_up(fabric: Fabric, module: nn.Module, turns: Sequence[Phase]) -> tuple[Any, ...]:
+    """The module and its optimisers on their device, wrapped for data-parallel work."""
+    model, *optimizers = fabric.setup(module, *[turn.optimizer for turn in turns])
+    for turn in turns:
+        model.mark_forward_method(turn.losses)
+    return model, *optimizers
+
+
+def _turn(fabric: Fabric, model: Any, optimizer: Any, turn: Phase, batch: tuple[Tensor, ...], step: int) -> float:  # noqa: ANN401 - fabric's wrappers
+    """One optimiser step; returns the loss."""
+    loss = getattr(model, turn.losses)(*batch)["loss"]
+    optimizer.zero_grad(set_to_none=True)
+    value = float(loss.item())
+    if not math.isfinite(value):
+        raise DivergedError(f"the loss is {value} at step {step}")
+    fabric.backward(loss)
+    norm = fabric.clip_gradients(model, optimizer, max_norm=turn.max_norm, error_if_nonfinite=False)
+    if norm is not None and not math.isfinite(norm):
+        raise DivergedError(f"the gradient's norm is {norm.item()} at step {step}")
+    optimizer.step()
+    return value
+
+
+def save_checkpoint(path: Path, parts: Mapping[str, Any], step: int, seconds: float) -> None:
+    """Write the states of `parts` to `path`, behind a digest that shows damage."""
+    buffer = io.BytesIO()
+    states = {name: part.state_dict() for name, part in parts.items()}
+    torch.save({"states": states, "step": step, "seconds": seconds}, buffer)
+    write_whole(path, hashlib.sha256(buffer.getbuffer()).digest() + buffer.getbuffer())
+
+
+def load_checkpoint(path: Path) -> dict[str, Any] | None:
+    """What `save_checkpoint` wrote; None, and a warning that names the file, if it is damaged."""
+    content = path.read_bytes()
+    if hashlib.sha256(content[32:]).digest() != content[:32]:
+        log.warning("the checkpoint %s is damaged; training starts anew", path)
+        return None
+    loaded: dict[str, Any] = torch.load(io.BytesIO(content[32:]), weights_only=True, map_location="cpu")
+    return loaded
+
+
+def _resume(path: Path | None, parts: Mapping[str, Any]) -> tuple[int, float]:
+    """Load a good checkpoint at `path`, if there is one: (the step to go on from, the seconds spent so far)."""
+    loaded = load_checkpoint(path) if path and path.exists() else None
+    if loaded is None:
+        return 0, 0.0
+    for name, part in parts.items():
+        part.load_state_dict(loaded["states"][name])
+    return int(loaded["step"]), float(loaded["seconds"])

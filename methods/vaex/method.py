@@ -1,0 +1,192 @@
+"""`vaex` and `vaex-cat`: counterfactuals by relaxing the posterior of a hierarchical conditional VAE.
+
+Vercheval and Pižurica, "Hierarchical Variational Autoencoders for Visual Counterfactuals", 2021.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Annotated, Any, ClassVar, Literal, Self
+
+import torch
+from pydantic import Field, model_validator
+from torch import Tensor, nn
+from torch.optim import Adam
+
+from methods.base import Classifier, Counterfactuals, ImageSet, Method, MethodConfig, in_batches
+from methods.training import Phase, Plan, Trainer, warmup_cosine
+from methods.vaex.model import AdaIN, Concatenation, HierarchicalVAE, Sizes, centred, kl_divergence
+
+Positive = Annotated[int, Field(gt=0)]
+Share = Annotated[float, Field(gt=0, le=1)]
+
+
+class VaexConfig(MethodConfig):
+    """Settings of `vaex`; "author's code" is the code that accompanies the paper."""
+
+    explain_only = frozenset({"schedule", "relax_log_variance", "deviation_divisor"})
+
+    conditioning: Literal["adain", "concatenation"] = Field(
+        "adain", description="how z_{k-1} enters the prior p_k: vaex or vaex-cat (Secs. III-A, IV)"
+    )
+    widths: tuple[Positive, ...] = Field(
+        (8, 16, 32, 64, 128), description="channels of the features, fine to coarse, a resolution each (ours)"
+    )
+    latents: tuple[Positive, ...] = Field((24, 8, 4, 2, 1), description="channels of z_0 … z_K, coarse to fine (ours)")
+    depth: Positive = Field(2, description="blocks between two latent groups (Sec. II-C)")
+    beta: float = Field(15.0, ge=0, description="weight of the KL term (author's code: 100 at 129 px)")
+    free_bits: float = Field(1.0, ge=0, description="FB, nats a latent element (author's code: 2 on the doubled KL)")
+    prior_scale: float = Field(5.0, gt=0, description="s, the distance between class means of z_0 (Sec. III-B)")
+    variance_momentum: Share = Field(0.1, description="of the running per-pixel variance (author's code)")
+    variance_floor: float = Field(
+        1e-3, gt=0, description="least per-pixel variance, in squared units of [0, 1]; sets the scale of bits/dim (ours)"
+    )
+    epochs: Positive = Field(21, description="passes over the training images (ours)")
+    batch_size: Positive = Field(32, description="images a step (Sec. II-C)")
+    learning_rate: float = Field(2e-3, gt=0, description="Adam's, at its peak (author's code: 1e-3)")
+    warmup: int = Field(100, ge=0, description="steps of linear warm-up before the cosine decay (ours)")
+    max_norm: float = Field(1000.0, gt=0, description="gradient norms are clipped to this (ours)")
+    schedule: Literal["power", "squaring"] = Field(
+        "power", description="factor on the residual of level k: r^k (Sec. III-C) or r^(2^(k-1)) (author's code)"
+    )
+    relax_log_variance: bool = Field(
+        False, description="whether the residual of the log-variance is scaled too (author's code: no)"
+    )
+    deviation_divisor: float = Field(
+        3.0, ge=1, description="standard deviations of the latents are divided by this in answers (Sec. III-C)"
+    )
+
+    @model_validator(mode="after")
+    def _levels_agree(self) -> Self:
+        if len(self.widths) != len(self.latents):
+            raise ValueError(f"widths and latents need one entry a level each, not {self.widths} and {self.latents}")
+        for fine, coarse in zip(self.widths, self.widths[1:], strict=False):
+            if max(fine, coarse) % min(fine, coarse):
+                raise ValueError(f"neighbouring widths must divide one another, not {fine} and {coarse}")
+        return self
+
+
+@dataclass(frozen=True)
+class Conditioned:
+    """Training batches: images with their centred probabilities, which are computed once."""
+
+    data: ImageSet
+    xi: Tensor
+    """(N, classes)."""
+
+    def __call__(self, indices: Tensor) -> tuple[Tensor, Tensor]:
+        return self.data.batch(indices), self.xi[indices]
+
+
+class Vaex(Method):
+    """Conditions a VAE on another class and lets go of the query's own code, level by level, as r falls."""
+
+    Config = VaexConfig
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        "smoke": {"widths": (4, 8, 16), "latents": (12, 4, 2), "epochs": 2, "warmup": 5},
+        "paper": {
+            "widths": (16, 32, 64, 128, 256, 512),
+            "latents": (32, 16, 8, 4, 2, 1),
+            "beta": 100.0,
+            "learning_rate": 1e-3,
+            "epochs": 20,
+            "warmup": 1000,
+        },
+    }
+    config: VaexConfig
+    network: HierarchicalVAE
+
+    def build(self, shape: tuple[int, int, int], class_count: int) -> nn.Module:
+        """The untrained VAE.
+
+        Raises
+        ------
+        ValueError
+            If the images are too small for the number of levels, or z_0 has too few channels for the classes.
+        """
+        config = self.config
+        conditioning = {"adain": AdaIN, "concatenation": Concatenation}[config.conditioning]
+        sizes = Sizes(shape, class_count, config.widths, config.latents, config.depth, conditioning)
+        if 2 ** len(config.widths) > sizes.side - 1:
+            raise ValueError(f"{len(config.widths)} widths are too many for images of {sizes.side} pixels")
+        if config.latents[0] < class_count:
+            raise ValueError(f"z_0 needs {class_count} channels or more for {class_count} classes: latents[0]")
+        return HierarchicalVAE(
+            sizes,
+            beta=config.beta,
+            free_bits=config.free_bits,
+            prior_scale=config.prior_scale,
+            variance_momentum=config.variance_momentum,
+            variance_floor=config.variance_floor,
+        )
+
+    def fit(self, data: ImageSet, classifier: Classifier, *, trainer: Trainer) -> Self:
+        """Train on the images and the classifier's probabilities of them; no label is used."""
+        network = self.prepare(data.shape, classifier)
+        plan = Plan(
+            batch=Conditioned(data, in_batches(self._xi, data, trainer.device)),
+            count=len(data),
+            epochs=self.config.epochs,
+            batch_size=self.config.batch_size,
+            schedule=partial(warmup_cosine, self.config.warmup),
+        )
+        trainer.fit(network, self._phases, plan)
+        return self
+
+    def _phases(self, network: nn.Module) -> list[Phase]:
+        optimizer = Adam(network.parameters(), lr=self.config.learning_rate)
+        return [Phase("losses", optimizer, self.config.max_norm)]
+
+    def reconstruct(self, images: Tensor) -> Tensor:
+        """The query under its own condition at r = 1, with the same narrowed posterior as an answer."""
+        xi = self._xi(images)
+        noise = self.network.noise(len(images))
+        decoded, _, _ = self.network.top_down(
+            self.network.bottom_up(images, xi), xi, noise, divisor=self.config.deviation_divisor
+        )
+        return decoded
+
+    def explain(self, images: Tensor, target: Tensor, relaxations: Sequence[float]) -> Counterfactuals:
+        """One encoding under ξ = onehot(target), one decoding a relaxation; all share the latents' noise."""
+        xi = nn.functional.one_hot(target, self.classifier.class_count).to(images)
+        bottom_up = self.network.bottom_up(images, xi)
+        noise = self.network.noise(len(images))
+        answers = [
+            self.network.top_down(
+                bottom_up,
+                xi,
+                noise,
+                divisor=self.config.deviation_divisor,
+                relax=lambda level, r=r: self._factor(r, level),  # type: ignore[misc] # mypy cannot infer the default
+                relax_log_variance=self.config.relax_log_variance,
+                target=target,
+            )
+            for r in relaxations
+        ]
+        latent = answers[0][2] if answers else images.new_empty(len(images), 0)
+        return Counterfactuals(torch.stack([decoded for decoded, _, _ in answers]), {"z_0": latent})
+
+    def diagnostics(self, images: Tensor) -> dict[str, Tensor]:
+        """NLL and KL of each image in nats, (N,), from one draw of the posterior as it was trained (not narrowed)."""
+        xi = self._xi(images)
+        decoded, distributions, _ = self.network.top_down(
+            self.network.bottom_up(images, xi), xi, self.network.noise(len(images))
+        )
+        kl = [kl_divergence(posterior, prior).flatten(1).sum(1) for posterior, prior in distributions]
+        return {"nll": self.network.nll(decoded, images), "kl": torch.stack(kl).sum(0)}
+
+    def remarks(self) -> tuple[str, ...]:
+        """Which of the paper's open points these numbers rest on."""
+        exponent = {"power": "r^k", "squaring": "r^(2^(k-1))"}[self.config.schedule]
+        return (
+            f"posterior residual of level k scaled by {exponent}",
+            f"NLL and bits/dim rest on a floor of {self.config.variance_floor:g} on the variance of a pixel",
+        )
+
+    def _xi(self, images: Tensor) -> Tensor:
+        """The centred probabilities of the investigated classifier, (B, classes)."""
+        return centred(self.classifier(images).softmax(1))
+
+    def _factor(self, relaxation: float, level: int) -> float:
+        exponent = level if self.config.schedule == "power" else 2 ** (level - 1)
+        return float(relaxation**exponent)

@@ -1,0 +1,79 @@
+"""Ninety-five per cent intervals of a proportion and of a mean."""
+
+import math
+from statistics import NormalDist
+
+import torch
+from torch import Tensor
+
+from metrics.base import Estimate
+
+Z = NormalDist().inv_cdf(0.975)  # the 1.96 of a two-sided 95 % interval
+NOTHING = Estimate(math.nan, math.nan, math.nan, 0)
+
+
+def proportion(successes: Tensor) -> Estimate:
+    """Share of successes with its Wilson score interval.
+
+    Parameters
+    ----------
+    successes : Tensor
+        Shape (N,), bool: one answer for each observation.
+
+    Returns
+    -------
+    Estimate
+        A fraction in [0, 1]; its interval lies in [0, 1] and holds the value. All NaN if N = 0.
+
+    Raises
+    ------
+    ValueError
+        If `successes` is no vector of bool.
+
+    References
+    ----------
+    Wilson, Probable inference, the law of succession, and statistical inference, JASA 1927.
+
+    """
+    if successes.dtype != torch.bool or successes.ndim != 1:
+        raise ValueError(f"successes must be bool (N,), got {successes.dtype} {tuple(successes.shape)}")
+    n = len(successes)
+    if n == 0:
+        return NOTHING
+    p = int(successes.sum()) / n
+    centre = (p + Z**2 / (2 * n)) / (1 + Z**2 / n)
+    half = Z * math.sqrt(p * (1 - p) / n + Z**2 / (4 * n**2)) / (1 + Z**2 / n)
+    # At p = 0 and p = 1 one end of the interval is p itself; rounding must not push it past.
+    return Estimate(p, max(0.0, min(centre - half, p)), min(1.0, max(centre + half, p)), n)
+
+
+def mean(values: Tensor) -> Estimate:
+    """Mean of one number an image with its normal interval, mean ± 1.96 s / √N.
+
+    Parameters
+    ----------
+    values : Tensor
+        Shape (N,), any unit; computed in float64, s is the sample standard deviation.
+
+    Returns
+    -------
+    Estimate
+        In the unit of `values`. The interval is NaN if N = 1, everything is NaN if N = 0.
+
+    Raises
+    ------
+    ValueError
+        If `values` is no vector, or holds NaN or infinity.
+
+    """
+    if values.ndim != 1:
+        raise ValueError(f"values must be (N,), one number an image, got {tuple(values.shape)}")
+    n = len(values)
+    if n == 0:
+        return NOTHING
+    values = values.detach().double()
+    if wrong := int((~values.isfinite()).sum()):
+        raise ValueError(f"{wrong} of {n} values are NaN or infinite: no mean is taken over the others")
+    value = values.mean().item()
+    half = Z * values.std().item() / math.sqrt(n) if n > 1 else math.nan
+    return Estimate(value, value - half, value + half, n)

@@ -1,0 +1,119 @@
+import ast
+import inspect
+import re
+import subprocess
+import sys
+from dataclasses import FrozenInstanceError, replace
+from pathlib import Path
+
+import pytest
+
+import metrics
+from metrics import METRICS
+
+PER_RELAXATION = {"flip_rate", "oracle_agreement", "adversarial_flips", "l0", "l1", "l2"} | {
+    "fid_classifier",
+    "fid_inception",
+}
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_function_takes_what_the_metric_needs(name):
+    """Each metric's function has one required argument for each piece of evidence."""
+    parameters = inspect.signature(METRICS[name].load()).parameters.values()
+    required = [parameter.name for parameter in parameters if parameter.default is parameter.empty]
+    assert len(required) == len(METRICS[name].needs)
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_function_says_what_it_computes(name):
+    """Each metric's docstring gives inputs with shapes, the result, its errors and its source."""
+    text = inspect.getdoc(METRICS[name].load())
+    assert all(f"{title}\n---" in text for title in ("Parameters", "Returns", "Raises", "References"))
+    assert re.search(r"Shape \(", text)
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_arguments_are_named_after_the_evidence(name):
+    """Where a function knows its evidence by name, it has it at the place where it is passed."""
+    arguments = list(inspect.signature(METRICS[name].load()).parameters)
+    for place, need in enumerate(METRICS[name].needs):
+        assert need not in arguments or arguments.index(need) == place
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_line_is_complete(name):
+    """Each line has a direction and one line of meaning."""
+    metric = METRICS[name]
+    assert metric.better in {"higher", "lower", ""}
+    assert metric.meaning
+    assert "\n" not in metric.meaning
+
+
+def test_what_depends_on_the_answer_is_per_relaxation():
+    """Whatever needs an answer has a value for each relaxation, whatever needs none has one for a job."""
+    assert {name for name, metric in METRICS.items() if metric.per_relaxation} == PER_RELAXATION
+
+
+def test_over_the_flipped_too():
+    """What the flipped queries could flatter is computed over them too, and only what depends on the answer."""
+    also = {name for name, metric in METRICS.items() if metric.also_flipped}
+    assert also == {"oracle_agreement", "l0", "l1", "l2"}
+    assert also <= PER_RELAXATION
+
+
+def test_every_frechet_distance_has_its_yardstick():
+    """Beside each network's distance stands that of real images to the same real images."""
+    for network in ("classifier", "inception"):
+        reals = {METRICS[f"fid_{network}{what}"].needs[1] for what in ("", "_reconstruction", "_real")}
+        assert reals == {f"real_{network}_features"}
+        assert METRICS[f"fid_{network}_real"].better == ""
+
+
+def test_registry_is_read_only():
+    """Neither the registry nor a line of it can be changed in passing."""
+    with pytest.raises(TypeError):
+        METRICS["l1"] = METRICS["l2"]
+    with pytest.raises(FrozenInstanceError):
+        METRICS["l1"].unit = "inches"
+
+
+def test_fingerprint_tells_metrics_apart():
+    """Each metric has a fingerprint of its own, the same each time."""
+    fingerprints = [metric.fingerprint() for metric in METRICS.values()]
+    assert len(set(fingerprints)) == len(METRICS)
+    assert fingerprints == [metric.fingerprint() for metric in METRICS.values()]
+
+
+def test_fingerprint_follows_the_definition():
+    """Other evidence changes the fingerprint, better prose does not."""
+    metric = METRICS["l1"]
+    assert replace(metric, needs=("reconstructions", "queries")).fingerprint() != metric.fingerprint()
+    assert replace(metric, meaning="").fingerprint() == metric.fingerprint()
+
+
+@pytest.mark.parametrize("edited", ["metrics.distances", "metrics.intervals", "metrics.base"])
+def test_fingerprint_follows_the_code(monkeypatch, edited):
+    """Editing a metric's module, or what all metrics rest on, changes its fingerprint."""
+    before = {name: METRICS[name].fingerprint() for name in ("l1", "nll")}
+    source = inspect.getsource
+    monkeypatch.setattr(
+        inspect, "getsource", lambda module: source(module) + ("# edited" if module.__name__ == edited else "")
+    )
+    assert METRICS["l1"].fingerprint() != before["l1"]
+    assert (METRICS["nll"].fingerprint() == before["nll"]) == (edited == "metrics.distances")
+
+
+def test_registry_is_light():
+    """Listing the metrics imports no torch: a function is imported on use."""
+    code = "import sys, metrics; sys.exit('torch' in sys.modules or 'scipy' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(metrics.__file__).parents[1])
+
+
+def test_metrics_stand_alone():
+    """The metrics import neither the benchmark nor a method."""
+    for path in Path(metrics.__file__).parent.glob("*.py"):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        imported = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+        imported |= {name.name for node in ast.walk(tree) if isinstance(node, ast.Import) for name in node.names}
+        assert not {name.split(".")[0] for name in imported if name} & {"benchmark", "methods"}
