@@ -71,4 +71,3 @@ def describe(moved: pd.DataFrame) -> str:
     """A line for the user: how many numbers moved."""
     missing = int(moved["now"].isna().sum())
     return f"{len(moved)} number(s) moved, {missing} of them missing" if len(moved) else "nothing moved"
-

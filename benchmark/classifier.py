@@ -33,7 +33,7 @@ class ClassifierConfig(BaseModel):
     shift: float = Field(0.08, ge=0, lt=1, description="augmentation: share of the side either way")
 
 
-ORACLE = MappingProxyType({"channels": (24, 48, 96), "kernel_size": 5, "pooling": "average", "features": 96})
+ORACLE = MappingProxyType({"channels": (16, 32, 64), "kernel_size": 5, "pooling": "average", "features": 96})
 """What sets the oracle apart from the investigated classifier."""
 
 PRESETS: Mapping[str, Mapping[str, Mapping[str, Any]]] = MappingProxyType(
@@ -81,6 +81,7 @@ class ConvClassifier(nn.Module):
         return logits
 
     def forward(self, images: Tensor) -> Tensor:
+        """Logits (B, classes) of images (B, C, H, W) in [0, 1]."""
         return self.head(self.features(images))
 
     def losses(self, images: Tensor, labels: Tensor) -> dict[str, Tensor]:
@@ -107,6 +108,7 @@ class Labelled:
     data: Subset
 
     def __call__(self, indices: Tensor) -> tuple[Tensor, Tensor]:
+        """Images (B, C, H, W) and labels (B,)."""
         return self.data.batch(indices), self.data.labels[indices]
 
 

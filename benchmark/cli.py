@@ -37,7 +37,9 @@ What was computed is kept in results/runs, so a run that was interrupted goes on
 
 Results = Annotated[Path, typer.Option(help="Folder of everything that is written.")]
 Methods = Annotated[str, typer.Option(help="Comma-separated names, or 'all'.")]
-Tasks = Annotated[str, typer.Option(help="Comma-separated, as in mnist,mnist/3-8,celeba/Male; 'all': the embedded ones.")]
+Tasks = Annotated[
+    str, typer.Option(help="Comma-separated, as in mnist,mnist/3-8,celeba/Male; 'all': the embedded ones.")
+]
 Seeds = Annotated[str, typer.Option(help="Comma-separated numbers.")]
 Preset = Annotated[str, typer.Option(help="smoke, default or paper.")]
 
@@ -60,11 +62,13 @@ def run(
         list[str] | None, typer.Option("--set", metavar="SECTION.FIELD=VALUE", help="Override one setting; repeatable.")
     ] = None,
     data_root: Annotated[Path | None, typer.Option(help="Folder of data sets that are not embedded.")] = None,
-    split: Annotated[str, typer.Option(help="Split of the queries: validation to choose settings, test to report.")] = "test",
-    limit: Annotated[int | None, typer.Option(min=1, help="Queries, at most; the tables say that the run is partial.")] = None,
-    fid: Annotated[str, typer.Option(help="Feature extractors of Fréchet distances: classifier,inception.")] = "classifier",
-    inception_weights: Annotated[Path | None, typer.Option(help="pytorch-fid's weights, for --fid inception.")] = None,
-    jobs: Annotated[int | None, typer.Option(min=1, help="Jobs at once. [default: one a core, or one on a GPU]")] = None,
+    split: Annotated[str, typer.Option(help="Queries: validation to choose settings, test to report.")] = "test",
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="Queries, at most; tables say that the run is partial.")
+    ] = None,
+    fid: Annotated[str, typer.Option(help="Extractors of Fréchet distances: classifier,inception.")] = "classifier",
+    inception_weights: Annotated[Path | None, typer.Option(help="pytorch-fid's, for --fid inception.")] = None,
+    jobs: Annotated[int | None, typer.Option(min=1, help="Jobs at once. [default: one a core; one on a GPU]")] = None,
     accelerator: Annotated[str, typer.Option(help="cpu, cuda, mps or auto.")] = "auto",
     devices: Annotated[int, typer.Option(min=1, help="Devices that one training uses.")] = 1,
     precision: Annotated[str, typer.Option(help="32-true, bf16-mixed or 64-true.")] = "32-true",
@@ -127,7 +131,7 @@ def list_names() -> int:
     sections: list[tuple[str, Iterable[tuple[str, str]]]] = [
         ("methods", ((name, summary(name)) for name in METHODS)),
         ("tasks", ((task, "embedded" if task in EMBEDDED else "needs --data-root") for task in EXAMPLES)),
-        ("metrics", ((name, f"{metric.meaning} {_unit(metric.unit, metric.better)}") for name, metric in METRICS.items())),
+        ("metrics", ((name, f"{m.meaning} {_unit(m.unit, m.better)}") for name, m in METRICS.items())),
         ("presets", PRESETS.items()),
     ]
     for title, rows in sections:
@@ -151,7 +155,9 @@ def report(
 
 @app.command()
 def check(
-    baseline: Annotated[Path | None, typer.Option(help="A metrics.csv. [default: results/baselines/PRESET.csv]")] = None,
+    baseline: Annotated[
+        Path | None, typer.Option(help="A metrics.csv. [default: results/baselines/PRESET.csv]")
+    ] = None,
     methods: Methods = "all",
     tasks: Annotated[str, typer.Option(help="Comma-separated, or 'all': whatever has a record.")] = "all",
     seeds: Annotated[str, typer.Option(help="Comma-separated numbers, or 'all'.")] = "all",
@@ -202,7 +208,7 @@ def _complain(message: str) -> None:
 
 
 def _unit(unit: str, better: str) -> str:
-    """ "(nats/image, lower is better)", or what of it applies."""
+    """Unit and direction in brackets, as far as there are any."""
     parts = [part for part in (unit, f"{better} is better" if better else "") if part]
     return f"({', '.join(parts)})" if parts else ""
 

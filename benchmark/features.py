@@ -41,8 +41,11 @@ def inception_network(weights: Path | None) -> nn.Module:
         try:
             return inception.InceptionV3().eval().requires_grad_(False)
         except OSError as error:
-            raise UserError(f"the Inception weights cannot be downloaded ({error}); {WEIGHTS_HELP} elsewhere "
-                            "and name the file with --inception-weights") from error
+            raise UserError(
+                f"the Inception weights cannot be downloaded ({error}); {WEIGHTS_HELP} elsewhere "
+                "and name the file with --inception-weights"
+            ) from error
+
     # pytorch-fid offers no way to name a file, so its download is answered with ours, read without executing code.
     def read(*_: Any, **__: Any) -> Any:  # noqa: ANN401 - stands in for torch.hub's function
         return torch.load(weights, weights_only=True, map_location="cpu")

@@ -23,6 +23,7 @@ class Channel:
     queue: Any  # a multiprocessing queue's proxy
 
     def __call__(self, stage: str, done: int, total: int, loss: float | None) -> None:
+        """Report, at most two hundred times a stage."""
         if done % max(1, total // 200) == 0 or done == total:
             self.queue.put((self.job, stage, done, total, loss))
 

@@ -97,7 +97,8 @@ def run(jobs: Sequence[Job], protocol: Protocol, workers: int, board: Board) -> 
     found = [_finished(job, protocol) for job in jobs]
     open_jobs = [job for job, record in zip(jobs, found, strict=True) if record is None]
     seeds = dict.fromkeys((job.task, job.seed) for job in open_jobs)
-    _in_parallel((partial(_prepare, task, seed, role, protocol, board) for (task, seed), role in product(seeds, ROLES)), workers)
+    judges = [partial(_prepare, task, seed, role, protocol, board) for (task, seed), role in product(seeds, ROLES)]
+    _in_parallel(judges, workers)
     made = iter(_in_parallel((partial(run_job, job, protocol, board) for job in open_jobs), workers))
     return [record or next(made) for record in found]
 
@@ -128,7 +129,7 @@ def _prepare(task: str, seed: int, role: str, protocol: Protocol, board: Board) 
     with _limited(protocol.threads):
         try:
             Work(Job(task, role, seed), protocol, board.channel(f"{role} of {task}, seed {seed}")).judge(role)
-        except Exception:  # noqa: BLE001 - the job meets the same error, and records it
+        except Exception:  # the job meets the same error, and records it
             log.debug("could not prepare the %s of %s", role, task, exc_info=True)
 
 
@@ -487,7 +488,7 @@ class _Ask:
         return self.fitted
 
     def _targets(self, start: int, predicted: Tensor) -> Tensor:
-        """For each query another class than the predicted one, drawn from a seeded generator: the same for all methods."""
+        """For each query a class other than the predicted one; the same for all methods."""
         others = len(self.work.data.class_names) - 1
         random = np.random.default_rng(self.work.seed("targets", start))
         steps = torch.from_numpy(random.integers(1, others + 1, CHUNK))[: len(predicted)]

@@ -73,7 +73,7 @@ class Table:
 
 
 def _text(cells: pd.DataFrame, style: str) -> str:
-    return tabulate(cells, headers="keys", tablefmt=style, showindex=False, disable_numparse=True)
+    return tabulate(cells.to_dict("list"), headers="keys", tablefmt=style, showindex=False, disable_numparse=True)
 
 
 def tidy(records: Sequence[Record], *, timings: bool = False) -> pd.DataFrame:
@@ -116,14 +116,15 @@ def _summary(records: Sequence[Record], notes: tuple[str, ...]) -> Table:
     """One row a task and method, at the smallest relaxation."""
     numbers = tidy(records)
     strongest = numbers["relaxation"].min()
-    numbers = numbers[(numbers["subset"] == "all") & (numbers["relaxation"].isna() | (numbers["relaxation"] == strongest))]
+    here = numbers["relaxation"].isna() | (numbers["relaxation"] == strongest)
+    numbers = numbers[here & (numbers["subset"] == "all")]
     extractors = [name.removesuffix("_real") for name in numbers["metric"].unique() if name.endswith("_real")]
     headings = dict(SUMMARY)
     for name in extractors:
         label = f"FID ({name.removeprefix('fid_')})"
         headings |= {name: f"{label} x'", f"{name}_reconstruction": f"{label} x̃", f"{name}_real": f"{label} real"}
     rows = [
-        {"task": task, "method": method, "n": _n(group)}
+        {"task": str(task), "method": str(method), "n": _n(group)}
         | {heading: _cell(group[group["metric"] == metric], metric) for metric, heading in headings.items()}
         for (task, method), group in numbers.groupby(["task", "method"], sort=False)
     ]
@@ -136,7 +137,7 @@ def _flip_rates(records: Sequence[Record], task: str, notes: tuple[str, ...]) ->
     numbers = numbers[numbers["subset"] == "all"]
     rows = []
     for method, group in numbers.groupby("method", sort=False):
-        row = {"method": method, "n": _n(group), "MSE": _cell(group[group["metric"] == "mse"], "mse")}
+        row = {"method": str(method), "n": _n(group), "MSE": _cell(group[group["metric"] == "mse"], "mse")}
         for relaxation in sorted(group["relaxation"].dropna().unique()):
             here = group[group["relaxation"] == relaxation]
             flips, agreement = (here[here["metric"] == name] for name in ("flip_rate", "oracle_agreement"))
@@ -146,7 +147,9 @@ def _flip_rates(records: Sequence[Record], task: str, notes: tuple[str, ...]) ->
     return _table(f"flip-rate-{task.replace('/', '_')}", title, rows, records, notes)
 
 
-def _table(name: str, title: str, rows: list[dict[str, str]], records: Sequence[Record], notes: tuple[str, ...]) -> Table:
+def _table(
+    name: str, title: str, rows: list[dict[str, str]], records: Sequence[Record], notes: tuple[str, ...]
+) -> Table:
     """A table of `rows`, references apart, columns without any number left out."""
     cells = pd.DataFrame(rows)
     cells = cells.loc[:, (cells != "").any()]
@@ -193,8 +196,10 @@ def _notes(records: Sequence[Record]) -> tuple[str, ...]:
         n = int(numbers[numbers["metric"] == name]["n"].min())
         extractor = name.removeprefix("fid_").removesuffix("_real")
         features = {"classifier": "the oracle's penultimate features"}.get(extractor, f"{extractor} features")
-        notes.append(f"FID ({extractor}): {features}, n = {n} against as many other real images; `real`: real against real")
-    notes += dict.fromkeys(f"{record.method}: {remark}" for record in good for remark in record.remarks)
+        notes.append(f"FID ({extractor}): {features}, n = {n}, to as many other real images; real: of real to real")
+    for remark in dict.fromkeys(remark for record in good for remark in record.remarks):
+        methods = dict.fromkeys(record.method for record in good if remark in record.remarks)
+        notes.append(f"{', '.join(methods)}: {remark}")
     notes += [f"**failed**: {r.method} on {r.task}, seed {r.seed}: {r.reason}" for r in records if r.status != "ok"]
     return tuple(notes)
 

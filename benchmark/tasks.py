@@ -8,7 +8,7 @@ from sklearn.model_selection import train_test_split
 from benchmark.data import DATASETS, ImageData, Source, Subset, digest_of, load
 from benchmark.errors import UserError, unknown
 
-EXAMPLES = ("mnist", "mnist/3-8", "mnist-full", "mnist-full/3-8", "fashion-mnist", "fashion-mnist/Coat-Shirt", "celeba/Male")
+EXAMPLES = ("mnist", "mnist/3-8", "mnist-full", "fashion-mnist", "fashion-mnist/Coat-Shirt", "celeba/Male")
 """What `benchmark list` shows; `all` stands for the ones that need no files."""
 EMBEDDED = ("mnist", "mnist/3-8")
 """Tasks that run without any files from outside."""

@@ -127,7 +127,6 @@ class Method(abc.ABC):
         return self
 
 
-
 @torch.no_grad()
 def in_batches(function: Callable[[Tensor], Tensor], data: ImageSet, device: torch.device, size: int = 256) -> Tensor:
     """`function` of all images in `data`, computed on `device` in batches, gathered on the CPU."""

@@ -88,6 +88,8 @@ class Plan:
     """Number of training examples."""
     epochs: int
     batch_size: int
+    min_steps: int = 0
+    """A small training set is passed over more often, until there are so many steps."""
     schedule: Callable[[int, int], float] = constant
     """(step, steps) -> the factor on each learning rate."""
 
@@ -99,7 +101,7 @@ class Plan:
     @property
     def steps(self) -> int:
         """Optimiser steps in all."""
-        return self.epochs * self.steps_per_epoch
+        return max(self.epochs * self.steps_per_epoch, self.min_steps)
 
     def indices(self, seed: int, step: int) -> Tensor:
         """The examples of one step: slices of a permutation that depends on the seed and the epoch only."""

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from pytorch_fid.fid_score import calculate_frechet_distance
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # it ships no types
+from threadpoolctl import threadpool_limits
 from torch import Tensor
 
 from metrics.base import Estimate

@@ -1,0 +1,1 @@
+"""Posterior relaxation in a hierarchical conditional VAE (Vercheval and Pižurica 2021)."""

@@ -8,7 +8,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, cast
 
 import torch
 import torch.nn.functional as F  # noqa: N812 - torch's own convention
@@ -60,6 +60,7 @@ class SqueezeExcite(nn.Module):
         self.gate = nn.Sequential(nn.Linear(channels, hidden), nn.Hardswish(), nn.Linear(hidden, channels))
 
     def forward(self, features: Tensor) -> Tensor:
+        """(B, C, S, S) -> the same shape."""
         return features * torch.sigmoid(self.gate(features.mean((2, 3))))[:, :, None, None]
 
 
@@ -97,6 +98,7 @@ class Cell(nn.Module):
         self.resizing = block(channels_in, channels_out, resize)
 
     def forward(self, features: Tensor) -> Tensor:
+        """(B, channels_in, S, S) -> (B, channels_out, S', S')."""
         for keeping in self.keeping:
             features = features + keeping(features)
         resized = self.resizing(features)
@@ -113,6 +115,7 @@ class AdaIN(nn.Module):
         self.affine = nn.Linear(depth * size**2, 2 * channels)
 
     def forward(self, features: Tensor, latent: Tensor) -> Tensor:
+        """Features (B, C, S, S) in the statistics that the latent (B, L, T, T) asks for."""
         scale, shift = self.affine(latent.flatten(1))[:, :, None, None].chunk(2, dim=1)
         return F.instance_norm(features) * (1 + scale) + shift
 
@@ -136,6 +139,7 @@ class Concatenation(nn.Module):
         )
 
     def forward(self, features: Tensor, latent: Tensor) -> Tensor:
+        """Features (B, C, S, S) and the latent (B, L, T, T), as (B, C + L, S, S)."""
         latent = latent + self.bottleneck(latent)
         return torch.cat([features, interpolated(latent, latent.shape[1], features.shape[-1])], dim=1)
 
@@ -149,6 +153,7 @@ class ToGaussian(nn.Module):
         self.convolution = nn.Conv2d(channels, 2 * latent, 3, stride=2, padding=1)
 
     def forward(self, features: Tensor) -> Gaussian:
+        """The distribution that the features ask for."""
         mean, log_variance = self.convolution(F.hardswish(self.normalise(features))).chunk(2, dim=1)
         return Gaussian(mean, log_variance)
 
@@ -298,7 +303,8 @@ class HierarchicalVAE(nn.Module):
             torch.cat([self.top.expand(len(xi), -1, -1, -1), self._constant_channels(xi, self.top.shape[-1])], dim=1)
         )
         distributions, latent, top_latent = [], torch.empty(0), torch.empty(0)
-        for level, (group, features) in enumerate(zip(self.groups, bottom_up, strict=True)):
+        for level, (module, features) in enumerate(zip(self.groups, bottom_up, strict=True)):
+            group = cast("Group", module)
             if level:
                 path = self.decode[level - 1](path)
             prior = group.prior_of(path, latent) if level else self.prior_mean(xi)
