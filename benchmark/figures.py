@@ -7,6 +7,7 @@ from pathlib import Path
 import matplotlib as mpl
 import numpy as np
 import seaborn as sns
+import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
@@ -42,9 +43,11 @@ def flip_rates(records: Sequence[Record]) -> Figure:
     axes = figure.add_subplot()
     methods = list(dict.fromkeys(record.method for record in records))
     references = {record.method for record in records if record.reference}
-    colours = dict(zip([m for m in methods if m not in references], sns.color_palette("colorblind"), strict=False))
+    palette = iter(sns.color_palette("colorblind"))
+    greys = iter(("0.75", "0.45", "0.6", "0.3"))
+    colours = {method: next(greys if method in references else palette) for method in methods}
     for method in methods:
-        colour = colours.get(method, "0.6")
+        colour = colours[method]
         mine = numbers[numbers["method"] == method]
         flips = mine[mine["metric"] == "flip_rate"].groupby("relaxation")[["value", "low", "high"]].mean() * 100
         agreement = mine[mine["metric"] == "oracle_agreement"].groupby("relaxation")["value"].mean() * 100
@@ -61,27 +64,28 @@ def flip_rates(records: Sequence[Record]) -> Figure:
 
 
 def grid(
-    queries: Tensor, answers: Tensor, captions: Sequence[Sequence[str]], relaxations: Sequence[float], title: str
+    queries: Tensor, answers: Tensor, captions: Sequence[Sequence[str]], headings: Sequence[str], title: str
 ) -> Figure:
     """Queries (Q, C, H, W) in the first column, then answers (R, Q, C, H, W), uint8, a column a relaxation.
 
-    `captions`: Q rows of 1 + R texts, each standing under its picture.
+    `captions`: Q rows of 1 + R texts, each standing under its picture; `headings`: 1 + R texts above the first row.
     """
-    rows, columns = len(queries), len(relaxations) + 1
-    figure = Figure(figsize=(1.05 * columns, 1.25 * rows + 0.5), layout="constrained")
-    axes = figure.subplots(rows, columns, squeeze=False)
-    headings = ["query", *(f"r = {r:g}" for r in relaxations)]
-    for row in range(rows):
-        pictures = [queries[row], *answers[:, row]]
-        for column, (picture, caption) in enumerate(zip(pictures, captions[row], strict=True)):
-            place = axes[row, column]
-            place.imshow(picture.permute(1, 2, 0).numpy().squeeze(), cmap="gray", vmin=0, vmax=255)
-            place.set(xticks=[], yticks=[])
-            place.grid(visible=False)
-            place.set_xlabel(caption, fontsize=6.5, labelpad=2)
-            if row == 0:
-                place.set_title(headings[column], fontsize=8)
-    figure.suptitle(title, fontsize=9)
+    pictures = torch.cat([queries[None], answers]).permute(1, 0, 3, 4, 2).numpy()  # (Q, 1 + R, H, W, C)
+    rows, columns, height, width, channels = pictures.shape
+    gap, strip = round(0.08 * width), round(0.3 * height)
+    canvas = np.full((rows * (height + strip), columns * (width + gap) - gap, channels), 255, dtype=np.uint8)
+    figure = Figure(figsize=(columns, canvas.shape[0] / canvas.shape[1] * columns + 0.6))
+    axes = figure.add_axes((0.01, 0.0, 0.98, 1 - 0.55 / figure.get_figheight()))
+    axes.set_axis_off()
+    for row, column in np.ndindex(rows, columns):
+        top, left = row * (height + strip), column * (width + gap)
+        canvas[top : top + height, left : left + width] = pictures[row, column]
+        centre = left + width / 2
+        axes.text(centre, top + height + 0.1 * strip, captions[row][column], ha="center", va="top", fontsize=6)
+        if row == 0:
+            axes.text(centre, -2, headings[column], ha="center", va="bottom", fontsize=8)
+    axes.imshow(canvas.repeat(3 // channels, axis=2), interpolation="nearest")
+    figure.suptitle(title, fontsize=8)
     return figure
 
 
@@ -99,15 +103,15 @@ def _save_grid(record: Record, runs: Path, folder: Path) -> list[Path]:
         texts = [f"{own} → {target}"]
         for place in order:
             seen = classes[int(scored["answer_classes"][place, query])]
-            texts.append(f"{seen}   p({target}) = {float(scored['target_probability'][place, query]):.2f}")
+            texts.append(f"{seen}\np({target}) = {float(scored['target_probability'][place, query]):.2f}")
         captions.append(texts)
     figure = grid(
         answered["queries"][shown],
         answered["images"][order.copy()][:, shown],
         captions,
-        [record.relaxations[place] for place in order],
-        f"{record.method} on {record.task}, seed {record.seed}: the first {len(captions)} queries; "
-        "under each picture what the classifier sees",
+        ["query", *(f"r = {record.relaxations[place]:g}" for place in order)],
+        f"{record.method} on {record.task}, seed {record.seed}: the first {len(captions)} queries, not chosen ones\n"
+        "below each picture the class that the classifier sees, and its probability of the target",
     )
     return _save(figure, folder / f"counterfactuals-{record.task.replace('/', '_')}-{record.method}")
 
