@@ -76,7 +76,8 @@ def run(
     debug: Annotated[bool, typer.Option(help="Stop at the first error, with its traceback.")] = False,
 ) -> int:
     """Fit, explain, score; then write and print the tables."""
-    from benchmark.progress import board  # noqa: PLC0415 - torch takes seconds to import, and --help none
+    from benchmark.features import inception_network  # noqa: PLC0415 - torch takes seconds to import, and --help none
+    from benchmark.progress import board  # noqa: PLC0415
     from benchmark.runner import Job, Protocol  # noqa: PLC0415
     from benchmark.runner import run as run_jobs  # noqa: PLC0415
     from benchmark.settings import PRESETS, check_overrides, parse_overrides  # noqa: PLC0415
@@ -103,6 +104,8 @@ def run(
         devices=Devices(_accelerator(accelerator), devices, precision),
         raise_errors=debug,
     )
+    if "inception" in protocol.extractors:
+        inception_network(protocol.inception_weights)  # refused now rather than after an hour
     todo = [Job(task, name, seed) for task in _tasks(tasks) for seed in _numbers(seeds) for name in names]
     check_writable(protocol.runs)
     with board(Console(stderr=True)) as drawn:

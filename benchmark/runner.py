@@ -10,7 +10,7 @@ import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import lru_cache, partial
+from functools import partial
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -33,7 +33,7 @@ from benchmark.store import Artefact, key_of, locked
 from benchmark.tasks import Splits, load_task, split
 from methods import METHODS
 from methods.base import Method
-from methods.training import Advance, Devices, DivergedError, Trainer, derived_seed
+from methods.training import Advance, Devices, DivergedError, Trainer, derived_seed, silent
 from metrics import METRICS
 from metrics.intervals import proportion
 
@@ -93,8 +93,19 @@ class Job:
 
 
 def run(jobs: Sequence[Job], protocol: Protocol, workers: int, board: Board) -> list[Record]:
-    """The records of `jobs`, in their order; what is on disk and still holds is not made again."""
+    """The records of `jobs`, in their order; what is on disk and still holds is not made again.
+
+    Raises
+    ------
+    UserError
+        Before anything is computed, if a task cannot be had or a method refuses its settings.
+    """
+    for task in dict.fromkeys(job.task for job in jobs):
+        _load(task, protocol, board.channel(task))
     found = [_finished(job, protocol) for job in jobs]
+    for job, record in zip(jobs, found, strict=True):
+        if record is None:
+            Work(job, protocol).check()
     open_jobs = [job for job, record in zip(jobs, found, strict=True) if record is None]
     seeds = dict.fromkeys((job.task, job.seed) for job in open_jobs)
     judges = [partial(_prepare, task, seed, role, protocol, board) for (task, seed), role in product(seeds, ROLES)]
@@ -118,10 +129,7 @@ def _finished(job: Job, protocol: Protocol) -> Record | None:
     record = read(job.path(protocol))
     if record is None or record.status != "ok":
         return None
-    try:
-        return record if record.key == Work(job, protocol).record_key() else None
-    except UserError:
-        return None  # said when the job is run
+    return record if record.key == Work(job, protocol).record_key() else None
 
 
 def _prepare(task: str, seed: int, role: str, protocol: Protocol, board: Board) -> None:
@@ -185,9 +193,17 @@ def _limited(threads: int) -> Iterator[None]:
 # -- one job -----------------------------------------------------------------------------------------------------------
 
 
-@lru_cache(maxsize=4)
-def _task(task: str, root: Path | None, cache: Path) -> ImageData:
-    return load_task(task, Source(root=root, cache=cache))
+_loaded: dict[tuple[str, Path | None], ImageData] = {}
+
+
+def _load(task: str, protocol: Protocol, advance: Advance = silent) -> ImageData:
+    """The images of `task`, read once a process."""
+    key = (task, protocol.data_root)
+    if key not in _loaded:
+        cache = protocol.runs / "cache"
+        source = Source(protocol.data_root, cache, lambda done, total: advance("decode", done, total, None))
+        _loaded[key] = load_task(task, source)
+    return _loaded[key]
 
 
 class Work:
@@ -195,14 +211,29 @@ class Work:
 
     def __init__(self, job: Job, protocol: Protocol, advance: Advance | None = None) -> None:
         self.job, self.protocol = job, protocol
-        self.advance = advance or Board().channel("")
+        self.advance = advance or silent
         self.overrides = protocol.overrides or {}
         self.settings = data_config(protocol.preset, self.overrides)
-        self.data = _task(job.task, protocol.data_root, protocol.runs / "cache")
+        self.data = _load(job.task, protocol)
         self.splits: Splits = split(self.data, job.seed)
         self.train = self.splits.train.first(self.settings.train_images or len(self.splits.train))
         self.asked = self.splits.named(protocol.split)
         self.queries = self.asked.first(min(self.settings.queries, protocol.limit or len(self.asked)))
+
+    def check(self) -> None:
+        """Refuse what cannot end well, before it costs anything.
+
+        Raises
+        ------
+        UserError
+            If the method's settings do not fit these images, or Inception is to look at grey ones.
+        """
+        try:
+            self.method().build(self.data.shape, len(self.data.class_names))
+        except ValueError as error:
+            raise UserError(f"{self.job.method} on {self.job.task}: {error}") from error
+        if "inception" in self.protocol.extractors and self.data.shape[0] != 3:
+            raise UserError(f"{self.data.name} has no colours, which Inception needs; use --fid classifier")
 
     def seed(self, purpose: str, *rest: int) -> int:
         """A seed of its own for each purpose."""
@@ -420,8 +451,6 @@ class Work:
         if "classifier" in self.protocol.extractors:
             extractors["classifier"] = penultimate(oracle)
         if "inception" in self.protocol.extractors:
-            if self.data.shape[0] != 3:
-                raise UserError(f"{self.data.name} has no colours, which Inception needs; use --fid classifier")
             extractors["inception"] = pooled(inception_network(self.protocol.inception_weights).to(self.device))
         return Judges(self.network("classifier"), oracle, extractors, self.device)
 

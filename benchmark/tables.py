@@ -7,6 +7,7 @@ from pathlib import Path
 import pandas as pd
 from tabulate import tabulate
 
+from benchmark.papers import PAPERS, Paper, load
 from benchmark.record import Record
 from methods.files import write_whole
 
@@ -91,12 +92,14 @@ def tidy(records: Sequence[Record], *, timings: bool = False) -> pd.DataFrame:
 
 
 def tables(records: Sequence[Record]) -> list[Table]:
-    """The summary, and a table of flip rates against r for each task."""
+    """The summary, flip rates against r for each task, and each paper's numbers beside ours."""
     good = [record for record in records if record.status == "ok"]
     if not good:
         return []
     notes = _notes(records)
-    return [_summary(good, notes), *(_flip_rates(good, task, notes) for task in dict.fromkeys(r.task for r in good))]
+    flips = [_flip_rates(good, task, notes) for task in dict.fromkeys(record.task for record in good)]
+    papers = [_published(name, load(name), good, notes) for name in PAPERS]
+    return [_summary(good, notes), *flips, *(table for table in papers if len(table.methods))]
 
 
 def write_tables(records: Sequence[Record], folder: Path) -> list[Table]:
@@ -139,12 +142,44 @@ def _flip_rates(records: Sequence[Record], task: str, notes: tuple[str, ...]) ->
     for method, group in numbers.groupby("method", sort=False):
         row = {"method": str(method), "n": _n(group), "MSE": _cell(group[group["metric"] == "mse"], "mse")}
         for relaxation in sorted(group["relaxation"].dropna().unique()):
-            here = group[group["relaxation"] == relaxation]
-            flips, agreement = (here[here["metric"] == name] for name in ("flip_rate", "oracle_agreement"))
-            row[f"r = {relaxation:g}"] = f"{_cell(flips, 'flip_rate')} / {100 * agreement['value'].mean():.1f}"
+            row[f"r = {relaxation:g}"] = _flips(group[group["relaxation"] == relaxation])
         rows.append(row)
     title = f"{task}: flip rate % [95 % interval] / oracle agreement %, against r"
     return _table(f"flip-rate-{task.replace('/', '_')}", title, rows, records, notes)
+
+
+def _flips(numbers: pd.DataFrame) -> str:
+    """The flip rate of one method at one relaxation, its interval, and the oracle's agreement."""
+    flips, agreement = (numbers[numbers["metric"] == name] for name in ("flip_rate", "oracle_agreement"))
+    return f"{_cell(flips, 'flip_rate')} / {100 * agreement['value'].mean():.1f}"
+
+
+def _published(name: str, paper: Paper, records: Sequence[Record], notes: tuple[str, ...]) -> Table:
+    """One row a published number, one column a task of ours."""
+    numbers = tidy(records)
+    numbers = numbers[numbers["subset"] == "all"]
+    rows = []
+    for number in paper.numbers:
+        mine = numbers[numbers["method"] == number.method]
+        if mine.empty:
+            continue
+        at = ""
+        if number.relaxation is not None:
+            mine, at = mine[mine["relaxation"] == number.relaxation], f" at r = {number.relaxation:g}"
+        heading = {"table": number.table, "method": number.method, "number": f"{number.metric}{at}"}
+        rows.append(heading | {"published": number.value} | _ours(mine, number.metric))
+    cells = pd.DataFrame(rows).fillna("")
+    shown = "flip rates: % [95 % interval] / oracle agreement %"
+    own_notes = (f"published: {paper.setting}", shown, *paper.notes, *notes)
+    return Table(f"paper-{name}", f"{paper.title}, beside ours", cells, cells.iloc[:0], own_notes)
+
+
+def _ours(numbers: pd.DataFrame, metric: str) -> dict[str, str]:
+    """Task -> our number; a flip rate has the oracle's agreement beside it."""
+    tasks = {str(task): group for task, group in numbers.groupby("task", sort=False)}
+    if metric == "flip_rate":
+        return {task: _flips(group) for task, group in tasks.items()}
+    return {task: _cell(group[group["metric"] == metric], metric) for task, group in tasks.items()}
 
 
 def _table(
