@@ -495,6 +495,7 @@ class _Ask:
         started = time.perf_counter()
         with torch.no_grad():
             answers = method.explain(images, target, work.protocol.relaxations)
+            pictures = eight_bit(answers.images).cpu()  # waits until a GPU is done
         seconds = time.perf_counter() - started
         with torch.no_grad():
             reconstructions, diagnostics = method.reconstruct(images), method.diagnostics(images)
@@ -502,7 +503,7 @@ class _Ask:
             "queries": torch.from_numpy(work.data.images[indices]),
             "targets": target,
             "predicted": predicted,
-            "images": eight_bit(answers.images),
+            "images": pictures,
             "reconstructions": eight_bit(reconstructions),
             **{f"diagnostic.{name}": value for name, value in diagnostics.items()},
             **{f"intervention.{name}": value for name, value in answers.intervention.items()},

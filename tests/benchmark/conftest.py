@@ -1,0 +1,165 @@
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+from filelock import FileLock
+
+from benchmark.cli import main
+from benchmark.data import Source, load
+from benchmark.record import Judge, Record, Row
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a command answered."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def complaints(self):
+        """The lines on the error stream."""
+        return self.err.splitlines()
+
+
+def start(*arguments, **options):
+    """The real command line in a process (and a process group) of its own."""
+    command = [sys.executable, "-m", "benchmark", *map(str, arguments)]
+    environment = os.environ | {"MPLBACKEND": "Agg", "COLUMNS": "500", "NO_COLOR": "1"}
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "encoding": "utf-8"}
+    return subprocess.Popen(command, env=environment, start_new_session=True, **(pipes | options))
+
+
+@pytest.fixture(scope="session")
+def popen():
+    """Starts the real command line and does not wait."""
+    return start
+
+
+@pytest.fixture(scope="session")
+def shell():
+    """The real command line in a subprocess: arguments -> Outcome."""
+
+    def run(*arguments, **options):
+        process = start(*arguments, **options)
+        out, err = process.communicate(timeout=300)
+        return Outcome(process.returncode, out, err)
+
+    return run
+
+
+@pytest.fixture
+def cli(capfd):
+    """The command line in this process, which spares the seconds that importing torch takes: arguments -> Outcome."""
+
+    def run(*arguments):
+        capfd.readouterr()
+        with pytest.raises(SystemExit) as stopped:
+            main([str(argument) for argument in arguments])
+        captured = capfd.readouterr()
+        return Outcome(int(stopped.value.code or 0), captured.out, captured.err)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def smoke(tmp_path_factory, worker_folder, shell):
+    """The results folder of one real, uninterrupted smoke run over all methods; not to be written to."""
+    folder = worker_folder / "smoke"
+    with FileLock(worker_folder / "smoke.lock"):
+        if not (folder / "answered").exists():
+            outcome = shell("run", "--preset", "smoke", "--results", folder)
+            assert outcome.code == 0, outcome.err
+            (folder / "answered").write_text(outcome.out)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def worker_folder(tmp_path_factory):
+    """A folder that the workers of pytest-xdist share."""
+    base = tmp_path_factory.getbasetemp()
+    return base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+
+@pytest.fixture
+def results(smoke, tmp_path):
+    """A copy of the smoke run's results, free to break."""
+    return shutil.copytree(smoke, tmp_path / "results")
+
+
+@pytest.fixture(scope="session")
+def digits():
+    """The embedded data set."""
+    return load("mnist", Source())
+
+
+JUDGE = Judge(
+    config={}, digest="d", validation_accuracy=0.9, test_accuracy=0.95, test_n=100, trained_on="x", fit_seconds=1.0
+)
+
+
+def number(metric, value, relaxation=None, half=0.05, n=100, subset="all"):
+    """A row whose interval reaches `half` to either side."""
+    low, high = (None, None) if value is None else (value - half, value + half)
+    return Row(relaxation=relaxation, metric=metric, subset=subset, value=value, low=low, high=high, n=n)
+
+
+def make(method="vaex", seed=0, task="mnist", flips=0.75, relaxations=(0.0, 1.0), **changes):
+    """A record of a job that succeeded, with round numbers."""
+    rows = [number("classifier_accuracy", 0.95), number("oracle_accuracy", 0.9), number("mse", 0.003, half=0.001)]
+    rows += [number("reconstruction_flips", 0.01, half=0.01), number("fid_classifier_real", 1.5)]
+    rows += [number("fid_classifier_reconstruction", 2.5)]
+    for r in relaxations:
+        rows += [number("flip_rate", flips * (1 - r), r), number("oracle_agreement", flips * (1 - r) / 2, r)]
+        rows += [number("l1", 0.1, r), number("l1", 0.2, r, subset="flipped"), number("fid_classifier", 3.5, r)]
+        rows += [number("oracle_agreement", 0.5, r, subset="flipped")]
+    facts = {
+        "task": task,
+        "method": method,
+        "seed": seed,
+        "preset": "default",
+        "split": "test",
+        "reference": method in {"null", "nearest-unlike"},
+        "status": "ok",
+        "key": "k",
+        "relaxations": list(relaxations),
+        "data": {"classes": [str(digit) for digit in range(10)]},
+        "classifier": JUDGE,
+        "oracle": JUDGE,
+        "rows": rows,
+        "timings": [number("fit_seconds", 12.5, n=1)],
+    }
+    return Record(**(facts | changes))
+
+
+@pytest.fixture(scope="session")
+def make_record():
+    """Makes records without running anything."""
+    return make
+
+
+@pytest.fixture(scope="session")
+def make_row():
+    """Makes rows of a record."""
+    return number
+
+
+@pytest.fixture(scope="session")
+def stamps():
+    """When each file below a folder was last written, by its path."""
+
+    def look(folder, pattern="*"):
+        return {str(path.relative_to(folder)): path.stat().st_mtime_ns for path in folder.rglob(pattern)}
+
+    return look
+
+
+@pytest.fixture
+def rng():
+    """Random numbers, the same in every run."""
+    return np.random.default_rng(0)
