@@ -7,12 +7,15 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from lightning_fabric import Fabric
+from lightning_fabric.strategies.ddp import DDPStrategy
+from safetensors.torch import load, save
 from torch import Tensor, nn
 
 from methods.files import write_whole
@@ -37,12 +40,13 @@ class Devices:
 
     def fabric(self) -> Fabric:
         """A Fabric for these devices; several of them train data-parallel, each in a process of its own."""
-        strategy = "auto" if self.devices == 1 else "ddp_spawn_find_unused_parameters_true"
+        # A phase of several trains part of the module only, hence the unused parameters.
+        several = DDPStrategy(start_method="spawn", find_unused_parameters=True)
         return Fabric(
             accelerator=self.accelerator,
             devices=self.devices,
             precision=self.precision,  # type: ignore[arg-type] # one of fabric's literals; the command line has checked
-            strategy=strategy,
+            strategy="auto" if self.devices == 1 else several,
         )
 
 
@@ -140,10 +144,10 @@ class Trainer:
         DivergedError
             At the first loss or gradient that is not finite; the last checkpoint stays.
         """
-        launch: Callable[..., tuple[dict[str, Tensor], float]] = self.devices.fabric().launch
-        state, seconds = launch(_fit, self, module, phases, plan, stage)
+        loop = partial(_fit, trainer=self, module=module, phases=phases, plan=plan, stage=stage)
+        state, seconds = self.devices.fabric().launch(loop)
         self.seconds_before += seconds
-        module.cpu().load_state_dict(state)
+        module.cpu().load_state_dict(load(state))
         return module.eval()
 
 
@@ -154,8 +158,11 @@ def _fit(
     phases: Callable[[nn.Module], Sequence[Phase]],
     plan: Plan,
     stage: str,
-) -> tuple[dict[str, Tensor], float]:
-    """The loop itself, in every process that takes part: the trained state, and the seconds of interrupted ones."""
+) -> tuple[bytes, float]:
+    """The loop itself, in every process that takes part: the trained state, and the seconds of interrupted ones.
+
+    The state is one of bytes, since tensors would be shared with a process that has ended when they are looked at.
+    """
     turns = phases(module)
     model, *optimizers = _set_up(fabric, module, turns)
     rates = [[group["lr"] for group in optimizer.param_groups] for optimizer in optimizers]
@@ -178,7 +185,7 @@ def _fit(
         if due and path and fabric.is_global_zero:
             saved = time.monotonic()
             save_checkpoint(path, parts, step + 1, seconds_before + saved - started)
-    return {name: value.detach().cpu() for name, value in module.state_dict().items()}, seconds_before
+    return save({name: value.detach().cpu() for name, value in module.state_dict().items()}), seconds_before
 
 
 def _set_up(fabric: Fabric, module: nn.Module, turns: Sequence[Phase]) -> tuple[Any, ...]:
