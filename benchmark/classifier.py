@@ -90,14 +90,17 @@ class ConvClassifier(nn.Module):
 
     def _augmented(self, images: Tensor) -> Tensor:
         """Each image under an affine map of its own."""
-        count, config = len(images), self.config
+        count, _, height, width = images.shape
+        config = self.config
         drawn = 2 * torch.rand(4, count, device=images.device) - 1
         angle = torch.deg2rad(config.rotation * drawn[0])
         scale = 1 + config.zoom * drawn[1]
         cosine, sine = scale * angle.cos(), scale * angle.sin()
         across, down = 2 * config.shift * drawn[2], 2 * config.shift * drawn[3]
-        matrix = torch.stack([cosine, -sine, across, sine, cosine, down], dim=1).view(count, 2, 3)
-        grid = F.affine_grid(matrix, list(images.shape), align_corners=False)
+        # Coordinates run from -1 to 1 along either side, so a rotation of pixels is one of an ellipse.
+        across_by_down, down_by_across = -sine * height / width, sine * width / height
+        rows = torch.stack([cosine, across_by_down, across, down_by_across, cosine, down], dim=1)
+        grid = F.affine_grid(rows.view(count, 2, 3), list(images.shape), align_corners=False)
         return F.grid_sample(images, grid, padding_mode="border", align_corners=False)
 
 

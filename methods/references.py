@@ -95,8 +95,8 @@ class NearestUnlike(Method):
         rows = torch.tensor(nearest, device=images.device, dtype=torch.long)
         found = self.network.images[rows].to(images) / 255
         found = torch.where(rows[:, None, None, None] >= 0, found, images)
-        blends = [r * images + (1 - r) * found for r in relaxations]
-        return Counterfactuals(torch.stack(blends), {"bank_row": rows})
+        dial = torch.tensor(relaxations, device=images.device)[:, None, None, None, None]
+        return Counterfactuals(dial * images + (1 - dial) * found, {"bank_row": rows})
 
     def _nearest(self, image: Tensor, wanted: Tensor) -> int:
         """The bank's row of the nearest image of the class `wanted`; −1 if there is none."""

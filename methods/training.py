@@ -4,19 +4,22 @@ import hashlib
 import io
 import logging
 import math
+import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 import torch
 from lightning_fabric import Fabric
 from lightning_fabric.strategies.ddp import DDPStrategy
-from safetensors.torch import load, save
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
+from torch.multiprocessing.spawn import ProcessRaisedException
 
 from methods.files import write_whole
 
@@ -79,7 +82,7 @@ def silent(stage: str, done: int, total: int, loss: float | None) -> None:
 
 def derived_seed(*path: int) -> int:
     """An independent 64-bit seed for each path of non-negative integers (seed, purpose, step, ...)."""
-    return int(np.random.SeedSequence(path).generate_state(1, np.uint64)[0])
+    return int.from_bytes(hashlib.sha256(repr(path).encode()).digest()[:8], "big")
 
 
 @dataclass(frozen=True)
@@ -144,24 +147,30 @@ class Trainer:
         DivergedError
             At the first loss or gradient that is not finite; the last checkpoint stays.
         """
-        loop = partial(_fit, trainer=self, module=module, phases=phases, plan=plan, stage=stage)
-        state, seconds = self.devices.fabric().launch(loop)
-        self.seconds_before += seconds
-        module.cpu().load_state_dict(load(state))
+        with TemporaryDirectory() as folder:
+            trained = Path(folder) / "trained.safetensors"
+            loop = partial(_fit, trainer=self, phases=phases, plan=plan, stage=stage, trained=trained)
+            try:
+                self.seconds_before += self.devices.fabric().launch(loop, module)
+            except ProcessRaisedException as error:  # of several processes; it holds what one of them raised as text
+                told = re.search(r"DivergedError: (.*)", str(error))
+                raise (DivergedError(told[1]) if told else error) from error
+            module.cpu().load_state_dict(load_file(trained))
         return module.eval()
 
 
 def _fit(
     fabric: Fabric,
-    trainer: Trainer,
     module: nn.Module,
+    trainer: Trainer,
     phases: Callable[[nn.Module], Sequence[Phase]],
     plan: Plan,
     stage: str,
-) -> tuple[bytes, float]:
-    """The loop itself, in every process that takes part: the trained state, and the seconds of interrupted ones.
+    trained: Path,
+) -> float:
+    """The loop itself, in every process that takes part; returns the seconds that interrupted ones had spent.
 
-    The state is one of bytes, since tensors would be shared with a process that has ended when they are looked at.
+    The state is left in the file `trained`, which works across processes for any size of network.
     """
     turns = phases(module)
     model, *optimizers = _set_up(fabric, module, turns)
@@ -185,7 +194,9 @@ def _fit(
         if due and path and fabric.is_global_zero:
             saved = time.monotonic()
             save_checkpoint(path, parts, step + 1, seconds_before + saved - started)
-    return save({name: value.detach().cpu() for name, value in module.state_dict().items()}), seconds_before
+    if fabric.is_global_zero:
+        save_file({name: value.detach().cpu().contiguous() for name, value in module.state_dict().items()}, trained)
+    return seconds_before
 
 
 def _set_up(fabric: Fabric, module: nn.Module, turns: Sequence[Phase]) -> tuple[Any, ...]:

@@ -166,8 +166,9 @@ class Vaex(Method):
             )
             for r in relaxations
         ]
-        latent = answers[0][2] if answers else images.new_empty(len(images), 0)
-        return Counterfactuals(torch.stack([decoded for decoded, _, _ in answers]), {"z_0": latent})
+        if not answers:
+            return Counterfactuals(images.new_empty(0, *images.shape))
+        return Counterfactuals(torch.stack([decoded for decoded, _, _ in answers]), {"z_0": answers[0][2]})
 
     def diagnostics(self, images: Tensor) -> dict[str, Tensor]:
         """NLL and KL of each image in nats, (N,), from one draw of the posterior as it was trained (not narrowed)."""

@@ -11,7 +11,7 @@ SHAPE = (1, 5, 4)
 RELAXATIONS = (0.0, 0.3, 1.0)
 
 
-class Brightness(nn.Module):
+class _Brightness(nn.Module):
     """Sees a picture's mean brightness in thirds; nothing looks like the fourth class to it."""
 
     class_count = 4
@@ -34,17 +34,17 @@ def pictures(count, seed):
 
 TRAINING = Subset(pictures(90, 0), np.random.default_rng(1).permutation(90)[:70])
 IMAGES = pictures(12, 2).batch(slice(None))
-TARGET = (Brightness()(IMAGES).argmax(1) + 1 + torch.arange(12) % 2) % 3
+TARGET = (_Brightness()(IMAGES).argmax(1) + 1 + torch.arange(12) % 2) % 3
 
 
 def nearest_unlike(bank):
     method = NearestUnlike(NearestUnlikeConfig(bank=bank))
-    return method.fit(TRAINING, Brightness(), trainer=Trainer(0))
+    return method.fit(TRAINING, _Brightness(), trainer=Trainer(0))
 
 
 def test_null_changes_nothing():
     """The null reference answers every question with the query itself."""
-    method = Null(NullConfig()).fit(TRAINING, Brightness(), trainer=Trainer(0))
+    method = Null(NullConfig()).fit(TRAINING, _Brightness(), trainer=Trainer(0))
     answers = method.explain(IMAGES, TARGET, RELAXATIONS).images
     assert all(torch.equal(answer, IMAGES) for answer in answers)
     assert torch.equal(method.reconstruct(IMAGES), IMAGES)
@@ -54,7 +54,7 @@ def test_null_changes_nothing():
 def test_nearest_is_found(bank):
     """At r = 0 the answer is the training image of the target class with the least squared distance."""
     method, candidates = nearest_unlike(bank), TRAINING.batch(slice(None))
-    seen = Brightness()(candidates).argmax(1)
+    seen = _Brightness()(candidates).argmax(1)
     answers = method.explain(IMAGES, TARGET, [0.0]).images[0]
     for image, wanted, answer in zip(IMAGES, TARGET, answers, strict=True):
         distances = [float(((image - other) ** 2).sum()) for other in candidates[seen == wanted]]
@@ -65,7 +65,7 @@ def test_nearest_is_found(bank):
 def test_answers_are_of_the_target_class(bank):
     """At r = 0 the classifier sees the target class in every answer."""
     answers = nearest_unlike(bank).explain(IMAGES, TARGET, [0.0]).images[0]
-    assert torch.equal(Brightness()(answers).argmax(1), TARGET)
+    assert torch.equal(_Brightness()(answers).argmax(1), TARGET)
 
 
 @pytest.mark.parametrize("bank", [1, 9, 70])
@@ -92,7 +92,7 @@ def test_relaxation_blends():
 
 
 def test_missing_class_is_answered_with_the_query():
-    """Where no training image looks like the target class, the query is returned at every relaxation, and others are not."""
+    """Where no training image looks like the target class, the query is returned at every relaxation."""
     target = TARGET.clone()
     target[::2] = 3
     answers = nearest_unlike(70).explain(IMAGES, target, RELAXATIONS)
