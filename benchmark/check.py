@@ -26,7 +26,7 @@ def read_baseline(path: Path) -> pd.DataFrame:
         If it is not there or has other columns.
     """
     try:
-        baseline = pd.read_csv(path)
+        baseline = pd.read_csv(path, keep_default_na=False, na_values=[""])  # a method is called "null"
     except (OSError, ValueError) as error:
         raise UserError(f"cannot read the baseline {path}: {error}") from error
     if list(baseline.columns) != COLUMNS:
@@ -48,7 +48,7 @@ def compare(numbers: pd.DataFrame, baseline: pd.DataFrame) -> pd.DataFrame:
         The key, "baseline", "now" (NaN if missing) and "tolerance"; empty if nothing moved.
     """
     then, now = _over_seeds(baseline), _over_seeds(numbers)
-    both = then.join(now, rsuffix="_now", how="left")
+    both = then.join(now.add_suffix("_now"), how="left")
     z = norm.isf(0.05 / 2 / max(1, len(both)))
     width = both[["half", "half_now"]].pow(2).sum(axis=1)
     # The mean over s seeds is itself uncertain, and so is the run that is compared with it.

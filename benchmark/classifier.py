@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import torch
 import torch.nn.functional as F  # noqa: N812 - torch's own convention
@@ -18,9 +18,11 @@ from methods.training import Phase, Plan, Trainer, warmup_cosine
 class ClassifierConfig(BaseModel):
     """Settings of a convolutional classifier; the defaults are the investigated one's."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    channels: tuple[int, ...] = Field((16, 32, 64), description="of each convolution; each halves the size")
+    channels: tuple[Annotated[int, Field(gt=0)], ...] = Field(
+        (16, 32, 64), description="of each convolution; each halves the size"
+    )
     kernel_size: int = Field(3, gt=0, description="pixels")
     pooling: Literal["max", "average"] = Field("max", description="how the size is halved")
     features: int = Field(64, gt=0, description="length of φ(x), the first fully connected layer's output")

@@ -3,6 +3,7 @@
 import logging
 import os
 import sys
+import traceback
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
@@ -107,7 +108,7 @@ def run(
     if "inception" in protocol.extractors:
         inception_network(protocol.inception_weights)  # refused now rather than after an hour
     todo = [Job(task, name, seed) for task in _tasks(tasks) for seed in _numbers(seeds) for name in names]
-    check_writable(protocol.runs)
+    check_writable(protocol.runs, results / "tables")
     with board(Console(stderr=True)) as drawn:
         records = run_jobs(todo, protocol, jobs or _workers(protocol.devices.accelerator, devices), drawn)
     _publish(records, results)
@@ -151,7 +152,10 @@ def report(
     results: Results = Path("results"),
 ) -> int:
     """Write tables and figures again from the records, without computing anything."""
+    from benchmark.store import check_writable  # noqa: PLC0415 - see `run`
+
     records = _records(results, preset, methods, tasks, seeds)
+    check_writable(results / "tables")
     _publish(records, results)
     return 0
 
@@ -172,6 +176,10 @@ def check(
     from benchmark.tables import tidy  # noqa: PLC0415
 
     expected = read_baseline(baseline or Path("results") / "baselines" / f"{preset}.csv")
+    if methods != "all":
+        expected = expected[expected["method"].isin(_methods(methods))]
+    if tasks != "all":
+        expected = expected[expected["task"].isin(_tasks(tasks))]
     numbers = tidy(_records(results, preset, methods, tasks, seeds))
     moved = compare(numbers, expected)
     typer.echo(f"{len(expected)} numbers held against the baseline: {describe(moved)}")
@@ -183,17 +191,20 @@ def check(
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit with its code."""
     logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING)
-    sys.exit(_guarded(partial(app, args=arguments, prog_name="benchmark", standalone_mode=False)))
+    typed = sys.argv[1:] if arguments is None else list(arguments)
+    sys.exit(_guarded(partial(app, args=typed, prog_name="benchmark", standalone_mode=False), debug="--debug" in typed))
 
 
 # -- answers to the user -----------------------------------------------------------------------------------------------
 
 
-def _guarded(call: Callable[[], int | None]) -> int:
-    """The exit code of `call`, with a user's mistake said in one line."""
+def _guarded(call: Callable[[], int | None], *, debug: bool) -> int:
+    """The exit code of `call`, with a user's mistake said in one line; to debug, with its traceback before that."""
     try:
         return int(call() or 0)
     except UserError as error:
+        if debug:
+            traceback.print_exc()
         _complain(str(error))
         return 2
     except typer.Exit as error:
@@ -238,7 +249,7 @@ def _methods(text: str) -> list[str]:
     names = list(METHODS) if text == "all" else _split(text, "methods")
     for name in names:
         _one_of("method", name, METHODS)
-    return names
+    return [name for name in METHODS if name in names]
 
 
 def _tasks(text: str) -> list[str]:
@@ -253,7 +264,7 @@ def _tasks(text: str) -> list[str]:
 def _numbers(text: str) -> list[int]:
     """Seeds: whole numbers from 0."""
     entries = _split(text, "seeds")
-    if not all(entry.isdecimal() and int(entry) < 2**32 for entry in entries):
+    if not all(entry.isdecimal() and len(entry) <= 10 and int(entry) < 2**32 for entry in entries):
         raise UserError(f"--seeds takes whole numbers from 0, as in 0,1,2, not '{text}'")
     return [int(entry) for entry in entries]
 
@@ -337,15 +348,16 @@ def _records(results: Path, preset: str, methods: str, tasks: str, seeds: str) -
 
 
 def _publish(records: Sequence["Record"], results: Path) -> None:
-    """Write tables and figures of `records`, and print the tables."""
+    """Write tables and figures of `records`, and print the tables; where all failed, leave what is there."""
     from benchmark.figures import write_figures  # noqa: PLC0415 - see `run`
     from benchmark.store import locked  # noqa: PLC0415
     from benchmark.tables import write_tables  # noqa: PLC0415
 
+    if all(record.status != "ok" for record in records):
+        return
     with locked(results / "runs" / "locks" / "tables.lock"):
         shown = write_tables(records, results / "tables")
         write_figures(records, results / "runs", results / "tables")
     for table in shown:
-        typer.echo(f"{table.markdown()}")
-    if shown:
-        typer.echo(f"written to {results / 'tables'}")
+        typer.echo(table.markdown())
+    typer.echo(f"written to {results / 'tables'}")

@@ -29,7 +29,7 @@ from benchmark.progress import Board
 from benchmark.record import Judge, Record, Row, environment, read, write
 from benchmark.scoring import Answers, Judges, row, score
 from benchmark.settings import Overrides, data_config, judge_config, method_config
-from benchmark.store import Artefact, key_of, locked
+from benchmark.store import Artefact, file_digest, key_of, locked
 from benchmark.tasks import Splits, load_task, split
 from methods import METHODS
 from methods.base import Method
@@ -157,11 +157,7 @@ def run_job(job: Job, protocol: Protocol, board: Board) -> Record:
 
 def _failure(job: Job, protocol: Protocol, error: Exception) -> Record:
     """The record of a job that did not come to an end."""
-    reason = str(error) or type(error).__name__
-    if isinstance(error, DivergedError):
-        reason += f"; its last good checkpoint is kept. Lower --set {job.method}.learning_rate"
-    elif not isinstance(error, UserError):
-        reason = f"{type(error).__name__}: {reason}"
+    reason = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
     return Record(
         task=job.task,
         method=job.method,
@@ -171,7 +167,7 @@ def _failure(job: Job, protocol: Protocol, error: Exception) -> Record:
         reference=METHODS[job.method].load().reference,
         status="failed",
         reason=" ".join(reason.split()),
-        user_error=isinstance(error, (UserError, DivergedError)),
+        user_error=isinstance(error, UserError),
         traceback="".join(traceback.format_exception(error)),
         limit=protocol.limit,
         environment=environment(),
@@ -273,7 +269,8 @@ class Work:
         trainer = self.trainer(role, artefact)
         torch.manual_seed(self.seed(role))
         started = time.perf_counter()
-        network = train(config, subset, len(self.data.class_names), trainer)
+        with _advised(role):
+            network = train(config, subset, len(self.data.class_names), trainer)
         seconds = time.perf_counter() - started + trainer.seconds_before
         network.to(trainer.device)
         state = {name: value.cpu() for name, value in network.state_dict().items()}
@@ -335,7 +332,8 @@ class Work:
         trainer = self.trainer("fit", artefact)
         torch.manual_seed(self.seed("fit"))
         started = time.perf_counter()
-        method.fit(self.train, self.network("classifier"), trainer=trainer)
+        with _advised(self.job.method):
+            method.fit(self.train, self.network("classifier"), trainer=trainer)
         seconds = time.perf_counter() - started + trainer.seconds_before
         return method.network.state_dict(), {"fit_seconds": seconds}
 
@@ -385,6 +383,7 @@ class Work:
             judges=[judge_config(role, self.protocol.preset, self.overrides).model_dump() for role in ROLES],
             precision=self.protocol.devices.precision,
             extractors=self.protocol.extractors,
+            inception=file_digest(self.protocol.inception_weights) if self.protocol.inception_weights else None,
             metrics={name: metric.fingerprint() for name, metric in METRICS.items()},
             limit=self.protocol.limit,
         )
@@ -523,6 +522,18 @@ class _Ask:
         random = np.random.default_rng(self.work.seed("targets", start))
         steps = torch.from_numpy(random.integers(1, others + 1, CHUNK))[: len(predicted)]
         return (predicted + steps.to(predicted)) % (others + 1)
+
+
+@contextmanager
+def _advised(section: str) -> Iterator[None]:
+    """Tell the user what to do about a training that diverges under the settings of `section`."""
+    try:
+        yield
+    except DivergedError as error:
+        raise UserError(
+            f"training the {section} diverged: {error}; its last good checkpoint is kept. "
+            f"Lower its learning rate with --set {section}.learning_rate=..."
+        ) from error
 
 
 def eight_bit(images: Tensor) -> Tensor:

@@ -29,21 +29,23 @@ def key_of(**parts: Any) -> str:  # noqa: ANN401 - whatever JSON can hold
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def check_writable(folder: Path) -> None:
-    """Make `folder`.
+def check_writable(*folders: Path) -> None:
+    """Make `folders`.
 
     Raises
     ------
     UserError
-        If it cannot be made or written to.
+        If one cannot be made or written to.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        probe = folder / f".writable-{os.getpid()}"
-        probe.touch()
-        probe.unlink()
-    except OSError as error:
-        raise UserError(f"cannot write to {folder} ({error.strerror}); choose another folder with --results") from error
+    for folder in folders:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            probe = folder / f".writable-{os.getpid()}"
+            probe.touch()
+            probe.unlink()
+        except OSError as error:
+            why = error.strerror
+            raise UserError(f"cannot write to {folder} ({why}); choose another folder with --results") from error
 
 
 @contextmanager
@@ -68,14 +70,19 @@ class Artefact:
         return self.folder / "checkpoints"
 
     def facts(self) -> dict[str, Any] | None:
-        """What was noted when it was made; None if it is not there or not whole."""
+        """What was noted when it was made; None if it is not there, or, after a warning, if it is not whole."""
         try:
             done: dict[str, Any] = json.loads((self.folder / DONE).read_bytes())
-        except (OSError, ValueError):
+            if key_of(facts=done["facts"]) != done["facts_digest"]:
+                raise ValueError("facts that were not noted so")
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, TypeError, KeyError):
+            log.warning("%s is damaged; it is made again", self.folder / DONE)
             return None
         for name, digest in done["files"].items():
             path = self.folder / name
-            if not path.exists() or _digest(path) != digest:
+            if not path.exists() or file_digest(path) != digest:
                 log.warning("%s is missing or damaged; it is made again", path)
                 return None
         facts: dict[str, Any] = done["facts"]
@@ -100,10 +107,12 @@ class Artefact:
         content = save({name: tensor.contiguous() for name, tensor in tensors.items()})
         files = {"tensors.safetensors": hashlib.sha256(content).hexdigest()}
         write_whole(self.folder / "tensors.safetensors", content)
-        write_whole(self.folder / DONE, json.dumps({"files": files, "facts": facts}, indent=1).encode())
+        done = {"files": files, "facts": facts, "facts_digest": key_of(facts=facts)}
+        write_whole(self.folder / DONE, json.dumps(done, indent=1).encode())
 
 
-def _digest(path: Path) -> str:
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

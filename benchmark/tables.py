@@ -58,7 +58,7 @@ class Table:
         """LaTeX for the booktabs package; references below a rule."""
         both = pd.concat([self.methods, self.references])
         lines = _text(both, "latex_booktabs").splitlines()
-        if len(self.references):
+        if len(self.references) and len(self.methods):
             lines.insert(len(lines) - 2 - len(self.references), r"\midrule")
         return "".join(f"% {note}\n" for note in (self.title, *self.notes)) + "\n".join(lines) + "\n"
 
@@ -186,7 +186,7 @@ def _table(
     name: str, title: str, rows: list[dict[str, str]], records: Sequence[Record], notes: tuple[str, ...]
 ) -> Table:
     """A table of `rows`, references apart, columns without any number left out."""
-    cells = pd.DataFrame(rows)
+    cells = pd.DataFrame(rows).fillna("")
     cells = cells.loc[:, (cells != "").any()]
     references = cells["method"].isin({record.method for record in records if record.reference})
     return Table(name, title, cells[~references], cells[references], notes)
@@ -194,7 +194,8 @@ def _table(
 
 def _n(group: pd.DataFrame) -> str:
     """The number of queries (of each seed)."""
-    return str(int(group[group["metric"] == "flip_rate"]["n"].max()))
+    counts = group[group["metric"] == "flip_rate"]["n"]
+    return "" if counts.empty else str(int(counts.max()))
 
 
 def _cell(numbers: pd.DataFrame, metric: str) -> str:

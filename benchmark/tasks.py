@@ -1,6 +1,8 @@
 """A task names a data set and what is asked of it: `mnist`, `mnist/3-8`, `celeba/Male`."""
 
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
+from itertools import permutations
 
 import numpy as np
 from sklearn.model_selection import train_test_split
@@ -93,8 +95,10 @@ def _two_classes(data: ImageData, question: str) -> tuple[int, int]:
         names = "-".join(words[:cut]), "-".join(words[cut:])
         if all(name in data.class_names for name in names) and names[0] != names[1]:
             return data.class_names.index(names[0]), data.class_names.index(names[1])
+    pairs = [f"{first}-{second}" for first, second in permutations(data.class_names, 2)]
+    nearest = "".join(f"; did you mean '{pair}'?" for pair in get_close_matches(question, pairs, n=1))
     known = ", ".join(data.class_names)
-    raise UserError(f"'{question}' does not name two classes of {data.name}: write first-second (known: {known})")
+    raise UserError(f"'{question}' is no pair of classes of {data.name}{nearest} (first-second, of {known})")
 
 
 def _checked(data: ImageData) -> ImageData:
@@ -114,12 +118,11 @@ def split(data: ImageData, seed: int) -> Splits:
     UserError
         If a class has too few images to stand in every split.
     """
-    everything = np.arange(len(data))
-    test = data.official.get("test")
+    test, validation = data.official.get("test"), data.official.get("validation")
+    given = [part for part in (test, validation) if part is not None]
+    train = data.official.get("train", np.setdiff1d(np.arange(len(data)), np.concatenate([np.array([], int), *given])))
     if test is None:
-        everything, test = _draw(data, everything, TEST_SHARE, seed)
-    train = data.official.get("train", everything)
-    validation = data.official.get("validation")
+        train, test = _draw(data, train, TEST_SHARE, seed)
     if validation is None:
         train, validation = _draw(data, train, VALIDATION_SHARE, seed)
     shuffled = np.random.default_rng(seed).permutation(test)

@@ -46,7 +46,7 @@ class MethodConfig(BaseModel):
     The fields named in `explain_only` do not touch what is fitted, so variants that differ in them share one training.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
     explain_only: ClassVar[frozenset[str]] = frozenset()
 
     @final

@@ -1,3 +1,5 @@
+from itertools import combinations
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -100,7 +102,7 @@ def test_a_pair_keeps_official_splits(offer):
 
 def test_unknown_data_set_is_refused():
     """An unknown data set is refused with the nearest spelling and the known ones, before anything is loaded."""
-    with pytest.raises(UserError, match="did you mean 'mnist'.*celeba.*fashion-mnist.*mnist-full"):
+    with pytest.raises(UserError, match=r"did you mean 'mnist'.*celeba.*fashion-mnist.*mnist-full"):
         check_name("mnits/3-8")
     check_name("mnist/3-8")
 
@@ -221,9 +223,16 @@ def test_test_is_drawn_where_it_is_missing():
     assert [len(found[name]) for name in PARTS] == [70, 10, 20]
 
 
-def test_official_training_does_not_meet_a_drawn_test_split():
-    """Splits are disjoint also where the official ones lack a test split."""
-    official = {"train": np.arange(80), "validation": np.arange(80, 100)}
+@pytest.mark.parametrize("given_splits", [c for n in range(4) for c in combinations(PARTS, n)], ids="-".join)
+def test_splits_are_disjoint_whichever_are_official(given_splits):
+    """No image is in two splits and the official ones are kept, whichever of the three come with the data."""
+    ranges = {"train": np.arange(70), "validation": np.arange(70, 80), "test": np.arange(80, 100)}
+    official = {name: ranges[name] for name in given_splits}
     found = chosen(split(images_of([0, 1] * 50, official=official), seed=0))
     everything = np.concatenate(list(found.values()))
     assert len(set(everything)) == len(everything)
+    assert min(map(len, found.values())) > 0
+    for name in set(given_splits) - {"train"}:
+        assert set(found[name]) == set(official[name])
+    if "train" in given_splits:
+        assert set(found["train"]) <= set(official["train"])

@@ -1,0 +1,72 @@
+import ast
+import tomllib
+from pathlib import Path
+
+import pytest
+
+import benchmark
+import methods
+import metrics
+
+PACKAGES = {package.__name__: Path(package.__file__).parent for package in (benchmark, methods, metrics)}
+ROOT = PACKAGES["benchmark"].parent
+
+
+def modules(package):
+    return sorted(PACKAGES[package].rglob("*.py"))
+
+
+def imported(path):
+    """Full names of everything that a file imports, wherever in it, relative imports resolved."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            folder = path.parents[node.level - 1].relative_to(ROOT).parts if node.level else ()
+            base = ".".join([*folder, *filter(None, [node.module])])
+            found |= {base} | {f"{base}.{alias.name}" for alias in node.names}
+    return found
+
+
+def tops(path):
+    """The packages that a file imports from, also those that it only names as "module:attribute"."""
+    texts = [
+        node.value for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.Constant)
+    ]
+    named = {text.partition(".")[0] for text in texts if isinstance(text, str) and ":" in text and " " not in text}
+    return {name.partition(".")[0] for name in imported(path)} | (named & PACKAGES.keys())
+
+
+@pytest.mark.parametrize(
+    ("package", "others"), [("methods", {"metrics", "benchmark"}), ("metrics", {"methods", "benchmark"})]
+)
+def test_methods_and_metrics_stand_alone(package, others):
+    """Methods and metrics import neither each other nor the benchmark."""
+    assert {str(path): tops(path) & others for path in modules(package) if tops(path) & others} == {}
+
+
+def test_no_package_imports_the_tests():
+    """What is installed needs nothing from the tests or the scripts beside it."""
+    for package in PACKAGES:
+        for path in modules(package):
+            assert not tops(path) & {"tests", "perf", "pytest", "hypothesis"}
+
+
+def test_command_line_is_the_only_way_in():
+    """Only `__main__` hands over to the command line, nothing else imports it, and no other file can be run."""
+    scripts = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]
+    assert set(scripts.values()) == {"benchmark.cli:main"}
+    for package in PACKAGES:
+        for path in modules(package):
+            above = {name for name in imported(path) if name == "benchmark.cli" or name.startswith("benchmark.cli.")}
+            assert not above or path.name == "__main__.py"
+            assert "__main__" not in path.read_text(encoding="utf-8") or path.name == "__main__.py"
+            assert not {name.partition(".")[0] for name in imported(path)} & {"argparse", "click"}
+            assert "typer" not in tops(path) or path.name == "cli.py"
+
+
+def test_metrics_apply_no_network():
+    """A metric is a function of tensors: it imports nothing that holds weights."""
+    for path in modules("metrics"):
+        assert not {name for name in imported(path) if name.startswith(("torch.nn", "torchvision", "lightning_fabric"))}

@@ -1,0 +1,390 @@
+import re
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from benchmark.data import celeba
+from benchmark.settings import PRESETS
+from benchmark.tasks import EXAMPLES
+from methods import METHODS
+from metrics import METRICS
+
+SMOKE = ("--preset", "smoke", "--jobs", "1")
+
+
+def files(folder):
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def one_line(outcome, *words):
+    """The one complaint about a user's mistake: exit code 2, no traceback, no answer."""
+    assert outcome.code == 2, outcome
+    assert len(outcome.complaints) == 1, outcome.err
+    assert outcome.err.startswith("error: ")
+    assert outcome.out == ""
+    for word in words:
+        assert word in outcome.err
+    return outcome.err
+
+
+# -- help --------------------------------------------------------------------------------------------------------------
+
+
+def test_no_arguments_print_help(shell):
+    """Without arguments the help is printed, with the commands that a newcomer starts from, and that is no error."""
+    outcome = shell()
+    assert (outcome.code, outcome.err) == (0, "")
+    for command in ("run", "list", "report", "check", "benchmark run --preset smoke"):
+        assert command in outcome.out
+    assert shell("--help") == outcome
+
+
+def test_help_does_not_import_torch():
+    """Help is there at once: nothing that takes seconds is imported for it."""
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "benchmark", "--help"], capture_output=True, text=True, check=True
+    )
+    imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+    assert "benchmark.cli" in imported
+    assert not imported & {"torch", "pandas", "sklearn", "matplotlib", "scipy", "joblib"}
+
+
+@pytest.mark.parametrize("command", ["run", "list", "report", "check"])
+def test_commands_have_help(cli, command):
+    """Every command explains itself."""
+    outcome = cli(command, "--help")
+    assert outcome.code == 0
+    assert command in outcome.out
+
+
+def test_list_names_everything(cli):
+    """Every method, task, metric and preset is listed."""
+    outcome = cli("list")
+    assert outcome.code == 0
+    lines = {line.split()[0] for line in outcome.out.splitlines() if line.strip()}
+    assert {*METHODS, *METRICS, *PRESETS, *EXAMPLES} <= lines
+
+
+# -- a run -------------------------------------------------------------------------------------------------------------
+
+
+def test_run_is_quiet_without_a_terminal(smoke):
+    """A run that is not on a terminal says nothing but its tables."""
+    assert (smoke / "complaints").read_text() == ""
+    answered = (smoke / "answered").read_text()
+    assert all(f"| {name} " in answered for name in METHODS)
+    for table in (smoke / "tables").glob("*.md"):
+        assert table.read_text() in answered
+
+
+def test_run_leaves_tables_and_figures(smoke):
+    """A run leaves the tidy file, timings, the pivoted tables in three formats, curves, and a grid a method."""
+    names = set(files(smoke / "tables"))
+    assert {"metrics.csv", "timings.csv", "summary.md", "summary.tex", "summary.csv"} <= names
+    assert {"flip-rate-mnist.csv", "flip-rate-mnist.png", "flip-rate-mnist.svg"} <= names
+    assert {f"counterfactuals-mnist-{name}.png" for name in METHODS} <= names
+    numbers = pd.read_csv(smoke / "tables" / "metrics.csv", keep_default_na=False)
+    assert set(numbers["method"]) == set(METHODS)
+
+
+# -- mistakes in arguments ---------------------------------------------------------------------------------------------
+
+MISTAKES = [
+    (("--methods", "vaxe"), ("did you mean 'vaex'", "known", "vaex-cat")),
+    (("--methods", "vaex,null,nul"), ("'nul'", "did you mean 'null'")),
+    (("--methods", ""), ("--methods",)),
+    (("--methods", ","), ("--methods",)),
+    (("--tasks", "mnits"), ("did you mean 'mnist'", "celeba")),
+    (("--tasks", "mnist,fashon-mnist"), ("did you mean 'fashion-mnist'",)),
+    (("--tasks", "/3-8"), ("data set",)),
+    (("--preset", "smok"), ("did you mean 'smoke'", "paper")),
+    (("--split", "tests"), ("did you mean 'test'", "validation")),
+    (("--fid", "inceptoin"), ("did you mean 'inception'", "classifier")),
+    (("--accelerator", "gpu"), ("cuda",)),
+    (("--precision", "bf16"), ("bf16-mixed",)),
+    (("--set", "vaex.epoch=3"), ("did you mean 'epochs'",)),
+    (("--set", "vaxe.epochs=3"), ("did you mean 'vaex'",)),
+    (("--set", "vaex.epochs=lots"), ("epochs", "lots")),
+    (("--set", "vaex.epochs=1.5"), ("epochs",)),
+    (("--set", "classifier.epochs=-1"), ("classifier", "epochs")),
+    (("--set", "epochs=3"), ("section.field=value",)),
+    (("--relaxations", "0,1.5"), ("0,1.5", "from 0 to 1")),
+    (("--relaxations", "-0.1"), ("from 0 to 1",)),
+    (("--relaxations", "0,half"), ("from 0 to 1",)),
+    (("--relaxations", "nan"), ("from 0 to 1",)),
+    (("--relaxations", "inf"), ("from 0 to 1",)),
+    (("--relaxations", ""), ("--relaxations",)),
+    (("--seeds", "-1"), ("--seeds",)),
+    (("--seeds", "0,1.5"), ("--seeds",)),
+    (("--seeds", "one"), ("--seeds",)),
+    (("--seeds", ""), ("--seeds",)),
+    (("--seeds", "9" * 5000), ("--seeds",)),
+    (("--limit", "0"), ("limit",)),
+    (("--limit", "many"), ("limit",)),
+    (("--jobs", "0"), ("jobs",)),
+    (("--inception-weights", "/nowhere/weights.pth"), ("/nowhere/weights.pth",)),
+    (("--mehtods", "vaex"), ("--mehtods",)),
+    (("everything",), ("everything",)),
+]
+
+
+@pytest.mark.parametrize(("arguments", "words"), MISTAKES, ids=[" ".join(a)[:40] for a, _ in MISTAKES])
+def test_mistake_in_arguments_writes_nothing(cli, tmp_path, arguments, words):
+    """A mistake in the arguments is one line that tells what is known, exit code 2, and nothing is written."""
+    one_line(cli("run", *SMOKE, "--results", tmp_path / "results", *arguments), *words)
+    assert not (tmp_path / "results").exists()
+
+
+@pytest.mark.parametrize(
+    "command", ["rnu", "report --preset smok", "check --methods vaxe", "report --seeds x", "list x"]
+)
+def test_mistakes_in_other_commands(cli, command):
+    """Other commands refuse mistakes in the same way."""
+    one_line(cli(*command.split()))
+
+
+@pytest.mark.slow
+def test_mistake_in_a_real_process(shell, tmp_path):
+    """Seen from outside, too, a mistake is one line and exit code 2, with nothing of a library's around it."""
+    one_line(shell("run", *SMOKE, "--results", tmp_path / "results", "--set", "vaex.epoch=3"), "did you mean 'epochs'")
+    assert not (tmp_path / "results").exists()
+
+
+def test_question_that_names_no_classes(cli, tmp_path):
+    """A task that asks for classes which the data has not got is refused before anything is computed."""
+    one_line(
+        cli("run", *SMOKE, "--results", tmp_path, "--tasks", "mnist/3-x", "--methods", "vaex,null"), "3-x", "known"
+    )
+    assert files(tmp_path) == {}
+
+
+def test_settings_that_do_not_fit_the_data(cli, tmp_path):
+    """Settings that the data refuses are one line before anything is computed, not a failure after an hour."""
+    arguments = ("--methods", "vaex", "--set", "vaex.latents=[2,1,1]")
+    one_line(cli("run", *SMOKE, "--results", tmp_path, *arguments), "vaex", "latents")
+    assert files(tmp_path) == {}
+
+
+# -- data that is not there --------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def faces(tmp_path_factory):
+    """A folder with CelebA's very layout: 48 generated JPEGs, darker where nobody smiles."""
+    folder = tmp_path_factory.mktemp("faces") / "celeba"
+    (folder / celeba.IMAGES).mkdir(parents=True)
+    rng = np.random.default_rng(0)
+    names = [f"{number:06d}.jpg" for number in range(1, 49)]
+    for index, name in enumerate(names):
+        pixels = rng.integers(0, 120, (218, 178, 3)) + 130 * (index % 2)
+        Image.fromarray(pixels.astype(np.uint8)).save(folder / celeba.IMAGES / name)
+    rows = [f"{name} {2 * (index % 2) - 1} {2 * (index % 3 == 0) - 1}" for index, name in enumerate(names)]
+    (folder / celeba.ATTRIBUTES).write_text("\n".join(["48", "Smiling Male", *rows]) + "\n")
+    parts = [f"{name} {(index >= 24) + (index >= 32)}" for index, name in enumerate(names)]
+    (folder / celeba.PARTITION).write_text("\n".join(parts) + "\n")
+    return folder.parent
+
+
+@pytest.fixture
+def root(faces, tmp_path):
+    """A copy of the faces, free to break."""
+    return shutil.copytree(faces, tmp_path / "data")
+
+
+@pytest.mark.parametrize("task", ["celeba/Male", "mnist-full", "fashion-mnist"])
+@pytest.mark.parametrize("given", ["missing", "empty"])
+def test_missing_data_is_refused(cli, tmp_path, monkeypatch, task, given):
+    """Data that is not there is one line for all jobs, with the files, the folder and where they come from."""
+    from benchmark.data import idx  # noqa: PLC0415
+
+    monkeypatch.setattr(idx, "FASHION_MNIST", idx.Edition(**{**vars(idx.FASHION_MNIST), "installed": ()}))
+    root = tmp_path / "data"
+    if given == "empty":
+        root.mkdir()
+    arguments = ("--tasks", task, "--methods", "vaex,vaex-cat,null", "--data-root", root)
+    line = one_line(cli("run", *SMOKE, "--results", tmp_path / "results", *arguments), str(root), "https://")
+    assert "list_attr_celeba.txt" in line or "train-images-idx3-ubyte" in line
+    assert files(tmp_path) == {}
+
+
+def test_no_data_root_is_refused(cli, tmp_path):
+    """Data that is not embedded needs --data-root, and the refusal says so."""
+    one_line(cli("run", *SMOKE, "--results", tmp_path, "--tasks", "celeba/Male"), "--data-root")
+    assert files(tmp_path) == {}
+
+
+@pytest.mark.parametrize("lost", [celeba.ATTRIBUTES, celeba.PARTITION, celeba.IMAGES])
+def test_incomplete_data_is_refused(cli, tmp_path, root, lost):
+    """Of an incomplete folder the missing file is named."""
+    path = root / "celeba" / lost
+    shutil.rmtree(path) if path.is_dir() else path.unlink()
+    outcome = cli("run", *SMOKE, "--results", tmp_path / "results", "--tasks", "celeba/Male", "--data-root", root)
+    one_line(outcome, lost, str(root))
+    assert not (tmp_path / "results" / "tables").exists()
+
+
+def test_unknown_attribute_is_refused(cli, tmp_path, root):
+    """An attribute that does not exist is refused with the nearest spelling and the known ones."""
+    outcome = cli("run", *SMOKE, "--results", tmp_path / "results", "--tasks", "celeba/Smilling", "--data-root", root)
+    one_line(outcome, "did you mean 'Smiling'", "Male")
+    assert not (tmp_path / "results" / "tables").exists()
+
+
+@pytest.mark.parametrize("content", [b"", b"no JPEG", None])
+def test_corrupt_image_is_named(cli, tmp_path, root, content):
+    """A corrupt image is named in one line, and no half-decoded cache, record or table is left."""
+    path = root / "celeba" / celeba.IMAGES / "000007.jpg"
+    path.write_bytes(path.read_bytes()[:3000] if content is None else content)
+    results = tmp_path / "results"
+    arguments = ("--tasks", "celeba/Smiling", "--data-root", root, "--methods", "vaex,null")
+    one_line(cli("run", *SMOKE, "--results", results, *arguments), str(path))
+    assert not [name for name in files(results) if not name.endswith(".lock")]
+
+
+@pytest.mark.slow
+def test_celeba_from_end_to_end(cli, tmp_path, faces):
+    """On a folder of JPEGs in CelebA's layout a run goes through, with the official splits."""
+    arguments = ("--tasks", "celeba/Smiling", "--data-root", faces, "--methods", "vaex,null", "--relaxations", "0,1")
+    outcome = cli("run", *SMOKE, "--results", tmp_path, *arguments)
+    assert outcome.code == 0, outcome.err
+    numbers = pd.read_csv(tmp_path / "tables" / "metrics.csv", keep_default_na=False)
+    assert set(numbers["task"]) == {"celeba/Smiling"}
+    assert set(numbers[numbers["metric"] == "classifier_accuracy"]["n"]) == {16}
+    assert (tmp_path / "tables" / "counterfactuals-celeba_Smiling-vaex.png").exists()
+
+
+# -- results that cannot be written ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("place", ["file", "file/below"])
+def test_unwritable_results_are_refused(cli, tmp_path, place):
+    """A results folder that cannot be written to is refused by name, before anything is computed."""
+    (tmp_path / "file").touch()
+    one_line(cli("run", *SMOKE, "--methods", "null", "--results", tmp_path / place), str(tmp_path / place), "--results")
+
+
+@pytest.mark.parametrize("part", ["runs", "tables"])
+def test_results_with_an_unwritable_part_are_refused(cli, tmp_path, part):
+    """Also where only a part of the results cannot be written, that is said before anything is computed."""
+    (tmp_path / part).touch()
+    one_line(cli("run", *SMOKE, "--methods", "null", "--results", tmp_path), str(tmp_path / part))
+    assert not list(tmp_path.rglob("*.safetensors"))
+
+
+def test_report_to_an_unwritable_folder(cli, results):
+    """Tables that cannot be written are the user's to mend, too."""
+    shutil.rmtree(results / "tables")
+    (results / "tables").touch()
+    one_line(cli("report", "--preset", "smoke", "--results", results), str(results / "tables"))
+
+
+# -- training that diverges --------------------------------------------------------------------------------------------
+
+DIVERGE = ("--set", "vaex.learning_rate=1e30", "--set", "vaex-cat.learning_rate=1e30")
+
+
+def test_divergence_names_the_step(cli, results):
+    """Training that comes to NaN is a line a job that names the step and the remedy; other jobs come to their end."""
+    outcome = cli("run", *SMOKE, "--results", results, "--methods", "vaex,vaex-cat,null", *DIVERGE)
+    assert outcome.code == 2
+    assert len(outcome.complaints) == 2, outcome.err
+    for line, method in zip(outcome.complaints, ("vaex", "vaex-cat"), strict=True):
+        assert re.match(rf"error: {method} on mnist, seed 0: .*step \d+.*{method}\.learning_rate", line)
+    assert "| null " in outcome.out
+
+
+def test_divergence_loses_nothing(cli, results, stamps):
+    """After a run that failed, the one before it is still there: nothing is trained again, and tables are the same."""
+    tables = {name: content for name, content in files(results / "tables").items() if name != "timings.csv"}
+    artefacts = stamps(results / "runs" / "artefacts")
+    assert cli("run", *SMOKE, "--results", results, "--methods", "vaex", *DIVERGE).code == 2
+    assert cli("run", *SMOKE, "--results", results, "--methods", "all").code == 0
+    after = stamps(results / "runs" / "artefacts")
+    assert {path: after.get(path) for path in artefacts} == artefacts
+    found = files(results / "tables")
+    assert {name: found[name] for name in tables} == tables
+
+
+def test_run_without_any_result_keeps_the_tables(cli, results):
+    """A run of which every job fails leaves the tables of earlier runs as they were."""
+    before = files(results / "tables")
+    assert cli("run", *SMOKE, "--results", results, "--methods", "vaex", *DIVERGE).code == 2
+    assert files(results / "tables") == before
+
+
+def test_divergence_of_the_classifier_names_the_classifier(cli, tmp_path):
+    """Where the classifier's training diverges, the advice is about the classifier, not about a method."""
+    arguments = ("--methods", "null", "--set", "classifier.learning_rate=1e30")
+    line = one_line(cli("run", *SMOKE, "--results", tmp_path, *arguments), "step", "classifier.learning_rate")
+    assert "null.learning_rate" not in line
+
+
+@pytest.mark.slow
+def test_debug_shows_a_traceback(shell, results):
+    """With --debug the first error comes with its traceback."""
+    outcome = shell("run", *SMOKE, "--results", results, "--methods", "vaex", *DIVERGE, "--debug")
+    assert outcome.code != 0
+    assert "Traceback (most recent call last)" in outcome.err
+    assert "DivergedError" in outcome.err
+
+
+# -- report and check --------------------------------------------------------------------------------------------------
+
+
+def test_report_makes_tables_again(cli, results, stamps):
+    """Tables and figures that were deleted come back byte for byte from the records, and nothing is computed."""
+    before, artefacts = files(results / "tables"), stamps(results / "runs" / "artefacts")
+    shutil.rmtree(results / "tables")
+    outcome = cli("report", "--preset", "smoke", "--results", results)
+    assert (outcome.code, outcome.err) == (0, "")
+    assert files(results / "tables") == before
+    assert stamps(results / "runs" / "artefacts") == artefacts
+
+
+def test_report_chooses(cli, results):
+    """A report over some methods holds these only."""
+    assert cli("report", "--preset", "smoke", "--results", results, "--methods", "vaex-cat,null").code == 0
+    numbers = pd.read_csv(results / "tables" / "metrics.csv", keep_default_na=False)
+    assert set(numbers["method"]) == {"vaex-cat", "null"}
+
+
+def test_report_without_records_is_refused(cli, tmp_path):
+    """A report of nothing is refused with the command that makes something, and writes nothing."""
+    one_line(cli("report", "--results", tmp_path), "benchmark run", str(tmp_path))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_check_of_the_same_numbers(cli, results):
+    """Numbers that are their own baseline have not moved: exit code 0."""
+    baseline = results / "tables" / "metrics.csv"
+    outcome = cli("check", "--preset", "smoke", "--results", results, "--baseline", baseline)
+    assert (outcome.code, outcome.err) == (0, "")
+    assert "nothing moved" in outcome.out
+
+
+def test_check_of_moved_numbers(cli, results, tmp_path):
+    """A number that moved is exit code 1 and a table that names it."""
+    baseline = pd.read_csv(results / "tables" / "metrics.csv", keep_default_na=False, na_values=[""])
+    known = baseline.set_index(["method", "metric", "relaxation"]).index
+    place = known.isin([("nearest-unlike", "flip_rate", 0.0)])
+    baseline.loc[place, ["value", "low", "high"]] -= 0.6
+    baseline.to_csv(tmp_path / "baseline.csv", index=False)
+    outcome = cli("check", "--preset", "smoke", "--results", results, "--baseline", tmp_path / "baseline.csv")
+    assert outcome.code == 1
+    assert "1 number(s) moved" in outcome.out
+    assert re.search(r"\| mnist +\| nearest-unlike +\|.*flip_rate", outcome.out)
+
+
+def test_check_without_baseline_is_refused(cli, results):
+    """A baseline that is not there is refused by name: exit code 2, not the 1 of moved numbers."""
+    one_line(cli("check", "--preset", "smoke", "--results", results, "--baseline", results / "none.csv"), "none.csv")
+
+
+def test_check_without_records_is_refused(cli, smoke, tmp_path):
+    """A check of nothing is refused: nothing having moved would be a false comfort."""
+    one_line(cli("check", "--results", tmp_path, "--baseline", smoke / "tables" / "metrics.csv"), "benchmark run")

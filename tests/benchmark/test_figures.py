@@ -1,0 +1,161 @@
+import math
+import struct
+import xml.etree.ElementTree as ET
+import zlib
+
+import numpy as np
+import pytest
+import torch
+
+from benchmark.figures import FORMATS, grid, write_figures
+from benchmark.store import Artefact
+
+SIDE = 12
+RELAXATIONS = (0.0, 1.0)
+
+
+def pictures(rng, *shape):
+    return torch.from_numpy(rng.integers(0, 256, shape, dtype=np.uint8))
+
+
+def keep(runs, method, channels=1, count=3):
+    """The artefacts of a job with random pictures; returns their names by stage."""
+    rng = np.random.default_rng(1)
+    answered = {
+        "queries": pictures(rng, count, channels, SIDE, SIDE),
+        "images": pictures(rng, len(RELAXATIONS), count, channels, SIDE, SIDE),
+        "predicted": torch.zeros(count, dtype=torch.int64),
+        "targets": torch.ones(count, dtype=torch.int64),
+    }
+    scored = {
+        "answer_classes": torch.zeros(len(RELAXATIONS), count, dtype=torch.int64),
+        "target_probability": torch.full((len(RELAXATIONS), count), 0.25),
+    }
+    artefacts = {stage: Artefact(runs, stage, method) for stage in ("explain", "score")}
+    artefacts["explain"].make(lambda _: (answered, {}))
+    artefacts["score"].make(lambda _: (scored, {}))
+    return {stage: artefact.name for stage, artefact in artefacts.items()}
+
+
+@pytest.fixture
+def records(make_record, tmp_path):
+    """Records of a method and a reference, with their pictures."""
+    return [make_record(name, artefacts=keep(tmp_path / "runs", name)) for name in ("vaex", "null")]
+
+
+def whole_png(content):
+    """Whether every chunk of a PNG is whole, up to the last one."""
+    if not content.startswith(b"\x89PNG\r\n\x1a\n"):
+        return False
+    place, kind = 8, b""
+    while place < len(content):
+        (length,) = struct.unpack(">I", content[place : place + 4])
+        kind, data = content[place + 4 : place + 8], content[place + 8 : place + 8 + length]
+        (checksum,) = struct.unpack(">I", content[place + 8 + length : place + 12 + length])
+        if zlib.crc32(kind + data) != checksum:
+            return False
+        place += 12 + length
+    return kind == b"IEND"
+
+
+def test_files_are_valid(records, tmp_path):
+    """Each figure is a whole PNG and a well-formed SVG of the same name, and all that were written are returned."""
+    written = write_figures(records, tmp_path / "runs", tmp_path / "figures")
+    assert sorted(written) == sorted((tmp_path / "figures").iterdir())
+    assert {path.suffix for path in written} == {f".{suffix}" for suffix in FORMATS} == {".png", ".svg"}
+    assert len({path.stem for path in written}) == len(written) / 2
+    for path in written:
+        if path.suffix == ".png":
+            assert whole_png(path.read_bytes())
+        else:
+            assert ET.parse(path).getroot().tag == "{http://www.w3.org/2000/svg}svg"
+
+
+def test_written_twice_is_the_same(records, tmp_path):
+    """The same records and pictures give the same bytes."""
+    one, two = (
+        {path.name: path.read_bytes() for path in write_figures(records, tmp_path / "runs", tmp_path / folder)}
+        for folder in ("one", "two")
+    )
+    assert one == two
+
+
+def test_a_figure_a_task_and_a_grid_a_method(make_record, tmp_path):
+    """Flip rates are one figure a task; grids are one a method and task, of the smallest seed only."""
+    records = [
+        make_record("vaex", task=task, seed=seed, artefacts=keep(tmp_path / "runs", "vaex"))
+        for task in ("mnist", "mnist/3-8")
+        for seed in (2, 5)
+    ]
+    stems = {path.stem for path in write_figures(records, tmp_path / "runs", tmp_path / "figures")}
+    assert sum("flip-rate" in stem for stem in stems) == 2
+    assert sum("counterfactuals" in stem for stem in stems) == 2
+
+
+def test_failed_jobs_have_no_figure(make_record, tmp_path):
+    """Where all jobs failed nothing is drawn."""
+    assert write_figures([make_record(status="failed", rows=[])], tmp_path / "runs", tmp_path / "figures") == []
+
+
+def test_lost_pictures_are_no_error(make_record, tmp_path):
+    """A record whose pictures are not on disk any more still gets its curve."""
+    record = make_record(artefacts={"explain": "explain-gone", "score": "score-gone"})
+    stems = {path.stem for path in write_figures([record], tmp_path / "runs", tmp_path / "figures")}
+    assert stems == {"flip-rate-mnist"}
+
+
+def canvas_of(figure):
+    """All pictures of a grid in one array."""
+    (axes,) = figure.axes
+    (image,) = axes.get_images()
+    return np.asarray(image.get_array()), axes
+
+
+def find(canvas, picture):
+    """(top, left) of the one place where `picture` (C, H, W) stands in `canvas`."""
+    wanted = picture.permute(1, 2, 0).numpy()
+    if wanted.shape[2] == 1:
+        wanted = wanted.repeat(3, axis=2)
+    windows = np.lib.stride_tricks.sliding_window_view(canvas, wanted.shape)
+    places = np.argwhere((windows == wanted).all(axis=(-3, -2, -1)))
+    assert len(places) == 1
+    return int(places[0][0]), int(places[0][1])
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_grid_puts_the_query_first(rng, channels):
+    """A row is a query, its picture first and then its answers in the given order, unscaled and uncoloured."""
+    queries, answers = pictures(rng, 3, channels, SIDE, SIDE), pictures(rng, 2, 3, channels, SIDE, SIDE)
+    canvas, _ = canvas_of(grid(queries, answers, [["a", "b", "c"]] * 3, ["query", "r = 1", "r = 0"], "title"))
+    rows = [[find(canvas, picture) for picture in (query, *answers[:, i])] for i, query in enumerate(queries)]
+    for row in rows:
+        tops, lefts = zip(*row, strict=True)
+        assert len(set(tops)) == 1
+        assert list(lefts) == sorted(lefts)
+    assert [row[0][0] for row in rows] == sorted(row[0][0] for row in rows)
+    assert len({tuple(left for _, left in row) for row in rows}) == 1
+
+
+def test_captions_stand_under_their_pictures(rng):
+    """Each caption is centred below its own picture, above the next row, and headings are above the first row."""
+    queries, answers = pictures(rng, 2, 1, SIDE, SIDE), pictures(rng, 2, 2, 1, SIDE, SIDE)
+    captions = [[f"{row}{column}" for column in range(3)] for row in range(2)]
+    canvas, axes = canvas_of(grid(queries, answers, captions, ["query", "one", "two"], "title"))
+    texts = {text.get_text(): text.get_position() for text in axes.texts}
+    for row in range(2):
+        for column, picture in enumerate((queries[row], *answers[:, row])):
+            top, left = find(canvas, picture)
+            across, down = texts[captions[row][column]]
+            assert math.isclose(across, left + SIDE / 2)
+            assert top + SIDE <= down < top + SIDE + canvas.shape[0] / 4
+    assert all(texts[heading][1] < 0 for heading in ("query", "one", "two"))
+
+
+def test_pictures_from_the_query_on(records, tmp_path):
+    """A written grid names the query first and then r from 1, which is closest to it, down to 0."""
+    written = write_figures(records, tmp_path / "runs", tmp_path / "figures")
+    (path,) = [path for path in written if path.name == "counterfactuals-mnist-vaex.svg"]
+    comments = path.read_text().split("<!--")[1:]
+    words = [comment.partition("-->")[0].strip() for comment in comments]
+    headings = [word for word in words if word == "query" or word.startswith("r = ")]
+    assert headings == ["query", "r = 1", "r = 0"]
