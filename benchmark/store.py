@@ -6,7 +6,7 @@ import logging
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -30,19 +30,23 @@ def key_of(**parts: Any) -> str:  # noqa: ANN401 - whatever JSON can hold
 
 
 def check_writable(*folders: Path) -> None:
-    """Make `folders`.
+    """See that `folders` can be made and written to; nothing is left behind.
 
     Raises
     ------
     UserError
-        If one cannot be made or written to.
+        If one cannot.
     """
     for folder in folders:
+        missing = [place for place in (folder, *folder.parents) if not place.exists()]
         try:
             folder.mkdir(parents=True, exist_ok=True)
             probe = folder / f".writable-{os.getpid()}"
             probe.touch()
             probe.unlink()
+            for place in missing:
+                with suppress(OSError):  # another run has begun to use it
+                    place.rmdir()
         except OSError as error:
             why = error.strerror
             raise UserError(f"cannot write to {folder} ({why}); choose another folder with --results") from error

@@ -34,15 +34,15 @@ class VaexConfig(MethodConfig):
     )
     latents: tuple[Positive, ...] = Field((24, 8, 4, 2, 1), description="channels of z_0 … z_K, coarse to fine (ours)")
     depth: Positive = Field(2, description="blocks between two latent groups (Sec. II-C)")
-    beta: float = Field(18.0, ge=0, description="weight of the KL term (author's code: 100 at 129 px)")
+    beta: float = Field(15.0, ge=0, description="weight of the KL term (author's code: 100 at 129 px)")
     free_bits: float = Field(1.0, ge=0, description="FB, nats a latent element (author's code: 2 on the doubled KL)")
     prior_scale: float = Field(5.0, gt=0, description="s, the distance between class means of z_0 (Sec. III-B)")
     variance_momentum: Share = Field(0.1, description="of the running per-pixel variance (author's code)")
     variance_floor: float = Field(
         1e-3, gt=0, description="least per-pixel variance, squared intensities; sets the scale of bits/dim (ours)"
     )
-    epochs: Positive = Field(20, description="passes over the training images (ours)")
-    min_steps: int = Field(2200, ge=0, description="steps, at least: more passes over a small training set (ours)")
+    epochs: Positive = Field(16, description="passes over the training images (ours)")
+    min_steps: int = Field(1750, ge=0, description="steps, at least: more passes over a small training set (ours)")
     batch_size: Positive = Field(32, description="images a step (Sec. II-C)")
     learning_rate: float = Field(2e-3, gt=0, description="Adam's, at its peak (author's code: 1e-3)")
     warmup: int = Field(100, ge=0, description="steps of linear warm-up before the cosine decay (ours)")
