@@ -97,7 +97,10 @@ def tables(records: Sequence[Record]) -> list[Table]:
     if not good:
         return []
     notes = _notes(records)
-    flips = [_flip_rates(good, task, notes) for task in dict.fromkeys(record.task for record in good)]
+    flips = [
+        _flip_rates(good, task, _notes([record for record in records if record.task == task]))
+        for task in dict.fromkeys(record.task for record in good)
+    ]
     papers = [_published(name, load(name), good, notes) for name in PAPERS]
     return [_summary(good, notes), *flips, *(table for table in papers if len(table.methods))]
 
@@ -223,16 +226,16 @@ def _notes(records: Sequence[Record]) -> tuple[str, ...]:
     good = [record for record in records if record.status == "ok"]
     notes = [f"preset `{preset}`, {split} split" for preset, split in dict.fromkeys((r.preset, r.split) for r in good)]
     notes += [f"**partial run**: --limit {limit}" for limit in dict.fromkeys(r.limit for r in good) if limit]
-    seeds = sorted({record.seed for record in good})
-    notes.append(f"seed {seeds[0]}" if len(seeds) == 1 else f"mean ± std over seeds {', '.join(map(str, seeds))}")
-    notes += [_accuracy_note(good, task) for task in dict.fromkeys(record.task for record in good)]
+    notes += [_task_note([r for r in good if r.task == task]) for task in dict.fromkeys(r.task for r in good)]
     notes.append("[low, high]: 95 % interval (Wilson for rates, bootstrap for Fréchet distances)")
     numbers = tidy(good)
     for name in (name for name in numbers["metric"].unique() if name.endswith("_real")):
-        n = int(numbers[numbers["metric"] == name]["n"].min())
+        counts = " and ".join(map(str, sorted({int(n) for n in numbers[numbers["metric"] == name]["n"]}, reverse=True)))
         extractor = name.removeprefix("fid_").removesuffix("_real")
         features = {"classifier": "the oracle's penultimate features"}.get(extractor, f"{extractor} features")
-        notes.append(f"FID ({extractor}): {features}, n = {n}, to as many other real images; real: of real to real")
+        notes.append(
+            f"FID ({extractor}): {features}, n = {counts}, to as many other real images; real: of real to real"
+        )
     for remark in dict.fromkeys(remark for record in good for remark in record.remarks):
         methods = dict.fromkeys(record.method for record in good if remark in record.remarks)
         notes.append(f"{', '.join(methods)}: {remark}")
@@ -240,13 +243,15 @@ def _notes(records: Sequence[Record]) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def _accuracy_note(records: Sequence[Record], task: str) -> str:
-    """The test accuracy of the classifier and the oracle of `task`, with n and interval."""
-    numbers = tidy([record for record in records if record.task == task]).drop_duplicates(["seed", "metric"])
+def _task_note(records: Sequence[Record]) -> str:
+    """The seeds of one task, and the test accuracy of its classifier and oracle, with n and interval."""
+    numbers = tidy(records).drop_duplicates(["seed", "metric"])
     parts = []
     for role in ("classifier", "oracle"):
         here = numbers[numbers["metric"] == f"{role}_accuracy"]
         value, low, high = (100 * here[column].mean() for column in ("value", "low", "high"))
         parts.append(f"{role} {value:.1f} [{low:.1f}, {high:.1f}]")
     n = int(numbers[numbers["metric"] == "classifier_accuracy"]["n"].max())
-    return f"{task}: test accuracy % of the {' and the '.join(parts)}, n = {n}"
+    seeds = sorted({record.seed for record in records})
+    runs = f"seed {seeds[0]}" if len(seeds) == 1 else f"mean ± std over seeds {', '.join(map(str, seeds))}"
+    return f"{records[0].task}: {runs}; test accuracy % of the {' and the '.join(parts)}, n = {n}"
