@@ -98,7 +98,7 @@ def _two_classes(data: ImageData, question: str) -> tuple[int, int]:
     pairs = [f"{first}-{second}" for first, second in permutations(data.class_names, 2)]
     nearest = "".join(f"; did you mean '{pair}'?" for pair in get_close_matches(question, pairs, n=1))
     known = ", ".join(data.class_names)
-    raise UserError(f"'{question}' is no pair first-second of classes of {data.name}{nearest} (known: {known})")
+    raise UserError(f"'{question}' does not name two classes of {data.name}{nearest} (first-second; known: {known})")
 
 
 def _checked(data: ImageData) -> ImageData:
