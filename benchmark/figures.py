@@ -1,4 +1,4 @@
-"""Records -> figures: flip rate against r, and a grid of queries and their counterfactuals."""
+"""Records -> figures: flip rate against r, a grid of queries and their counterfactuals, and the way to them."""
 
 from collections.abc import Sequence
 from io import BytesIO
@@ -31,7 +31,7 @@ def write_figures(records: Sequence[Record], runs: Path, folder: Path) -> list[P
             files += _save(flip_rates(of_task), folder / f"flip-rate-{task.replace('/', '_')}")
         for record in good:
             if record.seed == min(other.seed for other in good if other.task == record.task):
-                files += _save_grid(record, runs, folder)
+                files += _save_grid(record, runs, folder) + _save_paths(record, runs, folder)
     return files
 
 
@@ -114,6 +114,34 @@ def _save_grid(record: Record, runs: Path, folder: Path) -> list[Path]:
         "below each picture the class that the classifier sees, and its probability of the target",
     )
     return _save(figure, folder / f"counterfactuals-{record.task.replace('/', '_')}-{record.method}")
+
+
+def _save_paths(record: Record, runs: Path, folder: Path) -> list[Path]:
+    """A figure of the first queries' optimisation paths, where a method keeps them, and of each illustration."""
+    answered, shown = (artefact_tensors(runs, record.artefacts.get(stage, "")) or {} for stage in ("explain", "show"))
+    names = [name.removesuffix(".path") for name in shown if name.endswith(".path")]
+    rows = {name: [shown[f"{name}.{part}"] for part in ("path", "predicted", "targets")] for name in names}
+    if "intervention.path" in answered:
+        path = torch.cat([answered["queries"][:, None], answered["intervention.path"]], dim=1)
+        rows["paths"] = [part[:QUERIES] for part in (path, answered["predicted"], answered["targets"])]
+    files = []
+    for name, (path, predicted, targets) in rows.items():
+        what = "the first queries, not chosen ones" if name == "paths" else f"{name.replace('-', ' ')}, sampled queries"
+        title = f"{record.method} on {record.task}, seed {record.seed}: {what}"
+        figure = paths(path, predicted, targets, record.data["classes"], title)
+        files += _save(figure, folder / f"{name}-{record.task.replace('/', '_')}-{record.method}")
+    return files
+
+
+def paths(path: Tensor, predicted: Tensor, targets: Tensor, classes: Sequence[str], title: str) -> Figure:
+    """Rows of pictures (K, T, C, H, W), uint8, from a query over where its search started to its answer."""
+    steps = path.shape[1]
+    captions = [
+        [f"{classes[int(own)]} → {classes[int(target)]}", *[""] * (steps - 1)]
+        for own, target in zip(predicted, targets, strict=True)
+    ]
+    headings = ["query", "start", *[""] * (steps - 3), "answer"]
+    return grid(path[:, 0], path[:, 1:].transpose(0, 1), captions, headings, title)
 
 
 def _save(figure: Figure, path: Path) -> list[Path]:

@@ -44,7 +44,7 @@ DISJOINT = 20_000
 """From this many training images on, the classifier and the oracle each get a half of their own."""
 CHUNK = 250
 """Queries that a method is asked at once; also what an interrupted run may have to answer again."""
-PURPOSES = ("training", "classifier", "oracle", "fit", "targets", "explain")
+PURPOSES = ("training", "classifier", "oracle", "fit", "targets", "explain", "show")
 """What random numbers are drawn for; a seed and a purpose make a stream."""
 
 
@@ -364,6 +364,35 @@ class Work:
             count=min(CHUNK, len(self.queries) - start),
         )
 
+    def fitted(self, fit: Artefact) -> Method:
+        """The method as it was fitted, on the device."""
+        method = self.method().restore(fit.tensors(), self.data.shape, self.network("classifier"))
+        method.network.to(self.device)
+        return method
+
+    # -- what a method shows of its own accord -------------------------------------------------------------------------
+
+    def show(self, fit: Artefact) -> Artefact:
+        """Samples of the method's generator, and its illustrations; most methods have neither."""
+        config = self.method().config.model_dump()
+        artefact = Artefact(
+            self.protocol.runs, "show", key_of(fit=fit.name, config=config, count=self.real_count, seed=self.job.seed)
+        )
+        artefact.make(partial(self._show, fit))
+        return artefact
+
+    def _show(self, fit: Artefact, _: Artefact) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        method = self.fitted(fit)
+        torch.manual_seed(self.seed("show"))
+        with torch.no_grad():
+            samples, illustrations = method.samples(self.real_count), method.illustrations()
+        tensors = {} if samples is None else {"samples": eight_bit(samples).cpu()}
+        for name, illustration in illustrations.items():
+            tensors[f"{name}.path"] = eight_bit(illustration.images).cpu()
+            tensors[f"{name}.predicted"] = illustration.predicted.cpu()
+            tensors[f"{name}.targets"] = illustration.target.cpu()
+        return tensors, {"illustrations": list(illustrations)}
+
     # -- score and record ----------------------------------------------------------------------------------------------
 
     def record_key(self) -> str:
@@ -392,11 +421,10 @@ class Work:
         """Fit, explain, score."""
         judges = {role: self.judge(role) for role in ROLES}
         fit = self.fit()
-        chunks = self.explain(fit)
-        outcome = Artefact(
-            self.protocol.runs, "score", key_of(record=self.record_key(), chunks=[chunk.name for chunk in chunks])
-        )
-        facts = outcome.make(partial(self._score, chunks))
+        chunks, shown = self.explain(fit), self.show(fit)
+        made = [chunk.name for chunk in [*chunks, shown]]
+        outcome = Artefact(self.protocol.runs, "score", key_of(record=self.record_key(), chunks=made))
+        facts = outcome.make(partial(self._score, chunks, shown))
         method = self.method()
         return Record(
             task=self.job.task,
@@ -420,12 +448,15 @@ class Work:
                 **{role: artefact.name for role, (artefact, _) in judges.items()},
                 "fit": fit.name,
                 "explain": chunks[0].name,
+                "show": shown.name,
                 "score": outcome.name,
             },
             environment={**environment(), "device": str(self.device), "precision": self.protocol.devices.precision},
         )
 
-    def _score(self, chunks: Sequence[Artefact], _: Artefact) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    def _score(
+        self, chunks: Sequence[Artefact], shown: Artefact, _: Artefact
+    ) -> tuple[dict[str, Tensor], dict[str, Any]]:
         parts = [chunk.tensors() for chunk in chunks]
         names = [name.removeprefix("diagnostic.") for name in parts[0] if name.startswith("diagnostic.")]
         answers = Answers(
@@ -435,14 +466,19 @@ class Work:
             reconstructions=torch.cat([part["reconstructions"] for part in parts]),
             relaxations=self.protocol.relaxations,
             diagnostics={name: torch.cat([part[f"diagnostic.{name}"] for part in parts]) for name in names},
+            samples=shown.tensors().get("samples"),
         )
         rows, outcomes = score(answers, self._reals(), self._judges())
         return outcomes, {"rows": [row.model_dump() for row in rows]}
 
     def _reals(self) -> Tensor:
         """As many images from the end of the split as can stand against the queries at its beginning, (M, C, H, W)."""
-        count = min(len(self.queries), len(self.asked) // 2)
-        return torch.from_numpy(self.data.images[self.asked.indices[len(self.asked) - count :]])
+        return torch.from_numpy(self.data.images[self.asked.indices[len(self.asked) - self.real_count :]])
+
+    @property
+    def real_count(self) -> int:
+        """How many images stand on either side of a Fréchet distance."""
+        return min(len(self.queries), len(self.asked) // 2)
 
     def _judges(self) -> Judges:
         oracle = self.network("oracle")
@@ -480,11 +516,12 @@ class _Ask:
 
     def __init__(self, work: Work, fit: Artefact) -> None:
         self.work, self.fit = work, fit
-        self.fitted: Method | None = None
+        self.method: Method | None = None
 
     def __call__(self, start: int, _: Artefact) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """The answers to one chunk of queries, as 8-bit images: what is scored is what can be seen."""
-        work, method = self.work, self._method()
+        work = self.work
+        self.method = method = self.method or work.fitted(self.fit)
         indices = work.queries.indices[start : start + CHUNK]
         images = work.data.batch(indices).to(work.device)
         with torch.no_grad():
@@ -508,13 +545,6 @@ class _Ask:
             **{f"intervention.{name}": value for name, value in answers.intervention.items()},
         }
         return {name: value.cpu() for name, value in tensors.items()}, {"explain_seconds": seconds}
-
-    def _method(self) -> Method:
-        if self.fitted is None:
-            work = self.work
-            self.fitted = work.method().restore(self.fit.tensors(), work.data.shape, work.network("classifier"))
-            self.fitted.network.to(work.device)
-        return self.fitted
 
     def _targets(self, start: int, predicted: Tensor) -> Tensor:
         """For each query a class other than the predicted one; the same for all methods."""

@@ -33,6 +33,8 @@ class Answers:
     relaxations: Sequence[float]
     diagnostics: Mapping[str, Tensor]
     """What only the method can report, each (N,)."""
+    samples: Tensor | None = None
+    """(M, C, H, W) uint8: what the method's generator makes of noise, if it has one."""
 
 
 @dataclass(frozen=True)
@@ -107,6 +109,8 @@ def _fixed_evidence(answers: Answers, reals: Tensor, judges: Judges) -> dict[str
         evidence[f"real_{name}_features"] = judges.apply(extractor, reals)
         evidence[f"query_{name}_features"] = judges.apply(extractor, answers.queries[: len(reals)])
         evidence[f"reconstruction_{name}_features"] = judges.apply(extractor, answers.reconstructions[: len(reals)])
+        if answers.samples is not None:
+            evidence[f"sample_{name}_features"] = judges.apply(extractor, answers.samples)
     return evidence
 
 

@@ -29,7 +29,7 @@ SUMMARY = {
     "kl": "KL",
     "bits_per_dim": "bits/dim",
 }
-"""Metric -> heading in the summary; Fréchet distances follow, three an extractor."""
+"""Metric -> heading in the summary; Fréchet distances follow, four an extractor."""
 
 DECIMALS = {"nll": 1, "kl": 1, "bits_per_dim": 3, "l1": 4, "l2": 4, "mse": 5}
 """Where they are not one (rates) or two."""
@@ -128,7 +128,8 @@ def _summary(records: Sequence[Record], notes: tuple[str, ...]) -> Table:
     headings = dict(SUMMARY)
     for name in extractors:
         label = f"FID ({name.removeprefix('fid_')})"
-        headings |= {name: f"{label} x'", f"{name}_reconstruction": f"{label} x̃", f"{name}_real": f"{label} real"}
+        headings |= {name: f"{label} x'", f"{name}_reconstruction": f"{label} x̃"}
+        headings |= {f"{name}_samples": f"{label} samples", f"{name}_real": f"{label} real"}
     rows = [
         {"task": str(task), "method": str(method), "n": _n(group)}
         | {heading: _cell(group[group["metric"] == metric], metric) for metric, heading in headings.items()}

@@ -65,6 +65,18 @@ class Counterfactuals:
     """What was intervened on (latents, path, modules, bits), each (N, ...)."""
 
 
+@dataclass(frozen=True)
+class Illustration:
+    """Rows of pictures that a method makes of its own accord, for a figure and no number."""
+
+    images: Tensor
+    """(K, T, C, H, W) in [0, 1]: the query, then the way to its answer."""
+    predicted: Tensor
+    """The query's class, (K,)."""
+    target: Tensor
+    """The class that was asked for, (K,)."""
+
+
 class Method(abc.ABC):
     """A way to answer "what would this picture look like if the classifier saw another class in it?".
 
@@ -106,6 +118,14 @@ class Method(abc.ABC):
 
     def diagnostics(self, images: Tensor) -> Mapping[str, Tensor]:  # noqa: ARG002 - most methods have none
         """What only this method can report on `images`: metric name -> one value an image, (N,)."""
+        return {}
+
+    def samples(self, count: int) -> Tensor | None:  # noqa: ARG002 - most methods have none
+        """`count` images that a generator makes of nothing but noise, (count, C, H, W) in [0, 1], to judge it by."""
+        return None
+
+    def illustrations(self) -> Mapping[str, Illustration]:
+        """Figures that only this method has, by a name that can be part of a file's."""
         return {}
 
     def remarks(self) -> tuple[str, ...]:

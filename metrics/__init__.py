@@ -168,6 +168,9 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
             "lower",
             "Fréchet distance of reconstructions to real images, oracle features",
         ),
+        "fid_classifier_samples": _fid(
+            "sample", "classifier", "lower", "Fréchet distance of generated samples to real images, oracle features"
+        ),
         "fid_classifier_real": _fid(
             "query", "classifier", "", "Fréchet distance of queries to as many other real images, oracle features"
         ),
@@ -179,6 +182,9 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
             "inception",
             "lower",
             "Fréchet distance of reconstructions to real images, Inception features",
+        ),
+        "fid_inception_samples": _fid(
+            "sample", "inception", "lower", "Fréchet distance of generated samples to real images, Inception features"
         ),
         "fid_inception_real": _fid(
             "query", "inception", "", "Fréchet distance of queries to as many other real images, Inception features"
