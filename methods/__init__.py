@@ -31,8 +31,11 @@ METHODS: Mapping[str, Entry] = MappingProxyType(
     {
         "vaex": Entry("methods.vaex.method:Vaex"),
         "vaex-cat": Entry("methods.vaex.method:Vaex", {"conditioning": "concatenation"}),
+        "gan-search": Entry("methods.gan_search.method:GanSearch"),
+        "gan-search-bank": Entry("methods.gan_search.method:GanSearch", {"start": "bank"}),
         "null": Entry("methods.references:Null"),
         "nearest-unlike": Entry("methods.references:NearestUnlike"),
+        "pixel-search": Entry("methods.gan_search.method:PixelSearch"),
     }
 )
 """Name -> what it stands for, in the order of the tables."""

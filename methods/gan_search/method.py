@@ -1,0 +1,304 @@
+"""`gan-search`, `gan-search-bank` and the reference `pixel-search`: one search, in a GAN's latent space or over pixels.
+
+Liu, Kailkhura, Loveland and Han, "Generative Counterfactual Introspection for Explainable Deep Learning", 2019.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, ClassVar, Literal, Self
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+from torch.optim import Adam
+
+from methods.base import Classifier, Counterfactuals, Illustration, ImageSet, Method
+from methods.gan_search.model import LatentGAN, Sizes
+from methods.gan_search.search import Found, Positive, Question, SearchConfig, descend, search
+from methods.training import Phase, Plan, Trainer, warmup_cosine
+
+SAMPLED = 1000
+"""Latents that sampled queries are looked for among."""
+
+
+class GanSearchConfig(SearchConfig):
+    """Settings of `gan-search`."""
+
+    explain_only = SearchConfig.explain_only | {"start", "inversion_steps", "inversion_rate"}
+
+    start: Literal["query", "bank"] = Field(
+        "query",
+        description="where a search starts: at the query's own latent (Sec. 4.1) or the nearest of the target class",
+    )
+    inversion_steps: int = Field(30, ge=0, description="of gradient descent from the encoder's guess at a query (ours)")
+    inversion_rate: float = Field(0.1, gt=0, description="Adam's in the inversion, falling to 0 (ours)")
+    latent: Positive = Field(10, description="length of L (Sec. 4.1)")
+    generator: tuple[Positive, ...] = Field(
+        (64, 48, 24), description="channels of the generator, coarse to fine, a doubling of the size after each (ours)"
+    )
+    discriminator: tuple[Positive, ...] = Field(
+        (24, 48, 96), description="channels of the discriminator, fine to coarse, each halves the size (ours)"
+    )
+    encoder: tuple[Positive, ...] = Field((32, 64, 128), description="the same of the encoder (ours)")
+    average: float = Field(0.995, ge=0, lt=1, description="share of the running average that a step keeps (ours)")
+    epochs: Positive = Field(20, description="passes over the training images, of the GAN (ours)")
+    min_steps: int = Field(1800, ge=0, description="steps of the GAN, at least (ours)")
+    encoder_epochs: Positive = Field(10, description="passes over the training images, of the encoder (ours)")
+    encoder_min_steps: int = Field(600, ge=0, description="steps of the encoder, at least (ours)")
+    batch_size: Positive = Field(64, description="images a step (ours)")
+    gan_rate: float = Field(1e-3, gt=0, description="Adam's, of generator, discriminator and encoder (DCGAN: 2e-4)")
+    gan_momentum: float = Field(0.5, ge=0, lt=1, description="Adam's β_1, of generator and discriminator (DCGAN)")
+    bank: Positive = Field(5000, description="training images whose encodings a search may start from, at most (ours)")
+
+
+@dataclass(frozen=True)
+class Images:
+    """Training batches of images alone."""
+
+    data: ImageSet
+
+    def __call__(self, indices: Tensor) -> tuple[Tensor]:
+        """Images (B, C, H, W)."""
+        return (self.data.batch(indices),)
+
+
+class GanSearch(Method):
+    """Searches a GAN's latent space by gradient descent for the smallest change that flips the class."""
+
+    Config = GanSearchConfig
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        "smoke": {
+            "generator": (16, 8),
+            "discriminator": (8, 16),
+            "encoder": (8, 16),
+            "average": 0.9,
+            "epochs": 2,
+            "min_steps": 0,
+            "encoder_epochs": 2,
+            "encoder_min_steps": 0,
+            "steps": 5,
+            "bisections": 3,
+            "inversion_steps": 5,
+            "bank": 200,
+        },
+        "paper": {
+            "generator": (512, 256, 128, 64),
+            "discriminator": (64, 128, 256, 512),
+            "encoder": (64, 128, 256, 512),
+            "average": 0.999,
+            "epochs": 25,
+            "gan_rate": 2e-4,
+            "batch_size": 128,
+            "steps": 100,
+            "inversion_steps": 100,
+            "bank": 20_000,
+        },
+    }
+    config: GanSearchConfig
+    network: LatentGAN
+
+    def build(self, shape: tuple[int, int, int], class_count: int) -> nn.Module:
+        """The untrained networks and an empty bank.
+
+        Raises
+        ------
+        ValueError
+            If the images are too small to be halved so often.
+        """
+        config = self.config
+        sizes = Sizes(shape, config.latent, config.generator, config.discriminator, config.encoder)
+        depth = max(len(config.generator), len(config.discriminator), len(config.encoder))
+        if 2**depth > min(shape[1:]):
+            raise ValueError(f"images of {min(shape[1:])} pixels cannot be halved {depth} times")
+        return LatentGAN(sizes, average=config.average, bank=config.bank, class_count=class_count)
+
+    def fit(self, data: ImageSet, classifier: Classifier, *, trainer: Trainer) -> Self:
+        """Train the GAN, then its encoder, then fill the bank; only the bank asks the classifier anything."""
+        network = self.prepare(data.shape, classifier)
+        config, images = self.config, Images(data)
+        gan = Plan(images, len(data), config.epochs, config.batch_size, config.min_steps)
+        trainer.fit(network, self._gan_phases, gan)
+        encoder = Plan(
+            images,
+            len(data),
+            config.encoder_epochs,
+            config.batch_size,
+            config.encoder_min_steps,
+            partial(warmup_cosine, 0),
+        )
+        trainer.fit(network, self._encoder_phases, encoder, stage="encoder")
+        network.to(trainer.device)
+        self._fill_bank(data, trainer.device)
+        network.cpu()
+        return self
+
+    def _gan_phases(self, network: nn.Module) -> list[Phase]:
+        assert isinstance(network, LatentGAN)  # noqa: S101 - `build` returned it
+        adam = partial(Adam, lr=self.config.gan_rate, betas=(self.config.gan_momentum, 0.999), fused=True)
+        return [
+            Phase("discriminator_losses", adam(network.discriminator.parameters())),
+            Phase("generator_losses", adam(network.generator.parameters())),
+        ]
+
+    def _encoder_phases(self, network: nn.Module) -> list[Phase]:
+        assert isinstance(network, LatentGAN)  # noqa: S101 - `build` returned it
+        return [Phase("encoder_losses", Adam(network.encoder.parameters(), lr=self.config.gan_rate, fused=True))]
+
+    @torch.no_grad()
+    def _fill_bank(self, data: ImageSet, device: torch.device) -> None:
+        """Encodings of training images, evenly spread over the training set."""
+        used = torch.linspace(0, len(data) - 1, min(self.config.bank, len(data))).long()
+        for rows in torch.arange(len(used)).split(256):
+            latents = self.network.encoder(data.batch(used[rows]).to(device))
+            self.network.bank_latents[rows] = latents
+            self.network.bank_probabilities[rows] = self.classifier(self.network.generate(latents)).softmax(1)
+
+    # -- answering -----------------------------------------------------------------------------------------------------
+
+    def invert(self, images: Tensor) -> Tensor:
+        """L_0 of real queries (N, C, H, W), (N, latent): the encoder's guess, refined on the squared error."""
+
+        def error(_: int, latents: Tensor) -> Tensor:
+            return (self.network.generate(latents) - images).square().flatten(1).sum(1)
+
+        guess = self.network.encoder(images)
+        return descend(guess, error, self.config.inversion_steps, self.config.inversion_rate)[-1]
+
+    def reconstruct(self, images: Tensor) -> Tensor:
+        """What is generated of the query's own latent."""
+        return self.network.generate(self.invert(images))
+
+    def explain(self, images: Tensor, target: Tensor, relaxations: Sequence[float]) -> Counterfactuals:
+        """One search a query; L(r) = L* + r (L_0 − L*). A query of the target class comes back as it is."""
+        own = self.invert(images)
+        found = self._search(images, own, target, self.config)
+        kept = found.unchanged[:, None, None, None]
+        answers = [
+            torch.where(kept, images, self.network.generate(found.latents + r * (own - found.latents)))
+            for r in relaxations
+        ]
+        path = torch.stack([self.network.generate(latents) for latents in found.path.unbind(1)], dim=1)
+        stacked = torch.stack(answers) if answers else images.new_empty(0, *images.shape)
+        return Counterfactuals(stacked, {"own_latent": own, "latent": found.latents, **intervention(found, path)})
+
+    def _search(self, images: Tensor, own: Tensor, target: Tensor, config: GanSearchConfig) -> Found:
+        """The search for `images`, whose latents are `own` (N, latent)."""
+        if config.mode == "prototype":
+            target = self.classifier(images).argmax(1)
+        question = Question(lambda latents, _: self.network.generate(latents), self.classifier, images, target)
+        start = own if config.start == "query" else self.network.nearest(own, target, config.confidence)
+        return search(question, start, config)
+
+    # -- figures and tables --------------------------------------------------------------------------------------------
+
+    def samples(self, count: int) -> Tensor:
+        """Images of latents drawn from the prior, (count, C, H, W)."""
+        return self.network.generate(self.network.noise(count))
+
+    def sampled_queries(self) -> tuple[Tensor, Tensor]:
+        """The paper's queries, drawn from the prior: L_0 (K, latent), the first that shows each class, and the classes.
+
+        A class shows where the classifier is as sure of it as a flip must be; one that is not seen is left out.
+        """
+        latents = self.network.noise(SAMPLED)
+        probability, predicted = self.classifier(self.network.generate(latents)).softmax(1).max(1)
+        sure = probability >= self.config.confidence
+        found = [(sure & (predicted == c)).nonzero()[:1, 0] for c in range(self.classifier.class_count)]
+        first = torch.cat(found)
+        return latents[first], predicted[first]
+
+    def illustrations(self) -> Mapping[str, Illustration]:
+        """Figs. 2 to 4 on sampled queries: criticisms of one of them, with and without the distance; prototypes."""
+        latents, classes = self.sampled_queries()
+        if not len(latents):
+            return {}
+        others = classes.new_tensor([c for c in range(self.classifier.class_count) if c != classes[-1]])
+        one, its_class = latents[-1:].expand(len(others), -1), classes[-1:].expand(len(others))
+        criticism = {"mode": "criticism", "distance": "l1"}
+        return {
+            "criticism": self._illustrate(one, its_class, others, **criticism),
+            "criticism-without-distance": self._illustrate(one, its_class, others, **criticism | {"distance": "none"}),
+            "prototype": self._illustrate(latents, classes, classes, mode="prototype"),
+        }
+
+    def _illustrate(self, own: Tensor, predicted: Tensor, target: Tensor, **changes: str) -> Illustration:
+        """The optimisation paths of sampled queries under changed settings."""
+        images = self.network.generate(own)
+        found = self._search(images, own, target, self.config.model_copy(update=changes))
+        frames = [images, *(self.network.generate(latents) for latents in found.path.unbind(1))]
+        return Illustration(torch.stack(frames, dim=1), predicted, target)
+
+    def remarks(self) -> tuple[str, ...]:
+        """What was searched, from where, and what counts as a flip."""
+        start = {
+            "query": "from the query's own latent",
+            "bank": "from the nearest latent of the target class in a bank of encodings, which flips by construction",
+        }[self.config.start]
+        return (f"searched {start}", *search_remarks(self.config))
+
+
+class PixelSearchConfig(SearchConfig):
+    """Settings of `pixel-search`."""
+
+
+class PixelSearch(Method):
+    """Searches over the pixels themselves, with no generator: flips anything by noise (after Wachter et al. 2017)."""
+
+    Config = PixelSearchConfig
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {"smoke": {"steps": 5, "bisections": 3}}
+    reference = True
+    config: PixelSearchConfig
+
+    def build(self, shape: tuple[int, int, int], class_count: int) -> nn.Module:  # noqa: ARG002 - nothing to learn
+        """A network without parameters."""
+        return nn.Module()
+
+    def fit(self, data: ImageSet, classifier: Classifier, *, trainer: Trainer) -> Self:  # noqa: ARG002 - likewise
+        """Nothing to learn."""
+        self.prepare(data.shape, classifier)
+        return self
+
+    def reconstruct(self, images: Tensor) -> Tensor:
+        """The query itself."""
+        return images
+
+    def explain(self, images: Tensor, target: Tensor, relaxations: Sequence[float]) -> Counterfactuals:
+        """One search a query, from the query; a relaxation r blends its answer with the query, pixel by pixel."""
+        if self.config.mode == "prototype":
+            target = self.classifier(images).argmax(1)
+        question = Question(lambda pixels, _: in_range(pixels), self.classifier, images, target)
+        found = search(question, images, self.config)
+        answer = found.latents.clamp(0, 1)
+        blends = [answer + r * (images - answer) for r in relaxations]
+        stacked = torch.stack(blends) if blends else images.new_empty(0, *images.shape)
+        return Counterfactuals(stacked, intervention(found, found.path))
+
+    def remarks(self) -> tuple[str, ...]:
+        """What counts as a flip."""
+        return search_remarks(self.config)
+
+
+def in_range(pixels: Tensor) -> Tensor:
+    """`pixels` cut to [0, 1], with the gradient of the identity, so that none is stuck where it was cut."""
+    return pixels + (pixels.clamp(0, 1) - pixels).detach()
+
+
+def intervention(found: Found, path: Tensor) -> dict[str, Tensor]:
+    """What every search reports: whether it flipped, λ and its brackets, and its path of pictures (N, T, C, H, W)."""
+    return {
+        "flipped": found.flipped,
+        "weight": found.weight,
+        "brackets": found.brackets,
+        "path": (path.clamp(0, 1) * 255).round().to(torch.uint8),
+    }
+
+
+def search_remarks(config: SearchConfig) -> tuple[str, ...]:
+    """What a reader has to know of any search."""
+    remarks = [f"a flip has to reach the probability {config.confidence:g}"]
+    if config.mode == "prototype":
+        remarks.append("prototypes: searches for the query's own class, whatever the target")
+    if config.distance == "none":
+        remarks.append("searches without a distance term")
+    return tuple(remarks)

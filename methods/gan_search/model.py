@@ -1,0 +1,154 @@
+"""The DCGAN whose latent space is searched, the encoder that finds a query's place in it, and what they learn from."""
+
+from copy import deepcopy
+from dataclasses import dataclass
+from typing import Self
+
+import torch
+import torch.nn.functional as F  # noqa: N812 - torch's own convention
+from torch import Tensor, nn
+
+SLOPE = 0.2  # of leaky ReLUs below zero (DCGAN)
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """What the networks' shapes depend on."""
+
+    shape: tuple[int, int, int]
+    """(C, H, W) of an image."""
+    latent: int
+    """Length of L."""
+    generator: tuple[int, ...]
+    """Channels of the generator's features, coarse to fine; each transposed convolution doubles the size."""
+    discriminator: tuple[int, ...]
+    """Channels of the discriminator's features, fine to coarse; each convolution halves the size."""
+    encoder: tuple[int, ...]
+    """The same of the encoder."""
+
+    @property
+    def levels(self) -> list[tuple[int, int]]:
+        """(height, width) of the generator's features, coarse to fine, and of the image."""
+        _, height, width = self.shape
+        halvings = range(len(self.generator), -1, -1)
+        return [(-(-height // 2**i), -(-width // 2**i)) for i in halvings]
+
+
+class Doubling(nn.Module):
+    """A transposed convolution that doubles height and width, cut to `size` where that is odd."""
+
+    def __init__(self, channels_in: int, channels_out: int, size: tuple[int, int], *, last: bool) -> None:
+        super().__init__()
+        self.size = size
+        self.convolution = nn.ConvTranspose2d(channels_in, channels_out, 4, stride=2, padding=1, bias=last)
+        self.finish = nn.Sigmoid() if last else nn.Sequential(nn.BatchNorm2d(channels_out), nn.ReLU())
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(B, channels_in, h, w) -> (B, channels_out, *size)."""
+        height, width = self.size
+        return self.finish(self.convolution(features)[:, :, :height, :width])
+
+
+def generator(sizes: Sizes) -> nn.Sequential:
+    """Latents (B, latent) -> images (B, C, H, W) in [0, 1]."""
+    (height, width), *finer = sizes.levels
+    widths = (*sizes.generator, sizes.shape[0])
+    first = [
+        nn.Linear(sizes.latent, widths[0] * height * width, bias=False),
+        nn.Unflatten(1, (widths[0], height, width)),
+        nn.BatchNorm2d(widths[0]),
+        nn.ReLU(),
+    ]
+    doublings = [Doubling(widths[i], widths[i + 1], size, last=i + 1 == len(finer)) for i, size in enumerate(finer)]
+    return nn.Sequential(*first, *doublings)
+
+
+def halvings(shape: tuple[int, int, int], widths: tuple[int, ...], outputs: int) -> nn.Sequential:
+    """Images (B, C, H, W) -> (B, outputs): strided convolutions, and a linear layer."""
+    channels, height, width = shape
+    layers: list[nn.Module] = []
+    for i, wide in enumerate(widths):
+        layers.append(nn.Conv2d(channels, wide, 4, stride=2, padding=1, bias=i == 0))
+        layers += [nn.BatchNorm2d(wide)] * (i > 0) + [nn.LeakyReLU(SLOPE)]
+        channels, height, width = wide, height // 2, width // 2
+    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(channels * height * width, outputs))
+
+
+class LatentGAN(nn.Module):
+    """Generator, discriminator, the generator's running average that is searched, its encoder, a bank of latents."""
+
+    bank_latents: Tensor
+    """(M, latent): encodings of training images."""
+    bank_probabilities: Tensor
+    """(M, classes): what the classifier sees in the images generated of them; −1 where a row is not used."""
+
+    def __init__(self, sizes: Sizes, *, average: float, bank: int, class_count: int) -> None:
+        super().__init__()
+        self.sizes, self.average = sizes, average
+        self.generator = generator(sizes)
+        self.averaged = deepcopy(self.generator).requires_grad_(False)
+        self.discriminator = halvings(sizes.shape, sizes.discriminator, 1)
+        self.encoder = halvings(sizes.shape, sizes.encoder, sizes.latent)
+        self.register_buffer("bank_latents", torch.zeros(bank, sizes.latent))
+        self.register_buffer("bank_probabilities", torch.full((bank, class_count), -1.0))
+
+    def train(self, mode: bool = True) -> Self:
+        """As ever, except that the average is no network in training."""
+        super().train(mode)
+        self.averaged.eval()
+        return self
+
+    # -- answering -----------------------------------------------------------------------------------------------------
+
+    def generate(self, latents: Tensor) -> Tensor:
+        """G(L) of latents (B, latent): images (B, C, H, W) in [0, 1]."""
+        images: Tensor = self.averaged(latents)
+        return images
+
+    def noise(self, count: int) -> Tensor:
+        """`count` latents of the prior, N(0, I)."""
+        return torch.randn(count, self.sizes.latent, device=self.bank_latents.device)
+
+    def nearest(self, latents: Tensor, target: Tensor, confidence: float) -> Tensor:
+        """For each of `latents` (N, latent) the nearest one in the bank that generates the class `target` (N,).
+
+        Where none does so with the `confidence`, it is the one that comes nearest to it.
+        """
+        wanted = self.bank_probabilities[:, target].T  # (N, M)
+        good = (wanted >= confidence) & (self.bank_probabilities.argmax(1) == target[:, None])
+        distances = (latents[:, None] - self.bank_latents).square().sum(2)  # (N, M)
+        nearest = distances.masked_fill(~good, torch.inf).argmin(1)
+        return self.bank_latents[torch.where(good.any(1), nearest, wanted.argmax(1))]
+
+    # -- training ------------------------------------------------------------------------------------------------------
+
+    def discriminator_losses(self, images: Tensor) -> dict[str, Tensor]:
+        """Cross entropy of telling images (B, C, H, W) from generated ones, in nats."""
+        with torch.no_grad():
+            generated = self.generator(self.noise(len(images)))
+        real, fake = self._logits(images), self._logits(generated)
+        return {"loss": F.softplus(-real).mean() + F.softplus(fake).mean()}
+
+    def generator_losses(self, images: Tensor) -> dict[str, Tensor]:
+        """Cross entropy of generated images passing as real, in nats (the loss that does not saturate)."""
+        self._follow()
+        return {"loss": F.softplus(-self._logits(self.generator(self.noise(len(images))))).mean()}
+
+    def encoder_losses(self, images: Tensor) -> dict[str, Tensor]:
+        """Squared errors: of images after G(E(I)), summed over pixels, and of sampled latents after E(G(L))."""
+        reconstruction = (self.generate(self.encoder(images)) - images).square().flatten(1).sum(1).mean()
+        latents = self.noise(len(images))
+        found = (self.encoder(self.generate(latents)) - latents).square().sum(1).mean()
+        return {"loss": reconstruction + found}
+
+    def _logits(self, images: Tensor) -> Tensor:
+        """The discriminator's, of images that it sees in [−1, 1]."""
+        logits: Tensor = self.discriminator(2 * images - 1)
+        return logits
+
+    @torch.no_grad()
+    def _follow(self) -> None:
+        """The average, weights and running statistics alike, moves towards the generator of the step before."""
+        for mean, value in zip(self.averaged.state_dict().values(), self.generator.state_dict().values(), strict=True):
+            if mean.is_floating_point():
+                mean.lerp_(value, 1 - self.average)

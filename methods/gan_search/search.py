@@ -1,0 +1,219 @@
+"""The search: min λ·CE(f(G(L)), c') + ‖I − G(L)‖₁ over L, with bisection on λ for the smallest change (Sec. 3.2).
+
+It knows a differentiable `generate`, the classifier's logits and where to start, and nothing of what L is: the latent
+of a GAN, pixels, or the attributes that a conditional generator edits. All queries are searched in one batch, and none
+touches another: every sum runs over one query, and every query has a bracket of its own.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, ClassVar, Literal, Self
+
+import torch
+import torch.nn.functional as F  # noqa: N812 - torch's own convention
+from pydantic import Field, model_validator
+from torch import Tensor
+from torch.optim import Adam
+
+from methods.base import MethodConfig
+
+TOLERANCE = 0.1
+"""A bracket of λ is narrow enough once its ends differ by this share."""
+
+Positive = Annotated[int, Field(gt=0)]
+
+
+class SearchConfig(MethodConfig):
+    """Settings of the search; none of them touches what is fitted."""
+
+    explain_only: ClassVar[frozenset[str]] = frozenset(
+        {"mode", "distance", "confidence", "steps", "learning_rate", "bisections", "least_weight", "greatest_weight"}
+        | {"frames"}
+    )
+
+    mode: Literal["criticism", "prototype"] = Field(
+        "criticism", description="search for the target class, or for more confidence in the query's own (Sec. 3.1)"
+    )
+    distance: Literal["l1", "none"] = Field(
+        "l1", description="what keeps an answer near its query (Eq. 2); none: as in the upper row of Fig. 4"
+    )
+    confidence: float = Field(
+        0.9, ge=0, lt=1, description="probability of the target from which on a class counts as flipped (ours)"
+    )
+    steps: Positive = Field(30, description="of gradient descent for each λ (ours)")
+    learning_rate: float = Field(0.1, gt=0, description="Adam's at the start, falling to 0 by half a cosine (ours)")
+    bisections: int = Field(7, ge=0, description="of the bracket of λ, at most (Sec. 3.2; the number is ours)")
+    least_weight: float = Field(1.0, gt=0, description="lower end of the bracket of λ, intensities per nat (ours)")
+    greatest_weight: float = Field(1e4, gt=0, description="upper end of the bracket of λ, intensities per nat (ours)")
+    frames: Positive = Field(8, description="pictures that an optimisation path is kept as (Figs. 2-4 show about 10)")
+
+    @model_validator(mode="after")
+    def _bracket_is_one(self) -> Self:
+        if self.least_weight > self.greatest_weight:
+            raise ValueError(f"least_weight {self.least_weight:g} is above greatest_weight {self.greatest_weight:g}")
+        return self
+
+    @property
+    def bisects(self) -> bool:
+        """Whether λ matters: only where the class is weighed against a distance, for the smallest change."""
+        return self.mode == "criticism" and self.distance == "l1"
+
+
+@dataclass(frozen=True)
+class Question:
+    """What N queries are asked."""
+
+    generate: Callable[[Tensor, Tensor], Tensor]
+    """G: (what is searched (n, ...), which queries it belongs to (n,)) -> images (n, C, H, W); differentiable."""
+    classify: Callable[[Tensor], Tensor]
+    """f: images -> logits (n, classes)."""
+    images: Tensor
+    """I, the queries, (N, C, H, W)."""
+    target: Tensor
+    """c', (N,)."""
+
+    def judge(self, latents: Tensor, rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """For the queries `rows` (n,): CE in nats, ‖I − G‖₁, and whether c' is the likeliest class, (n,) each."""
+        images, target = self.generate(latents, rows), self.target[rows]
+        logits = self.classify(images)
+        change = (self.images[rows] - images).abs().flatten(1).sum(1)
+        return F.cross_entropy(logits, target, reduction="none"), change, logits.argmax(1) == target
+
+
+@dataclass(frozen=True)
+class Found:
+    """The best that was found for each of N queries."""
+
+    latents: Tensor
+    """L*, (N, ...); L where it started if the query was left alone."""
+    flipped: Tensor
+    """(N,) bool: the class is the target's, with the confidence that was asked for."""
+    unchanged: Tensor
+    """(N,) bool: the query was of the target class all along, so that nothing was searched."""
+    weight: Tensor
+    """λ at which L* was found, (N,); 0 where nothing was searched."""
+    brackets: Tensor
+    """Ends of the bracket of λ at first and after each bisection, (N, 1 + bisections, 2)."""
+    path: Tensor
+    """The way from the start to L*, (N, frames, ...)."""
+
+
+@torch.enable_grad()
+def descend(start: Tensor, objective: Callable[[int, Tensor], Tensor], steps: int, learning_rate: float) -> Tensor:
+    """Adam on each row of `start` (n, ...) for itself: all iterates from the start to the end, (steps + 1, n, ...).
+
+    `objective` maps (step, iterate) to losses (n,). The learning rate falls to zero, so that the last iterate settles.
+    """
+    latents = start.detach().clone().requires_grad_()
+    optimizer = Adam([latents], lr=learning_rate)
+    iterates = [start.detach()]
+    for step in range(steps):
+        optimizer.param_groups[0]["lr"] = learning_rate * 0.5 * (1 + math.cos(math.pi * step / steps))
+        (latents.grad,) = torch.autograd.grad(objective(step, latents).sum(), latents)
+        optimizer.step()
+        iterates.append(latents.detach().clone())
+    return torch.stack(iterates)
+
+
+class Attempt:
+    """One descent at one λ for each of n queries, and the best iterate that it came by."""
+
+    def __init__(self, question: Question, rows: Tensor, weight: Tensor, config: SearchConfig) -> None:
+        self.question, self.rows, self.weight, self.config = question, rows, weight, config
+        self.cost = torch.full_like(weight, math.inf, dtype=torch.float64)
+        """Of the best iterate, (n,), see `_cost`."""
+        self.best_step = torch.zeros_like(rows)
+        self.flipped = torch.zeros_like(rows, dtype=torch.bool)
+        """Whether the best iterate flips, (n,)."""
+        self.ends_flipped = self.flipped
+        """Whether the last iterate flips, (n,)."""
+        self.iterates = torch.empty(0)
+
+    def run(self, start: Tensor) -> Self:
+        """Descend from `start` (n, ...)."""
+        self.iterates = descend(start, self._objective, self.config.steps, self.config.learning_rate)
+        self._objective(self.config.steps, self.iterates[-1])
+        return self
+
+    def path(self) -> Tensor:
+        """From the start to the best iterate in even steps, (n, frames, ...)."""
+        shares = torch.linspace(0, 1, self.config.frames, device=self.rows.device)
+        steps = (self.best_step[:, None] * shares).round().long()  # (n, frames)
+        return self.iterates[steps, torch.arange(len(self.rows), device=self.rows.device)[:, None]]
+
+    def _objective(self, step: int, latents: Tensor) -> Tensor:
+        """The loss of each query, (n,); the iterate is noted on the way."""
+        entropy, change, of_target = self.question.judge(latents, self.rows)
+        flips = of_target & ((-entropy).exp() >= self.config.confidence)
+        self._note(step, flips, self._cost(entropy.detach().double(), change.detach().double(), flips))
+        if self.config.distance == "none":
+            return self.weight * entropy
+        if self.config.mode == "prototype":  # the two terms take turns, so that L = L_0 is no answer (Sec. 3.1)
+            return change if step % 2 else self.weight * entropy
+        return self.weight * entropy + change
+
+    def _cost(self, entropy: Tensor, change: Tensor, flips: Tensor) -> Tensor:
+        """What the best iterate has least of, (n,): the change where it flips, and more than any change where it fails.
+
+        Where the smallest change is not what is asked for, it is the cross entropy alone.
+        """
+        largest = self.question.images[0].numel()  # of all changes between images in [0, 1]
+        return torch.where(flips, change, largest + entropy) if self.config.bisects else entropy
+
+    def _note(self, step: int, flips: Tensor, cost: Tensor) -> None:
+        better = cost < self.cost
+        self.cost = torch.where(better, cost, self.cost)
+        self.best_step = self.best_step.masked_fill(better, step)
+        self.flipped = torch.where(better, flips, self.flipped)
+        self.ends_flipped = flips
+
+
+class Best:
+    """The best of all attempts so far for each of N queries."""
+
+    def __init__(self, question: Question, start: Tensor, config: SearchConfig) -> None:
+        self.question, self.start, self.config = question, start, config
+        predicted = question.classify(question.images).argmax(1)
+        self.unchanged = (predicted == question.target) & (config.mode == "criticism")
+        self.flipped = self.unchanged.clone()
+        self.latents = start.clone()
+        self.path = torch.stack([start] * config.frames, dim=1)
+        self.weight = torch.zeros(len(start), dtype=torch.float64, device=start.device)
+        self.cost = torch.full_like(self.weight, math.inf)
+
+    def attempt(self, rows: Tensor, weight: Tensor) -> Attempt:
+        """Search for the queries `rows` (n,) with λ = `weight` (n,), and keep what is better than before."""
+        attempt = Attempt(self.question, rows, weight.to(self.start), self.config).run(self.start[rows])
+        better = attempt.cost < self.cost[rows]
+        won = rows[better]
+        self.cost[won] = attempt.cost[better]
+        self.flipped[won] = attempt.flipped[better]
+        self.weight[won] = weight[better]
+        self.path[won] = attempt.path()[better]
+        self.latents[won] = self.path[won, -1]
+        return attempt
+
+
+@torch.no_grad()
+def search(question: Question, start: Tensor, config: SearchConfig) -> Found:
+    """The answers to `question`, searched from `start` (N, ...).
+
+    The greatest λ comes first: a query that it cannot flip is given up with its best attempt. For the others λ is
+    bisected on a logarithmic scale, and they leave the batch once their bracket is narrow enough.
+    """
+    best = Best(question, start, config)
+    ends = torch.tensor([config.least_weight, config.greatest_weight], dtype=torch.float64, device=start.device).log()
+    bracket = ends.repeat(len(start), 1)  # (N, 2), log λ
+    brackets = [bracket.clone()]
+    rows = (~best.unchanged).nonzero()[:, 0]
+    if len(rows):
+        rows = rows[best.attempt(rows, bracket[rows, 1].exp()).flipped]
+    for _ in range(config.bisections if config.bisects else 0):
+        rows = rows[bracket[rows, 1] - bracket[rows, 0] > math.log1p(TOLERANCE)]
+        if len(rows):
+            middle = bracket[rows].mean(1)
+            flips = best.attempt(rows, middle.exp()).ends_flipped
+            bracket[rows, flips.long()] = middle
+        brackets.append(bracket.clone())
+    return Found(best.latents, best.flipped, best.unchanged, best.weight, torch.stack(brackets, dim=1).exp(), best.path)
