@@ -28,8 +28,17 @@ class SearchConfig(MethodConfig):
     """Settings of the search; none of them touches what is fitted."""
 
     explain_only: ClassVar[frozenset[str]] = frozenset(
-        {"mode", "distance", "confidence", "steps", "learning_rate", "bisections", "least_weight", "greatest_weight"}
-        | {"frames"}
+        {
+            "mode",
+            "distance",
+            "confidence",
+            "steps",
+            "learning_rate",
+            "bisections",
+            "least_weight",
+            "greatest_weight",
+            "frames",
+        }
     )
 
     mode: Literal["criticism", "prototype"] = Field(
@@ -46,7 +55,7 @@ class SearchConfig(MethodConfig):
     bisections: int = Field(7, ge=0, description="of the bracket of λ, at most (Sec. 3.2; the number is ours)")
     least_weight: float = Field(1.0, gt=0, description="lower end of the bracket of λ, intensities per nat (ours)")
     greatest_weight: float = Field(1e4, gt=0, description="upper end of the bracket of λ, intensities per nat (ours)")
-    frames: Positive = Field(8, description="pictures that an optimisation path is kept as (Figs. 2-4 show about 10)")
+    frames: int = Field(8, ge=2, description="pictures that an optimisation path is kept as (Figs. 2-4 show about 10)")
 
     @model_validator(mode="after")
     def _bracket_is_one(self) -> Self:
@@ -116,16 +125,21 @@ def descend(start: Tensor, objective: Callable[[int, Tensor], Tensor], steps: in
     return torch.stack(iterates)
 
 
+def improves(flips: Tensor, cost: Tensor, best_flips: Tensor, best_cost: Tensor) -> Tensor:
+    """Whether an iterate is better than the best so far, (n,): it flips and that does not, or else it costs less."""
+    return (flips & ~best_flips) | ((flips == best_flips) & (cost < best_cost))
+
+
 class Attempt:
     """One descent at one λ for each of n queries, and the best iterate that it came by."""
 
     def __init__(self, question: Question, rows: Tensor, weight: Tensor, config: SearchConfig) -> None:
         self.question, self.rows, self.weight, self.config = question, rows, weight, config
-        self.cost = torch.full_like(weight, math.inf, dtype=torch.float64)
-        """Of the best iterate, (n,), see `_cost`."""
         self.best_step = torch.zeros_like(rows)
         self.flipped = torch.zeros_like(rows, dtype=torch.bool)
         """Whether the best iterate flips, (n,)."""
+        self.cost = torch.full_like(weight, math.inf)
+        """What the best iterate has least of, (n,): the change if it flips, the cross entropy if it does not."""
         self.ends_flipped = self.flipped
         """Whether the last iterate flips, (n,)."""
         self.iterates = torch.empty(0)
@@ -146,23 +160,15 @@ class Attempt:
         """The loss of each query, (n,); the iterate is noted on the way."""
         entropy, change, of_target = self.question.judge(latents, self.rows)
         flips = of_target & ((-entropy).exp() >= self.config.confidence)
-        self._note(step, flips, self._cost(entropy.detach().double(), change.detach().double(), flips))
+        self._note(step, flips, torch.where(flips & self.config.bisects, change, entropy).detach())
         if self.config.distance == "none":
             return self.weight * entropy
         if self.config.mode == "prototype":  # the two terms take turns, so that L = L_0 is no answer (Sec. 3.1)
             return change if step % 2 else self.weight * entropy
         return self.weight * entropy + change
 
-    def _cost(self, entropy: Tensor, change: Tensor, flips: Tensor) -> Tensor:
-        """What the best iterate has least of, (n,): the change where it flips, and more than any change where it fails.
-
-        Where the smallest change is not what is asked for, it is the cross entropy alone.
-        """
-        largest = self.question.images[0].numel()  # of all changes between images in [0, 1]
-        return torch.where(flips, change, largest + entropy) if self.config.bisects else entropy
-
     def _note(self, step: int, flips: Tensor, cost: Tensor) -> None:
-        better = cost < self.cost
+        better = improves(flips, cost, self.flipped, self.cost)
         self.cost = torch.where(better, cost, self.cost)
         self.best_step = self.best_step.masked_fill(better, step)
         self.flipped = torch.where(better, flips, self.flipped)
@@ -179,13 +185,13 @@ class Best:
         self.flipped = self.unchanged.clone()
         self.latents = start.clone()
         self.path = torch.stack([start] * config.frames, dim=1)
-        self.weight = torch.zeros(len(start), dtype=torch.float64, device=start.device)
+        self.weight = torch.zeros(len(start), dtype=start.dtype, device=start.device)
         self.cost = torch.full_like(self.weight, math.inf)
 
     def attempt(self, rows: Tensor, weight: Tensor) -> Attempt:
         """Search for the queries `rows` (n,) with λ = `weight` (n,), and keep what is better than before."""
-        attempt = Attempt(self.question, rows, weight.to(self.start), self.config).run(self.start[rows])
-        better = attempt.cost < self.cost[rows]
+        attempt = Attempt(self.question, rows, weight, self.config).run(self.start[rows])
+        better = improves(attempt.flipped, attempt.cost, self.flipped[rows], self.cost[rows])
         won = rows[better]
         self.cost[won] = attempt.cost[better]
         self.flipped[won] = attempt.flipped[better]
@@ -203,7 +209,7 @@ def search(question: Question, start: Tensor, config: SearchConfig) -> Found:
     bisected on a logarithmic scale, and they leave the batch once their bracket is narrow enough.
     """
     best = Best(question, start, config)
-    ends = torch.tensor([config.least_weight, config.greatest_weight], dtype=torch.float64, device=start.device).log()
+    ends = start.new_tensor([config.least_weight, config.greatest_weight]).log()
     bracket = ends.repeat(len(start), 1)  # (N, 2), log λ
     brackets = [bracket.clone()]
     rows = (~best.unchanged).nonzero()[:, 0]
