@@ -47,8 +47,8 @@ class GanSearchConfig(SearchConfig):
     encoder_epochs: Positive = Field(10, description="passes over the training images, of the encoder (ours)")
     encoder_min_steps: int = Field(600, ge=0, description="steps of the encoder, at least (ours)")
     batch_size: Positive = Field(64, description="images a step (ours)")
-    gan_rate: float = Field(1e-3, gt=0, description="Adam's, of generator, discriminator and encoder (DCGAN: 2e-4)")
-    gan_momentum: float = Field(0.5, ge=0, lt=1, description="Adam's β_1, of generator and discriminator (DCGAN)")
+    learning_rate: float = Field(1e-3, gt=0, description="Adam's, of all that is trained (DCGAN: 2e-4)")
+    momentum: float = Field(0.5, ge=0, lt=1, description="Adam's β_1, of generator and discriminator (DCGAN)")
     bank: Positive = Field(5000, description="training images whose encodings a search may start from, at most (ours)")
 
 
@@ -88,7 +88,7 @@ class GanSearch(Method):
             "encoder": (64, 128, 256, 512),
             "average": 0.999,
             "epochs": 25,
-            "gan_rate": 2e-4,
+            "learning_rate": 2e-4,
             "batch_size": 128,
             "steps": 100,
             "inversion_steps": 100,
@@ -135,7 +135,7 @@ class GanSearch(Method):
 
     def _gan_phases(self, network: nn.Module) -> list[Phase]:
         assert isinstance(network, LatentGAN)  # noqa: S101 - `build` returned it
-        adam = partial(Adam, lr=self.config.gan_rate, betas=(self.config.gan_momentum, 0.999), fused=True)
+        adam = partial(Adam, lr=self.config.learning_rate, betas=(self.config.momentum, 0.999), fused=True)
         return [
             Phase("discriminator_losses", adam(network.discriminator.parameters())),
             Phase("generator_losses", adam(network.generator.parameters())),
@@ -143,7 +143,7 @@ class GanSearch(Method):
 
     def _encoder_phases(self, network: nn.Module) -> list[Phase]:
         assert isinstance(network, LatentGAN)  # noqa: S101 - `build` returned it
-        return [Phase("encoder_losses", Adam(network.encoder.parameters(), lr=self.config.gan_rate, fused=True))]
+        return [Phase("encoder_losses", Adam(network.encoder.parameters(), lr=self.config.learning_rate, fused=True))]
 
     @torch.no_grad()
     def _fill_bank(self, data: ImageSet, device: torch.device) -> None:
@@ -175,8 +175,7 @@ class GanSearch(Method):
         found = self._search(images, own, target, self.config)
         kept = found.unchanged[:, None, None, None]
         answers = [
-            torch.where(kept, images, self.network.generate(found.latents + r * (own - found.latents)))
-            for r in relaxations
+            torch.where(kept, images, self.network.generate(r * own + (1 - r) * found.latents)) for r in relaxations
         ]
         path = torch.stack([self.network.generate(latents) for latents in found.path.unbind(1)], dim=1)
         stacked = torch.stack(answers) if answers else images.new_empty(0, *images.shape)
@@ -270,9 +269,8 @@ class PixelSearch(Method):
         question = Question(lambda pixels, _: in_range(pixels), self.classifier, images, target)
         found = search(question, images, self.config)
         answer = found.latents.clamp(0, 1)
-        blends = [answer + r * (images - answer) for r in relaxations]
-        stacked = torch.stack(blends) if blends else images.new_empty(0, *images.shape)
-        return Counterfactuals(stacked, intervention(found, found.path))
+        dial = torch.tensor(relaxations, device=images.device)[:, None, None, None, None]
+        return Counterfactuals(dial * images + (1 - dial) * answer, intervention(found, found.path))
 
     def remarks(self) -> tuple[str, ...]:
         """What counts as a flip."""

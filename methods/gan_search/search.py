@@ -33,7 +33,7 @@ class SearchConfig(MethodConfig):
             "distance",
             "confidence",
             "steps",
-            "learning_rate",
+            "search_rate",
             "bisections",
             "least_weight",
             "greatest_weight",
@@ -51,7 +51,7 @@ class SearchConfig(MethodConfig):
         0.9, ge=0, lt=1, description="probability of the target from which on a class counts as flipped (ours)"
     )
     steps: Positive = Field(30, description="of gradient descent for each λ (ours)")
-    learning_rate: float = Field(0.1, gt=0, description="Adam's at the start, falling to 0 by half a cosine (ours)")
+    search_rate: float = Field(0.1, gt=0, description="Adam's at the start, falling to 0 by half a cosine (ours)")
     bisections: int = Field(7, ge=0, description="of the bracket of λ, at most (Sec. 3.2; the number is ours)")
     least_weight: float = Field(1.0, gt=0, description="lower end of the bracket of λ, intensities per nat (ours)")
     greatest_weight: float = Field(1e4, gt=0, description="upper end of the bracket of λ, intensities per nat (ours)")
@@ -146,7 +146,7 @@ class Attempt:
 
     def run(self, start: Tensor) -> Self:
         """Descend from `start` (n, ...)."""
-        self.iterates = descend(start, self._objective, self.config.steps, self.config.learning_rate)
+        self.iterates = descend(start, self._objective, self.config.steps, self.config.search_rate)
         self._objective(self.config.steps, self.iterates[-1])
         return self
 

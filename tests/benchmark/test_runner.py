@@ -19,7 +19,7 @@ from methods.base import Counterfactuals, Method, MethodConfig
 from metrics import METRICS, Metric
 from metrics.intervals import mean
 
-STAGES = ("classifier", "oracle", "fit", "explain", "score")
+STAGES = ("classifier", "oracle", "fit", "explain", "show", "score")
 
 
 class FakeConfig(MethodConfig):

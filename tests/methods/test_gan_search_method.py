@@ -61,7 +61,7 @@ TARGET = (Places()(QUERIES).argmax(1) + 1 + torch.arange(COUNT) % 2) % CLASSES
 
 @pytest.fixture(scope="module")
 def method():
-    return fitted(epochs=100, encoder_epochs=60, gan_rate=3e-3)
+    return fitted(epochs=100, encoder_epochs=60, learning_rate=3e-3)
 
 
 def variant(method, **settings):
@@ -284,7 +284,7 @@ class OnePixel(Places):
 def test_pixel_search_finds_the_smallest_change():
     """Where the classifier is linear in the pixels, the smallest change is all in the one that weighs most, to 2 %."""
     classifier = OnePixel()
-    config = PixelSearchConfig(steps=400, learning_rate=0.02, least_weight=0.1)
+    config = PixelSearchConfig(steps=400, search_rate=0.02, least_weight=0.1)
     asked = PixelSearch(config).fit(DATA, classifier, trainer=Trainer(0))
     images = torch.full((2, *SHAPE), 0.5) + torch.tensor([-0.003, 0.003])[:, None, None, None]
     target = 1 - classifier(images).argmax(1)

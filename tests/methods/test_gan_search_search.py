@@ -46,7 +46,7 @@ class TwoClasses(Linear):
 
 
 def settings(**changes):
-    base = {"steps": 60, "learning_rate": 0.1, "least_weight": 0.1, "greatest_weight": 100.0, "confidence": CONFIDENCE}
+    base = {"steps": 60, "search_rate": 0.1, "least_weight": 0.1, "greatest_weight": 100.0, "confidence": CONFIDENCE}
     return SearchConfig(**base | changes)
 
 
@@ -58,7 +58,7 @@ def test_closed_form():
     """With a linear generator and classifier the bisection finds the smallest change there is to 1 %."""
     world = TwoClasses()
     target = 1 - world.predicted
-    found = search(world.question(target), world.latents, settings(steps=400, learning_rate=0.05))
+    found = search(world.question(target), world.latents, settings(steps=400, search_rate=0.05))
     assert found.flipped.all()
     torch.testing.assert_close(change(world, found.latents), world.smallest_changes(target), rtol=0.01, atol=0)
 
