@@ -120,25 +120,31 @@ def _save_paths(record: Record, runs: Path, folder: Path) -> list[Path]:
     """A figure of the first queries' optimisation paths, where a method keeps them, and of each illustration."""
     answered, shown = (artefact_tensors(runs, record.artefacts.get(stage, "")) or {} for stage in ("explain", "show"))
     names = [name.removesuffix(".path") for name in shown if name.endswith(".path")]
-    rows = {name: [shown[f"{name}.{part}"] for part in ("path", "predicted", "targets")] for name in names}
+    rows = {name: [shown[f"{name}.{part}"] for part in ("path", "predicted", "targets", "flipped")] for name in names}
     if "intervention.path" in answered:
         path = torch.cat([answered["queries"][:, None], answered["intervention.path"]], dim=1)
-        rows["paths"] = [part[:QUERIES] for part in (path, answered["predicted"], answered["targets"])]
+        facts = [answered[part] for part in ("predicted", "targets", "intervention.flipped")]
+        rows["paths"] = [part[:QUERIES] for part in (path, *facts)]
     files = []
-    for name, (path, predicted, targets) in rows.items():
+    for name, (path, predicted, targets, flipped) in rows.items():
         what = "the first queries, not chosen ones" if name == "paths" else f"{name.replace('-', ' ')}, sampled queries"
         title = f"{record.method} on {record.task}, seed {record.seed}: {what}"
-        figure = paths(path, predicted, targets, record.data["classes"], title)
+        figure = paths(path, predicted, targets, flipped, record.data["classes"], title)
         files += _save(figure, folder / f"{name}-{record.task.replace('/', '_')}-{record.method}")
     return files
 
 
-def paths(path: Tensor, predicted: Tensor, targets: Tensor, classes: Sequence[str], title: str) -> Figure:
-    """Rows of pictures (K, T, C, H, W), uint8, from a query over where its search started to its answer."""
+def paths(
+    path: Tensor, predicted: Tensor, targets: Tensor, flipped: Tensor, classes: Sequence[str], title: str
+) -> Figure:
+    """Rows of pictures (K, T, C, H, W), uint8, from a query over where its search started to its answer.
+
+    Below a query stand its class and the one asked for, and whether the answer failed to show it: (K,) each.
+    """
     steps = path.shape[1]
     captions = [
-        [f"{classes[int(own)]} → {classes[int(target)]}", *[""] * (steps - 1)]
-        for own, target in zip(predicted, targets, strict=True)
+        [f"{classes[int(own)]} → {classes[int(target)]}{'' if found else ': not reached'}", *[""] * (steps - 1)]
+        for own, target, found in zip(predicted, targets, flipped, strict=True)
     ]
     headings = ["query", "start", *[""] * (steps - 3), "answer"]
     return grid(path[:, 0], path[:, 1:].transpose(0, 1), captions, headings, title)

@@ -391,6 +391,7 @@ class Work:
             tensors[f"{name}.path"] = eight_bit(illustration.images).cpu()
             tensors[f"{name}.predicted"] = illustration.predicted.cpu()
             tensors[f"{name}.targets"] = illustration.target.cpu()
+            tensors[f"{name}.flipped"] = illustration.flipped.cpu()
         return tensors, {"illustrations": list(illustrations)}
 
     # -- score and record ----------------------------------------------------------------------------------------------

@@ -75,6 +75,8 @@ class Illustration:
     """The query's class, (K,)."""
     target: Tensor
     """The class that was asked for, (K,)."""
+    flipped: Tensor
+    """Whether the answer shows it, (K,) bool."""
 
 
 class Method(abc.ABC):

@@ -226,19 +226,21 @@ class GanSearch(Method):
         images = self.network.generate(own)
         found = self._search(images, own, target, self.config.model_copy(update=changes))
         frames = [images, *(self.network.generate(latents) for latents in found.path.unbind(1))]
-        return Illustration(torch.stack(frames, dim=1), predicted, target)
+        return Illustration(torch.stack(frames, dim=1), predicted, target, found.flipped)
 
     def remarks(self) -> tuple[str, ...]:
         """What was searched, from where, and what counts as a flip."""
         start = {
             "query": "from the query's own latent",
-            "bank": "from the nearest latent of the target class in a bank of encodings, which flips by construction",
+            "bank": "from the nearest latent of the target class in a bank, so that it flips by construction",
         }[self.config.start]
         return (f"searched {start}", *search_remarks(self.config))
 
 
 class PixelSearchConfig(SearchConfig):
     """Settings of `pixel-search`."""
+
+    search_rate: float = Field(0.02, gt=0, description="Adam's at the start, falling to 0 by half a cosine (ours)")
 
 
 class PixelSearch(Method):

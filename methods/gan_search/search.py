@@ -50,8 +50,8 @@ class SearchConfig(MethodConfig):
     confidence: float = Field(
         0.9, ge=0, lt=1, description="probability of the target from which on a class counts as flipped (ours)"
     )
-    steps: Positive = Field(30, description="of gradient descent for each λ (ours)")
-    search_rate: float = Field(0.1, gt=0, description="Adam's at the start, falling to 0 by half a cosine (ours)")
+    steps: Positive = Field(40, description="of gradient descent for each λ (ours)")
+    search_rate: float = Field(0.2, gt=0, description="Adam's at the start, falling to 0 by half a cosine (ours)")
     bisections: int = Field(7, ge=0, description="of the bracket of λ, at most (Sec. 3.2; the number is ours)")
     least_weight: float = Field(1.0, gt=0, description="lower end of the bracket of λ, intensities per nat (ours)")
     greatest_weight: float = Field(1e4, gt=0, description="upper end of the bracket of λ, intensities per nat (ours)")

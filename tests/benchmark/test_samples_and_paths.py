@@ -29,8 +29,10 @@ def test_samples_are_scored():
 
 
 def test_paths_are_rows():
-    """A figure of paths shows each row's classes once, at its query, and says where it starts and ends."""
+    """A figure of paths shows each row's classes at its query, marked where they were not reached."""
     rows = IMAGES.view(2, 9, 1, 5, 4)
-    figure = paths(rows, torch.tensor([0, 2]), torch.tensor([1, 0]), ("a", "b", "c"), "title")
+    figure = paths(
+        rows, torch.tensor([0, 2]), torch.tensor([1, 0]), torch.tensor([True, False]), ("a", "b", "c"), "title"
+    )
     words = [text.get_text() for text in figure.axes[0].texts if text.get_text()]
-    assert sorted(words) == sorted(["query", "start", "answer", "a → b", "c → a"])
+    assert sorted(words) == sorted(["query", "start", "answer", "a → b", "c → a: not reached"])
