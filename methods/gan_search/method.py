@@ -240,7 +240,9 @@ class GanSearch(Method):
 class PixelSearchConfig(SearchConfig):
     """Settings of `pixel-search`."""
 
-    search_rate: float = Field(0.05, gt=0, description="as for `gan-search`; in 40 steps a pixel can cross [0, 1] (ours)")
+    search_rate: float = Field(
+        0.05, gt=0, description="Adam's at the start; a pixel can cross [0, 1] in 40 steps (ours)"
+    )
 
 
 class PixelSearch(Method):
