@@ -175,7 +175,7 @@ class GanSearch(Method):
         found = self._search(images, own, target, self.config)
         kept = found.unchanged[:, None, None, None]
         answers = [
-            torch.where(kept, images, self.network.generate(r * own + (1 - r) * found.latents)) for r in relaxations
+            torch.where(kept, images, self.network.generate(torch.lerp(found.latents, own, r))) for r in relaxations
         ]
         path = torch.stack([self.network.generate(latents) for latents in found.path.unbind(1)], dim=1)
         stacked = torch.stack(answers) if answers else images.new_empty(0, *images.shape)
@@ -274,7 +274,7 @@ class PixelSearch(Method):
         found = search(question, images, self.config)
         answer = found.latents.clamp(0, 1)
         dial = torch.tensor(relaxations, device=images.device)[:, None, None, None, None]
-        return Counterfactuals(dial * images + (1 - dial) * answer, intervention(found, found.path))
+        return Counterfactuals(torch.lerp(answer, images, dial), intervention(found, found.path))
 
     def remarks(self) -> tuple[str, ...]:
         """What counts as a flip."""
