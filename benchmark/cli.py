@@ -79,9 +79,9 @@ def run(
     """Fit, explain, score; then write and print the tables."""
     from benchmark.features import inception_network  # noqa: PLC0415 - torch takes seconds to import, and --help none
     from benchmark.progress import board  # noqa: PLC0415
-    from benchmark.runner import Job, Protocol  # noqa: PLC0415
     from benchmark.runner import run as run_jobs  # noqa: PLC0415
     from benchmark.settings import PRESETS, check_overrides, parse_overrides  # noqa: PLC0415
+    from benchmark.stages import Job, Protocol  # noqa: PLC0415
     from benchmark.store import check_writable  # noqa: PLC0415
     from methods.training import Devices  # noqa: PLC0415
 

@@ -1,18 +1,21 @@
-"""Records -> figures: flip rate against r, a grid of queries and their counterfactuals, and the way to them."""
+"""Records -> figures: flip rate against r, queries and their counterfactuals, and what a method shows of its own."""
 
 from collections.abc import Sequence
 from io import BytesIO
+from itertools import cycle
 from pathlib import Path
+from textwrap import wrap
 
 import matplotlib as mpl
 import numpy as np
+import pandas as pd
 import seaborn as sns
 import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
 from benchmark.record import Record
-from benchmark.store import artefact_tensors
+from benchmark.store import find
 from benchmark.tables import tidy
 from methods.files import write_whole
 
@@ -32,6 +35,7 @@ def write_figures(records: Sequence[Record], runs: Path, folder: Path) -> list[P
         for record in good:
             if record.seed == min(other.seed for other in good if other.task == record.task):
                 files += _save_grid(record, runs, folder) + _save_paths(record, runs, folder)
+                files += _save_illustrations(record, runs, folder) + _save_studies(record, folder)
     return files
 
 
@@ -91,8 +95,8 @@ def grid(
 
 def _save_grid(record: Record, runs: Path, folder: Path) -> list[Path]:
     """The grid of one record; nothing if its pictures are not on disk any more."""
-    answered, scored = (artefact_tensors(runs, record.artefacts[stage]) for stage in ("explain", "score"))
-    if answered is None or scored is None:
+    answered, scored = (find(runs, record.artefacts[stage])[0] for stage in ("explain", "score"))
+    if not answered or not scored:
         return []
     order = np.argsort(-np.array(record.relaxations))
     classes = record.data["classes"]
@@ -117,37 +121,61 @@ def _save_grid(record: Record, runs: Path, folder: Path) -> list[Path]:
 
 
 def _save_paths(record: Record, runs: Path, folder: Path) -> list[Path]:
-    """A figure of the first queries' optimisation paths, where a method keeps them, and of each illustration."""
-    answered, shown = (artefact_tensors(runs, record.artefacts.get(stage, "")) or {} for stage in ("explain", "show"))
-    names = [name.removesuffix(".path") for name in shown if name.endswith(".path")]
-    rows = {name: [shown[f"{name}.{part}"] for part in ("path", "predicted", "targets", "flipped")] for name in names}
-    if "intervention.path" in answered:
-        path = torch.cat([answered["queries"][:, None], answered["intervention.path"]], dim=1)
-        facts = [answered[part] for part in ("predicted", "targets", "intervention.flipped")]
-        rows["paths"] = [part[:QUERIES] for part in (path, *facts)]
+    """The optimisation paths of the first queries where a method keeps them: from a query to an answer."""
+    answered, _ = find(runs, record.artefacts["explain"])
+    if "intervention.path" not in answered:
+        return []
+    paths = answered["intervention.path"][:QUERIES]
+    classes, blank = record.data["classes"], [""] * paths.shape[1]
+    facts = (answered[name][:QUERIES].tolist() for name in ("predicted", "targets", "intervention.flipped"))
+    captions = [
+        [f"{classes[own]} → {classes[target]}{'' if flipped else ': not reached'}", *blank]
+        for own, target, flipped in zip(*facts, strict=True)
+    ]
+    title = f"{record.method} on {record.task}, seed {record.seed}: paths of the first queries, not chosen ones"
+    headings = ["query", "start", *blank[2:], "answer"]
+    figure = grid(answered["queries"][:QUERIES], paths.transpose(0, 1), captions, headings, title)
+    return _save(figure, folder / f"paths-{record.task.replace('/', '_')}-{record.method}")
+
+
+def _save_illustrations(record: Record, runs: Path, folder: Path) -> list[Path]:
+    """What a method shows of its own accord, under the names of the classes."""
+    tensors, facts = find(runs, record.artefacts["show"])
     files = []
-    for name, (path, predicted, targets, flipped) in rows.items():
-        what = "the first queries, not chosen ones" if name == "paths" else f"{name.replace('-', ' ')}, sampled queries"
-        title = f"{record.method} on {record.task}, seed {record.seed}: {what}"
-        figure = paths(path, predicted, targets, flipped, record.data["classes"], title)
+    for name, words in facts.get("illustrations", {}).items():
+        pictures = tensors[f"illustration.{name}"]
+        captions = [[text.format(*record.data["classes"]) for text in row] for row in words["captions"]]
+        title = f"{record.method} on {record.task}, seed {record.seed}: {words['title']}"
+        figure = grid(pictures[:, 0], pictures[:, 1:].transpose(0, 1), captions, words["headings"], title)
         files += _save(figure, folder / f"{name}-{record.task.replace('/', '_')}-{record.method}")
     return files
 
 
-def paths(
-    path: Tensor, predicted: Tensor, targets: Tensor, flipped: Tensor, classes: Sequence[str], title: str
-) -> Figure:
-    """Rows of pictures (K, T, C, H, W), uint8, from a query over where its search started to its answer.
+def _save_studies(record: Record, folder: Path) -> list[Path]:
+    """A figure of each study that says what to draw."""
+    files = []
+    for name, study in record.studies.items():
+        if study.axes and study.rows:
+            title = f"{record.method} on {record.task}, seed {record.seed}: {study.title}"
+            figure = lines(pd.DataFrame(study.rows), study.axes, study.spread, title)
+            files += _save(figure, folder / f"{name}-{record.task.replace('/', '_')}-{record.method}")
+    return files
 
-    Below a query stand its class and the one asked for, and whether the answer failed to show it: (K,) each.
-    """
-    steps = path.shape[1]
-    captions = [
-        [f"{classes[int(own)]} → {classes[int(target)]}{'' if found else ': not reached'}", *[""] * (steps - 1)]
-        for own, target, found in zip(predicted, targets, flipped, strict=True)
-    ]
-    headings = ["query", "start", *[""] * (steps - 3), "answer"]
-    return grid(path[:, 0], path[:, 1:].transpose(0, 1), captions, headings, title)
+
+def lines(cells: pd.DataFrame, axes: tuple[str, str, str], spread: str | None, title: str) -> Figure:
+    """A line for each value of the third column of `axes`: the second against the first, with ± `spread` as bars."""
+    along, height, each = axes
+    figure = Figure(figsize=(5.2, 3.6), layout="constrained")
+    panel = figure.add_subplot()
+    for colour, (name, group) in zip(cycle(sns.color_palette("colorblind")), cells.groupby(each, sort=False)):
+        bars = None if spread is None else group[spread]
+        panel.errorbar(
+            group[along], group[height], bars, fmt="o-", color=colour, label=str(name), capsize=2, markersize=4
+        )
+    panel.set(xlabel=along, ylabel=height)
+    panel.set_title("\n".join(wrap(title, 80)), fontsize=8)
+    panel.legend(title=each, fontsize=7)
+    return figure
 
 
 def _save(figure: Figure, path: Path) -> list[Path]:

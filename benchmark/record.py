@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from methods.base import Study
 from methods.files import write_whole
 
 PACKAGES = ("torch", "torchvision", "lightning-fabric", "numpy", "scipy", "scikit-learn", "pytorch-fid", "mlxtend")
@@ -72,6 +73,8 @@ class Record(BaseModel):
     timings: list[Row] = Field(default_factory=list)
     """Wall-clock figures: the only numbers that differ when a run is repeated."""
     remarks: list[str] = Field(default_factory=list)
+    studies: dict[str, Study] = Field(default_factory=dict)
+    """Tables that only this method has."""
     artefacts: dict[str, str] = Field(default_factory=dict)
     """Stage -> its folder, relative to the runs folder."""
     environment: dict[str, Any] = Field(default_factory=dict)

@@ -1,95 +1,24 @@
-"""Job -> fit -> explain -> score -> record: stages that resume, jobs that fail alone, several at once.
-
-A job is a (task, method, seed). Each stage leaves an artefact named by the hash of what determines it, so nothing that
-is there is made again; the record, written last, says which artefacts it rests on.
-"""
+"""All jobs of a run: jobs that fail alone, several at once, none made again that is on disk and still holds."""
 
 import logging
-import time
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from functools import partial
-from itertools import product
-from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from joblib import Parallel, delayed, parallel_config
 from threadpoolctl import threadpool_limits
-from torch import Tensor
 
-from benchmark.classifier import ClassifierConfig, ConvClassifier, train
-from benchmark.data import ImageData, Source, Subset
 from benchmark.errors import UserError
-from benchmark.features import inception_network, penultimate, pooled
 from benchmark.progress import Board
-from benchmark.record import Judge, Record, Row, environment, read, write
-from benchmark.scoring import Answers, Judges, row, score
-from benchmark.settings import Overrides, data_config, judge_config, method_config
-from benchmark.store import Artefact, file_digest, key_of, locked
-from benchmark.tasks import Splits, load_task, split
+from benchmark.record import Record, environment, read, write
+from benchmark.stages import ROLES, Job, Protocol, Work, images_of
+from benchmark.store import key_of, locked
 from methods import METHODS
-from methods.base import Method
-from methods.training import Advance, Devices, DivergedError, Trainer, derived_seed, silent
-from metrics import METRICS
-from metrics.intervals import proportion
 
 log = logging.getLogger(__name__)
-
-ROLES = ("classifier", "oracle")
-DISJOINT = 20_000
-"""From this many training images on, the classifier and the oracle each get a half of their own."""
-CHUNK = 250
-"""Queries that a method is asked at once; also what an interrupted run may have to answer again."""
-PURPOSES = ("training", "classifier", "oracle", "fit", "targets", "explain", "show")
-"""What random numbers are drawn for; a seed and a purpose make a stream."""
-
-
-@dataclass(frozen=True)
-class Protocol:
-    """How a run is carried out: all that its jobs share."""
-
-    results: Path
-    preset: str = "default"
-    overrides: Overrides | None = None
-    relaxations: tuple[float, ...] = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
-    split: str = "test"
-    limit: int | None = None
-    data_root: Path | None = None
-    extractors: tuple[str, ...] = ("classifier",)
-    inception_weights: Path | None = None
-    devices: Devices = field(default_factory=Devices)
-    threads: int = 1
-    """CPU threads a job computes with; the same number gives the same numbers, however many jobs run at once."""
-    raise_errors: bool = False
-
-    @property
-    def runs(self) -> Path:
-        """What can be made again: weights, counterfactuals, records."""
-        return self.results / "runs"
-
-
-@dataclass(frozen=True)
-class Job:
-    """One method on one task under one seed."""
-
-    task: str
-    method: str
-    seed: int
-
-    def __str__(self) -> str:
-        return f"{self.method} on {self.task}, seed {self.seed}"
-
-    def path(self, protocol: Protocol) -> Path:
-        """Where its record stands."""
-        folder = protocol.runs / "records" / protocol.preset / self.task.replace("/", "_") / self.method
-        return folder / f"seed-{self.seed}.json"
-
-
-# -- all jobs ----------------------------------------------------------------------------------------------------------
 
 
 def run(jobs: Sequence[Job], protocol: Protocol, workers: int, board: Board) -> list[Record]:
@@ -101,15 +30,13 @@ def run(jobs: Sequence[Job], protocol: Protocol, workers: int, board: Board) -> 
         Before anything is computed, if a task cannot be had or a method refuses its settings.
     """
     for task in dict.fromkeys(job.task for job in jobs):
-        _load(task, protocol, board.channel(task))
+        images_of(task, protocol, board.channel(task))
     found = [_finished(job, protocol) for job in jobs]
     for job, record in zip(jobs, found, strict=True):
         if record is None:
             Work(job, protocol).check()
     open_jobs = [job for job, record in zip(jobs, found, strict=True) if record is None]
-    seeds = dict.fromkeys((job.task, job.seed) for job in open_jobs)
-    judges = [partial(_prepare, task, seed, role, protocol, board) for (task, seed), role in product(seeds, ROLES)]
-    _in_parallel(judges, workers)
+    _ahead(open_jobs, protocol, workers, board)
     made = iter(_in_parallel((partial(run_job, job, protocol, board) for job in open_jobs), workers))
     return [record or next(made) for record in found]
 
@@ -132,13 +59,27 @@ def _finished(job: Job, protocol: Protocol) -> Record | None:
     return record if record.key == Work(job, protocol).record_key() else None
 
 
-def _prepare(task: str, seed: int, role: str, protocol: Protocol, board: Board) -> None:
-    """Train the classifier or the oracle ahead, so that several can be trained at once; errors are said by the job."""
+def _ahead(jobs: Sequence[Job], protocol: Protocol, workers: int, board: Board) -> None:
+    """Make what several jobs rest on before they begin, so that none has to wait while another makes it."""
+    if workers == 1:
+        return
+    judges = dict.fromkeys((job.task, job.seed, role) for job in jobs for role in ROLES)
+    calls = [
+        partial(_prepare, partial(Work.judge, role=role), Job(task, role, seed), protocol, board)
+        for task, seed, role in judges
+    ]
+    _in_parallel(calls, workers)
+    fits = {key_of(**Work(job, protocol).fit_settings()): job for job in jobs}
+    _in_parallel([partial(_prepare, Work.fit, job, protocol, board) for job in fits.values()], workers)
+
+
+def _prepare(stage: Callable[[Work], Any], job: Job, protocol: Protocol, board: Board) -> None:
+    """One stage of one job; what goes wrong is met again, and said, by the job itself."""
     with _limited(protocol.threads):
         try:
-            Work(Job(task, role, seed), protocol, board.channel(f"{role} of {task}, seed {seed}")).judge(role)
-        except Exception:  # the job meets the same error, and records it
-            log.debug("could not prepare the %s of %s", role, task, exc_info=True)
+            stage(Work(job, protocol, board.channel(str(job))))
+        except Exception:
+            log.debug("could not prepare %s", job, exc_info=True)
 
 
 def run_job(job: Job, protocol: Protocol, board: Board) -> Record:
@@ -184,415 +125,3 @@ def _limited(threads: int) -> Iterator[None]:
             yield
     finally:
         torch.set_num_threads(before)
-
-
-# -- one job -----------------------------------------------------------------------------------------------------------
-
-
-_loaded: dict[tuple[str, Path | None], ImageData] = {}
-
-
-def _load(task: str, protocol: Protocol, advance: Advance = silent) -> ImageData:
-    """The images of `task`, read once a process."""
-    key = (task, protocol.data_root)
-    if key not in _loaded:
-        cache = protocol.runs / "cache"
-        source = Source(protocol.data_root, cache, lambda done, total: advance("decode", done, total, None))
-        _loaded[key] = load_task(task, source)
-    return _loaded[key]
-
-
-class Work:
-    """The stages of one job."""
-
-    def __init__(self, job: Job, protocol: Protocol, advance: Advance | None = None) -> None:
-        self.job, self.protocol = job, protocol
-        self.advance = advance or silent
-        self.overrides = protocol.overrides or {}
-        self.settings = data_config(protocol.preset, self.overrides)
-        self.data = _load(job.task, protocol)
-        self.splits: Splits = split(self.data, job.seed)
-        self.train = self.splits.train.first(self.settings.train_images or len(self.splits.train))
-        self.asked = self.splits.named(protocol.split)
-        self.queries = self.asked.first(min(self.settings.queries, protocol.limit or len(self.asked)))
-
-    def check(self) -> None:
-        """Refuse what cannot end well, before it costs anything.
-
-        Raises
-        ------
-        UserError
-            If the method's settings do not fit these images, or Inception is to look at grey ones.
-        """
-        try:
-            self.method().build(self.data.shape, len(self.data.class_names))
-        except ValueError as error:
-            raise UserError(f"{self.job.method} on {self.job.task}: {error}") from error
-        if "inception" in self.protocol.extractors and self.data.shape[0] != 3:
-            raise UserError(f"{self.data.name} has no colours, which Inception needs; use --fid classifier")
-
-    def seed(self, purpose: str, *rest: int) -> int:
-        """A seed of its own for each purpose."""
-        return derived_seed(self.job.seed, PURPOSES.index(purpose), *rest)
-
-    def trainer(self, purpose: str, artefact: Artefact) -> Trainer:
-        """Trains for `purpose`, and goes on where an interrupted training was."""
-        return Trainer(
-            seed=self.seed(purpose),
-            devices=self.protocol.devices,
-            checkpoints=artefact.checkpoints,
-            advance=self.advance,
-        )
-
-    # -- classifier and oracle -----------------------------------------------------------------------------------------
-
-    def judge(self, role: str) -> tuple[Artefact, Judge]:
-        """The trained classifier or oracle, and what a record says of it."""
-        config = judge_config(role, self.protocol.preset, self.overrides)
-        artefact = Artefact(
-            self.protocol.runs,
-            role,
-            key_of(
-                config=config.model_dump(),
-                seed=self.job.seed,
-                data=self.data.digest,
-                train=len(self.train),
-                precision=self.protocol.devices.precision,
-            ),
-        )
-        return artefact, Judge.model_validate(artefact.make(partial(self._train_judge, role, config)))
-
-    def _train_judge(
-        self, role: str, config: ClassifierConfig, artefact: Artefact
-    ) -> tuple[dict[str, Tensor], dict[str, Any]]:
-        subset, words = self._judge_images(role)
-        trainer = self.trainer(role, artefact)
-        torch.manual_seed(self.seed(role))
-        started = time.perf_counter()
-        with _advised(role):
-            network = train(config, subset, len(self.data.class_names), trainer)
-        seconds = time.perf_counter() - started + trainer.seconds_before
-        network.to(trainer.device)
-        state = {name: value.cpu() for name, value in network.state_dict().items()}
-        facts = {
-            "config": config.model_dump(mode="json"),
-            "digest": key_of(**{name: value.numpy().tobytes().hex() for name, value in state.items()}),
-            "validation_accuracy": _accuracy(network, self.splits.validation, trainer.device),
-            "test_accuracy": _accuracy(network, self.splits.test, trainer.device),
-            "test_n": len(self.splits.test),
-            "trained_on": words,
-            "fit_seconds": seconds,
-        }
-        return state, facts
-
-    def _judge_images(self, role: str) -> tuple[Subset, str]:
-        """What the classifier or the oracle learns from, and how a record puts it."""
-        count = len(self.train)
-        if count < DISJOINT:
-            return self.train, f"all {count} training images"
-        indices = self.train.indices[ROLES.index(role) :: 2]
-        return Subset(self.data, indices), f"{len(indices)} training images that the other one has not seen"
-
-    def network(self, role: str) -> ConvClassifier:
-        """The trained classifier or oracle itself, frozen, on the device."""
-        artefact, _ = self.judge(role)
-        config = judge_config(role, self.protocol.preset, self.overrides)
-        network = ConvClassifier(config, self.data.shape, len(self.data.class_names))
-        network.load_state_dict(artefact.tensors())
-        return network.eval().requires_grad_(False).to(self.device)
-
-    @property
-    def device(self) -> torch.device:
-        """Where networks are applied."""
-        return Trainer(0, self.protocol.devices).device
-
-    # -- fit -----------------------------------------------------------------------------------------------------------
-
-    def fit(self) -> Artefact:
-        """What the method has learnt; keyed by its fit settings alone, so that variants share it."""
-        method = self.method()
-        artefact = Artefact(
-            self.protocol.runs,
-            "fit",
-            key_of(
-                method=METHODS[self.job.method].path,
-                version=method.version,
-                config=method.config.fit_part(),
-                seed=self.job.seed,
-                data=self.data.digest,
-                train=len(self.train),
-                classifier=self.judge("classifier")[1].digest,
-                precision=self.protocol.devices.precision,
-            ),
-        )
-        artefact.make(partial(self._fit, method))
-        return artefact
-
-    def _fit(self, method: Method, artefact: Artefact) -> tuple[dict[str, Tensor], dict[str, Any]]:
-        trainer = self.trainer("fit", artefact)
-        torch.manual_seed(self.seed("fit"))
-        started = time.perf_counter()
-        with _advised(self.job.method):
-            method.fit(self.train, self.network("classifier"), trainer=trainer)
-        seconds = time.perf_counter() - started + trainer.seconds_before
-        return method.network.state_dict(), {"fit_seconds": seconds}
-
-    def method(self) -> Method:
-        """The method under its resolved settings, not fitted."""
-        config = method_config(self.job.method, self.protocol.preset, self.overrides)
-        return METHODS[self.job.method].load()(config)
-
-    # -- explain -------------------------------------------------------------------------------------------------------
-
-    def explain(self, fit: Artefact) -> list[Artefact]:
-        """The method's answers, an artefact for every `CHUNK` queries."""
-        starts = range(0, len(self.queries), CHUNK)
-        artefacts = [Artefact(self.protocol.runs, "explain", self._explain_key(fit, start)) for start in starts]
-        ask = _Ask(self, fit)
-        for start, artefact in zip(starts, artefacts, strict=True):
-            self.advance("explain", start, len(self.queries), None)
-            artefact.make(partial(ask, start))
-        return artefacts
-
-    def _explain_key(self, fit: Artefact, start: int) -> str:
-        return key_of(
-            fit=fit.name,
-            config=self.method().config.model_dump(),
-            relaxations=self.protocol.relaxations,
-            split=self.protocol.split,
-            start=start,
-            count=min(CHUNK, len(self.queries) - start),
-        )
-
-    def fitted(self, fit: Artefact) -> Method:
-        """The method as it was fitted, on the device."""
-        method = self.method().restore(fit.tensors(), self.data.shape, self.network("classifier"))
-        method.network.to(self.device)
-        return method
-
-    # -- what a method shows of its own accord -------------------------------------------------------------------------
-
-    def show(self, fit: Artefact) -> Artefact:
-        """Samples of the method's generator, and its illustrations; most methods have neither."""
-        config = self.method().config.model_dump()
-        artefact = Artefact(
-            self.protocol.runs, "show", key_of(fit=fit.name, config=config, count=self.real_count, seed=self.job.seed)
-        )
-        artefact.make(partial(self._show, fit))
-        return artefact
-
-    def _show(self, fit: Artefact, _: Artefact) -> tuple[dict[str, Tensor], dict[str, Any]]:
-        method = self.fitted(fit)
-        torch.manual_seed(self.seed("show"))
-        with torch.no_grad():
-            samples, illustrations = method.samples(self.real_count), method.illustrations()
-        tensors = {} if samples is None else {"samples": eight_bit(samples).cpu()}
-        for name, illustration in illustrations.items():
-            tensors[f"{name}.path"] = eight_bit(illustration.images).cpu()
-            tensors[f"{name}.predicted"] = illustration.predicted.cpu()
-            tensors[f"{name}.targets"] = illustration.target.cpu()
-            tensors[f"{name}.flipped"] = illustration.flipped.cpu()
-        return tensors, {"illustrations": list(illustrations)}
-
-    # -- score and record ----------------------------------------------------------------------------------------------
-
-    def record_key(self) -> str:
-        """The hash of all that determines the record."""
-        method = self.method()
-        return key_of(
-            method=self.job.method,
-            path=METHODS[self.job.method].path,
-            version=method.version,
-            config=method.config.model_dump(),
-            seed=self.job.seed,
-            data=self.data.digest,
-            train=len(self.train),
-            queries=len(self.queries),
-            split=self.protocol.split,
-            relaxations=self.protocol.relaxations,
-            judges=[judge_config(role, self.protocol.preset, self.overrides).model_dump() for role in ROLES],
-            precision=self.protocol.devices.precision,
-            extractors=self.protocol.extractors,
-            inception=file_digest(self.protocol.inception_weights) if self.protocol.inception_weights else None,
-            metrics={name: metric.fingerprint() for name, metric in METRICS.items()},
-            limit=self.protocol.limit,
-        )
-
-    def record(self) -> Record:
-        """Fit, explain, score."""
-        judges = {role: self.judge(role) for role in ROLES}
-        fit = self.fit()
-        chunks, shown = self.explain(fit), self.show(fit)
-        made = [chunk.name for chunk in [*chunks, shown]]
-        outcome = Artefact(self.protocol.runs, "score", key_of(record=self.record_key(), chunks=made))
-        facts = outcome.make(partial(self._score, chunks, shown))
-        method = self.method()
-        return Record(
-            task=self.job.task,
-            method=self.job.method,
-            seed=self.job.seed,
-            preset=self.protocol.preset,
-            split=self.protocol.split,
-            reference=method.reference,
-            status="ok",
-            key=self.record_key(),
-            limit=self.protocol.limit,
-            relaxations=list(self.protocol.relaxations),
-            config=method.config.model_dump(mode="json"),
-            data=self._data_facts(),
-            classifier=judges["classifier"][1],
-            oracle=judges["oracle"][1],
-            rows=[*_accuracies({role: judge for role, (_, judge) in judges.items()}), *facts["rows"]],
-            timings=self._timings(fit, chunks),
-            remarks=list(method.remarks()),
-            artefacts={
-                **{role: artefact.name for role, (artefact, _) in judges.items()},
-                "fit": fit.name,
-                "explain": chunks[0].name,
-                "show": shown.name,
-                "score": outcome.name,
-            },
-            environment={**environment(), "device": str(self.device), "precision": self.protocol.devices.precision},
-        )
-
-    def _score(
-        self, chunks: Sequence[Artefact], shown: Artefact, _: Artefact
-    ) -> tuple[dict[str, Tensor], dict[str, Any]]:
-        parts = [chunk.tensors() for chunk in chunks]
-        names = [name.removeprefix("diagnostic.") for name in parts[0] if name.startswith("diagnostic.")]
-        answers = Answers(
-            queries=torch.cat([part["queries"] for part in parts]),
-            targets=torch.cat([part["targets"] for part in parts]),
-            images=torch.cat([part["images"] for part in parts], dim=1),
-            reconstructions=torch.cat([part["reconstructions"] for part in parts]),
-            relaxations=self.protocol.relaxations,
-            diagnostics={name: torch.cat([part[f"diagnostic.{name}"] for part in parts]) for name in names},
-            samples=shown.tensors().get("samples"),
-        )
-        rows, outcomes = score(answers, self._reals(), self._judges())
-        return outcomes, {"rows": [row.model_dump() for row in rows]}
-
-    def _reals(self) -> Tensor:
-        """As many images from the end of the split as can stand against the queries at its beginning, (M, C, H, W)."""
-        return torch.from_numpy(self.data.images[self.asked.indices[len(self.asked) - self.real_count :]])
-
-    @property
-    def real_count(self) -> int:
-        """How many images stand on either side of a Fréchet distance."""
-        return min(len(self.queries), len(self.asked) // 2)
-
-    def _judges(self) -> Judges:
-        oracle = self.network("oracle")
-        extractors: dict[str, Callable[[Tensor], Tensor]] = {}
-        if "classifier" in self.protocol.extractors:
-            extractors["classifier"] = penultimate(oracle)
-        if "inception" in self.protocol.extractors:
-            extractors["inception"] = pooled(inception_network(self.protocol.inception_weights).to(self.device))
-        return Judges(self.network("classifier"), oracle, extractors, self.device)
-
-    def _data_facts(self) -> dict[str, Any]:
-        return {
-            "digest": self.data.digest,
-            "shape": list(self.data.shape),
-            "classes": list(self.data.class_names),
-            "train": len(self.train),
-            "validation": len(self.splits.validation),
-            "test": len(self.splits.test),
-            "queries": len(self.queries),
-        }
-
-    def _timings(self, fit: Artefact, chunks: Sequence[Artefact]) -> list[Row]:
-        """Wall-clock figures: of the fit, and of explaining all relaxations of one query."""
-        fitted, explained = fit.facts() or {}, [chunk.facts() or {} for chunk in chunks]
-        each = sum(facts["explain_seconds"] for facts in explained) / len(self.queries)
-        missing = float("nan")
-        return [
-            row("fit_seconds", (fitted["fit_seconds"], missing, missing, 1)),
-            row("seconds_per_counterfactual", (each, missing, missing, len(self.queries))),
-        ]
-
-
-class _Ask:
-    """Asks a fitted method, which is loaded at the first question only."""
-
-    def __init__(self, work: Work, fit: Artefact) -> None:
-        self.work, self.fit = work, fit
-        self.method: Method | None = None
-
-    def __call__(self, start: int, _: Artefact) -> tuple[dict[str, Tensor], dict[str, Any]]:
-        """The answers to one chunk of queries, as 8-bit images: what is scored is what can be seen."""
-        work = self.work
-        self.method = method = self.method or work.fitted(self.fit)
-        indices = work.queries.indices[start : start + CHUNK]
-        images = work.data.batch(indices).to(work.device)
-        with torch.no_grad():
-            predicted = method.classifier(images).argmax(1)
-        target = self._targets(start, predicted)
-        torch.manual_seed(work.seed("explain", start))
-        started = time.perf_counter()
-        with torch.no_grad():
-            answers = method.explain(images, target, work.protocol.relaxations)
-            pictures = eight_bit(answers.images).cpu()  # waits until a GPU is done
-        seconds = time.perf_counter() - started
-        with torch.no_grad():
-            reconstructions, diagnostics = method.reconstruct(images), method.diagnostics(images)
-        tensors = {
-            "queries": torch.from_numpy(work.data.images[indices]),
-            "targets": target,
-            "predicted": predicted,
-            "images": pictures,
-            "reconstructions": eight_bit(reconstructions),
-            **{f"diagnostic.{name}": value for name, value in diagnostics.items()},
-            **{f"intervention.{name}": value for name, value in answers.intervention.items()},
-        }
-        return {name: value.cpu() for name, value in tensors.items()}, {"explain_seconds": seconds}
-
-    def _targets(self, start: int, predicted: Tensor) -> Tensor:
-        """For each query a class other than the predicted one; the same for all methods."""
-        others = len(self.work.data.class_names) - 1
-        random = np.random.default_rng(self.work.seed("targets", start))
-        steps = torch.from_numpy(random.integers(1, others + 1, CHUNK))[: len(predicted)]
-        return (predicted + steps.to(predicted)) % (others + 1)
-
-
-@contextmanager
-def _advised(section: str) -> Iterator[None]:
-    """Tell the user what to do about a training that diverges under the settings of `section`."""
-    try:
-        yield
-    except DivergedError as error:
-        raise UserError(
-            f"training the {section} diverged: {error}; its last good checkpoint is kept. "
-            f"Lower its learning rate with --set {section}.learning_rate=..."
-        ) from error
-
-
-def eight_bit(images: Tensor) -> Tensor:
-    """Images in [0, 1] at the 256 levels that a picture has.
-
-    Raises
-    ------
-    ValueError
-        If a value is not finite or outside [0, 1] by more than rounding.
-    """
-    if not torch.isfinite(images).all() or (images.numel() and (images.min() < -1e-5 or images.max() > 1 + 1e-5)):
-        raise ValueError("a method answered with values outside [0, 1]")
-    return (images.clamp(0, 1) * 255).round().to(torch.uint8)
-
-
-def _accuracies(judges: Mapping[str, Judge]) -> list[Row]:
-    """The test accuracy of the classifier and the oracle, as numbers of every job that they judge."""
-    return [
-        row(f"{role}_accuracy", proportion(torch.arange(judge.test_n) < round(judge.test_accuracy * judge.test_n)))
-        for role, judge in judges.items()
-    ]
-
-
-def _accuracy(network: ConvClassifier, subset: Subset, device: torch.device) -> float:
-    """The share of `subset` whose label the network names."""
-    right = 0
-    with torch.no_grad():
-        for chunk in torch.arange(len(subset)).split(256):
-            predicted = network(subset.batch(chunk).to(device)).argmax(1).cpu()
-            right += int((predicted == subset.labels[chunk]).sum())
-    return right / len(subset)

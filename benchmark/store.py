@@ -121,8 +121,9 @@ def file_digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def artefact_tensors(runs: Path, name: str) -> dict[str, Tensor] | None:
-    """What the artefact called `name` keeps; None if it is not there any more."""
+def find(runs: Path, name: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """What the artefact called `name` keeps, and what was noted; nothing of either if it is not there any more."""
     stage, _, key = name.rpartition("-")
     artefact = Artefact(runs, stage, key)
-    return None if artefact.facts() is None else artefact.tensors()
+    facts = artefact.facts()
+    return ({}, {}) if facts is None else (artefact.tensors(), facts)

@@ -9,6 +9,7 @@ from tabulate import tabulate
 
 from benchmark.papers import PAPERS, Paper, load
 from benchmark.record import Record
+from methods.base import Study
 from methods.files import write_whole
 
 COLUMNS = ["task", "method", "seed", "relaxation", "metric", "subset", "value", "low", "high", "n"]
@@ -102,7 +103,7 @@ def tables(records: Sequence[Record]) -> list[Table]:
         for task in dict.fromkeys(record.task for record in good)
     ]
     papers = [_published(name, load(name), good, notes) for name in PAPERS]
-    return [_summary(good, notes), *flips, *(table for table in papers if len(table.methods))]
+    return [_summary(good, notes), *flips, *_studies(good), *(table for table in papers if len(table.methods))]
 
 
 def write_tables(records: Sequence[Record], folder: Path) -> list[Table]:
@@ -156,6 +157,30 @@ def _flips(numbers: pd.DataFrame) -> str:
     """The flip rate of one method at one relaxation, its interval, and the oracle's agreement."""
     flips, agreement = (numbers[numbers["metric"] == name] for name in ("flip_rate", "oracle_agreement"))
     return f"{_cell(flips, 'flip_rate')} / {100 * agreement['value'].mean():.1f}"
+
+
+def _studies(records: Sequence[Record]) -> list[Table]:
+    """A table for each task and study: the rows of every method and seed that made it."""
+    found: dict[tuple[str, str], list[tuple[Record, Study]]] = {}
+    for record in records:
+        for name, study in record.studies.items():
+            found.setdefault((record.task, name), []).append((record, study))
+    made = []
+    for (task, name), parts in found.items():
+        rows = [
+            {"method": record.method, "seed": str(record.seed)} | {key: _number(value) for key, value in row.items()}
+            for record, study in parts
+            for row in study.rows
+        ]
+        notes = dict.fromkeys(note for _, study in parts for note in study.notes)
+        title = f"{task}: {parts[0][1].title}"
+        made.append(_table(f"{name}-{task.replace('/', '_')}", title, rows, records, tuple(notes)))
+    return made
+
+
+def _number(value: str | float) -> str:
+    """A study's cell: text as it is, numbers to four significant digits."""
+    return value if isinstance(value, str) else f"{value:.4g}"
 
 
 def _published(name: str, paper: Paper, records: Sequence[Record], notes: tuple[str, ...]) -> Table:

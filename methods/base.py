@@ -67,16 +67,31 @@ class Counterfactuals:
 
 @dataclass(frozen=True)
 class Illustration:
-    """Rows of pictures that a method makes of its own accord, for a figure and no number."""
+    """Rows of pictures that a method shows of its own accord: a figure, and no number."""
 
+    title: str
     images: Tensor
-    """(K, T, C, H, W) in [0, 1]: the query, then the way to its answer."""
-    predicted: Tensor
-    """The query's class, (K,)."""
-    target: Tensor
-    """The class that was asked for, (K,)."""
-    flipped: Tensor
-    """Whether the answer shows it, (K,) bool."""
+    """(K, T, C, H, W) in [0, 1]: K rows of T pictures."""
+    captions: Sequence[Sequence[str]]
+    """What stands below each picture, K rows of T texts; {3} stands for the name of class 3."""
+    headings: Sequence[str]
+    """What stands above each column, T texts."""
+
+
+class Study(BaseModel):
+    """Numbers about a method itself rather than its answers to queries: a table of their own, and a figure of them."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    title: str
+    rows: list[dict[str, str | int | float]]
+    """A row of the table each, by the same headings."""
+    notes: tuple[str, ...] = ()
+    """What a reader has to know: n, seeds, units, source."""
+    axes: tuple[str, str, str] | None = None
+    """The headings that a figure draws: along x, along y, and a line each; None draws none."""
+    spread: str | None = None
+    """The heading that holds the standard deviation of what is along y."""
 
 
 class Method(abc.ABC):
@@ -122,12 +137,19 @@ class Method(abc.ABC):
         """What only this method can report on `images`: metric name -> one value an image, (N,)."""
         return {}
 
-    def samples(self, count: int) -> Tensor | None:  # noqa: ARG002 - most methods have none
-        """`count` images that a generator makes of nothing but noise, (count, C, H, W) in [0, 1], to judge it by."""
-        return None
+    def samples(self, count: int) -> Mapping[str, Tensor]:  # noqa: ARG002 - most methods have none
+        """Sets of `count` images that a generator makes, to judge it by, each (count, C, H, W) in [0, 1].
+
+        "samples" is what it makes of nothing but noise.
+        """
+        return {}
 
     def illustrations(self) -> Mapping[str, Illustration]:
         """Figures that only this method has, by a name that can be part of a file's."""
+        return {}
+
+    def studies(self) -> Mapping[str, Study]:
+        """Tables that only this method has, by a name that can be part of a file's."""
         return {}
 
     def remarks(self) -> tuple[str, ...]:

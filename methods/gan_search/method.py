@@ -191,9 +191,9 @@ class GanSearch(Method):
 
     # -- figures and tables --------------------------------------------------------------------------------------------
 
-    def samples(self, count: int) -> Tensor:
+    def samples(self, count: int) -> Mapping[str, Tensor]:
         """Images of latents drawn from the prior, (count, C, H, W)."""
-        return self.network.generate(self.network.noise(count))
+        return {"samples": self.network.generate(self.network.noise(count))}
 
     def sampled_queries(self) -> tuple[Tensor, Tensor]:
         """The paper's queries, drawn from the prior: L_0 (K, latent), the first that shows each class, and the classes.
@@ -216,17 +216,26 @@ class GanSearch(Method):
         one, its_class = latents[-1:].expand(len(others), -1), classes[-1:].expand(len(others))
         criticism = {"mode": "criticism", "distance": "l1"}
         return {
-            "criticism": self._illustrate(one, its_class, others, **criticism),
-            "criticism-without-distance": self._illustrate(one, its_class, others, **criticism | {"distance": "none"}),
-            "prototype": self._illustrate(latents, classes, classes, mode="prototype"),
+            "criticism": self._illustrate("criticisms", one, its_class, others, **criticism),
+            "criticism-without-distance": self._illustrate(
+                "criticisms without the distance term", one, its_class, others, **criticism | {"distance": "none"}
+            ),
+            "prototype": self._illustrate("prototypes", latents, classes, classes, mode="prototype"),
         }
 
-    def _illustrate(self, own: Tensor, predicted: Tensor, target: Tensor, **changes: str) -> Illustration:
+    def _illustrate(self, what: str, own: Tensor, predicted: Tensor, target: Tensor, **changes: str) -> Illustration:
         """The optimisation paths of sampled queries under changed settings."""
         images = self.network.generate(own)
         found = self._search(images, own, target, self.config.model_copy(update=changes))
         frames = [images, *(self.network.generate(latents) for latents in found.path.unbind(1))]
-        return Illustration(torch.stack(frames, dim=1), predicted, target, found.flipped)
+        facts = (part.tolist() for part in (predicted, target, found.flipped))
+        blank = [""] * (len(frames) - 1)
+        captions = [
+            [f"{{{before}}} → {{{after}}}{'' if flipped else ': not reached'}", *blank]
+            for before, after, flipped in zip(*facts, strict=True)
+        ]
+        headings = ("query", "start", *blank[2:], "answer")
+        return Illustration(f"{what} of sampled queries", torch.stack(frames, dim=1), captions, headings)
 
     def remarks(self) -> tuple[str, ...]:
         """What was searched, from where, and what counts as a flip."""

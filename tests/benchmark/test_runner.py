@@ -11,8 +11,8 @@ from benchmark import runner, scoring, settings
 from benchmark.errors import UserError
 from benchmark.progress import Board
 from benchmark.record import read
-from benchmark.runner import Job, Protocol, Work, eight_bit
-from benchmark.store import artefact_tensors
+from benchmark.stages import Job, Protocol, Work, eight_bit
+from benchmark.store import find
 from benchmark.tables import write_tables
 from methods import METHODS, Entry
 from methods.base import Counterfactuals, Method, MethodConfig
@@ -207,7 +207,7 @@ def test_all_methods_are_asked_the_same(smoke):
     asked = []
     for name in METHODS:
         record = read(Job("mnist", name, 0).path(Protocol(results=smoke, preset="smoke")))
-        asked.append(artefact_tensors(runs, record.artefacts["explain"]))
+        asked.append(find(runs, record.artefacts["explain"])[0])
     for tensors in asked:
         assert all(torch.equal(tensors[part], asked[0][part]) for part in ("queries", "targets", "predicted"))
         assert (tensors["targets"] != tensors["predicted"]).all()

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from benchmark import store
 from benchmark.errors import UserError
-from benchmark.store import DONE, Artefact, artefact_tensors, check_writable, key_of
+from benchmark.store import DONE, Artefact, check_writable, find, key_of
 
 TENSORS = {"weights": torch.arange(12.0).reshape(3, 4).T, "classes": torch.tensor([1, 2])}
 FACTS = {"seconds": 1.5, "rows": [{"value": 0.125}]}
@@ -58,15 +58,15 @@ def test_tensors_come_back(artefact, build, tmp_path):
     """Tensors come back as they were given, whatever their layout in memory, and by the artefact's name."""
     artefact.make(build)
     assert same(artefact.tensors())
-    assert same(artefact_tensors(tmp_path, artefact.name))
+    assert same(find(tmp_path, artefact.name)[0])
 
 
 def test_what_is_gone_is_none(artefact, build, tmp_path):
     """An artefact that is not there any more has no tensors, and that is no error."""
     artefact.make(build)
     (artefact.folder / "tensors.safetensors").unlink()
-    assert artefact_tensors(tmp_path, artefact.name) is None
-    assert artefact_tensors(tmp_path, "fit-4567") is None
+    assert find(tmp_path, artefact.name) == ({}, {})
+    assert find(tmp_path, "fit-4567") == ({}, {})
 
 
 def test_other_key_is_another_artefact(tmp_path, build):

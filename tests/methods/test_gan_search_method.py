@@ -247,11 +247,15 @@ def test_illustrations(method):
     with torch.no_grad():
         shown = variant(method, confidence=0.4).illustrations()
     assert set(shown) == {"criticism", "criticism-without-distance", "prototype"}
-    for illustration in shown.values():
+    for name, illustration in shown.items():
         rows, frames = illustration.images.shape[:2]
         assert illustration.images.shape[2:] == SHAPE
-        assert (rows, frames) == (len(illustration.target), 1 + method.config.frames)
-        assert torch.equal(Places()(illustration.images[:, 0]).argmax(1), illustration.predicted)
+        assert frames == 1 + method.config.frames == len(illustration.headings)
+        assert [len(texts) for texts in illustration.captions] == [frames] * rows
+        own = [int(texts[0][1]) for texts in illustration.captions]
+        assert Places()(illustration.images[:, 0]).argmax(1).tolist() == own
+        targets = [int(texts[0].split("{")[2][0]) for texts in illustration.captions]
+        assert (targets == own) == (name == "prototype")
 
 
 def pixel_search(**settings):

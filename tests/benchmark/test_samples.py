@@ -1,6 +1,5 @@
 import torch
 
-from benchmark.figures import paths
 from benchmark.scoring import Answers, Judges, score
 
 COUNT = 6
@@ -26,13 +25,3 @@ def test_samples_are_scored():
     assert as_queries["fid_classifier_samples"].value == as_queries["fid_classifier_real"].value
     assert others["fid_classifier_samples"].value != others["fid_classifier_real"].value
     assert others["fid_classifier_samples"].n == COUNT
-
-
-def test_paths_are_rows():
-    """A figure of paths shows each row's classes at its query, marked where they were not reached."""
-    rows = IMAGES.view(2, 9, 1, 5, 4)
-    figure = paths(
-        rows, torch.tensor([0, 2]), torch.tensor([1, 0]), torch.tensor([True, False]), ("a", "b", "c"), "title"
-    )
-    words = [text.get_text() for text in figure.axes[0].texts if text.get_text()]
-    assert sorted(words) == sorted(["query", "start", "answer", "a → b", "c → a: not reached"])
