@@ -47,7 +47,12 @@ class GanSearchConfig(SearchConfig):
     encoder_epochs: Positive = Field(10, description="passes over the training images, of the encoder (ours)")
     encoder_min_steps: int = Field(600, ge=0, description="steps of the encoder, at least (ours)")
     batch_size: Positive = Field(64, description="images a step (ours)")
-    learning_rate: float = Field(1e-3, gt=0, description="Adam's, of all that is trained (DCGAN: 2e-4)")
+    learning_rate: float = Field(2e-3, gt=0, description="Adam's, of all that is trained (DCGAN: 2e-4)")
+    input_noise: float = Field(
+        0.1,
+        ge=0,
+        description="std of the noise on what the discriminator sees, of the range (Arjovsky and Bottou 2017)",
+    )
     momentum: float = Field(0.5, ge=0, lt=1, description="Adam's β_1, of generator and discriminator (DCGAN)")
     bank: Positive = Field(5000, description="training images whose encodings a search may start from, at most (ours)")
 
@@ -89,6 +94,7 @@ class GanSearch(Method):
             "average": 0.999,
             "epochs": 25,
             "learning_rate": 2e-4,
+            "input_noise": 0.0,
             "batch_size": 128,
             "steps": 100,
             "inversion_steps": 100,
@@ -111,7 +117,9 @@ class GanSearch(Method):
         depth = max(len(config.generator), len(config.discriminator), len(config.encoder))
         if 2**depth > min(shape[1:]):
             raise ValueError(f"images of {min(shape[1:])} pixels cannot be halved {depth} times")
-        return LatentGAN(sizes, average=config.average, bank=config.bank, class_count=class_count)
+        return LatentGAN(
+            sizes, average=config.average, noise=config.input_noise, bank=config.bank, class_count=class_count
+        )
 
     def fit(self, data: ImageSet, classifier: Classifier, *, trainer: Trainer) -> Self:
         """Train the GAN, then its encoder, then fill the bank; only the bank asks the classifier anything."""

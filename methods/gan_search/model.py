@@ -82,9 +82,9 @@ class LatentGAN(nn.Module):
     bank_probabilities: Tensor
     """(M, classes): what the classifier sees in the images generated of them; −1 where a row is not used."""
 
-    def __init__(self, sizes: Sizes, *, average: float, bank: int, class_count: int) -> None:
+    def __init__(self, sizes: Sizes, *, average: float, noise: float, bank: int, class_count: int) -> None:
         super().__init__()
-        self.sizes, self.average = sizes, average
+        self.sizes, self.average, self.input_noise = sizes, average, noise
         self.generator = generator(sizes)
         self.averaged = deepcopy(self.generator).requires_grad_(False)
         self.discriminator = halvings(sizes.shape, sizes.discriminator, 1)
@@ -142,8 +142,9 @@ class LatentGAN(nn.Module):
         return {"loss": reconstruction + found}
 
     def _logits(self, images: Tensor) -> Tensor:
-        """The discriminator's, of images that it sees in [−1, 1]."""
-        logits: Tensor = self.discriminator(2 * images - 1)
+        """The discriminator's, of images that it sees in [−1, 1] under noise, which keeps it from being too sure."""
+        noisy = images + self.input_noise * torch.randn_like(images)
+        logits: Tensor = self.discriminator(2 * noisy - 1)
         return logits
 
     @torch.no_grad()
