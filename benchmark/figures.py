@@ -95,7 +95,7 @@ def grid(
 
 def _save_grid(record: Record, runs: Path, folder: Path) -> list[Path]:
     """The grid of one record; nothing if its pictures are not on disk any more."""
-    answered, scored = (find(runs, record.artefacts[stage])[0] for stage in ("explain", "score"))
+    answered, scored = (find(runs, record.artefacts.get(stage, ""))[0] for stage in ("explain", "score"))
     if not answered or not scored:
         return []
     order = np.argsort(-np.array(record.relaxations))
@@ -122,7 +122,7 @@ def _save_grid(record: Record, runs: Path, folder: Path) -> list[Path]:
 
 def _save_paths(record: Record, runs: Path, folder: Path) -> list[Path]:
     """The optimisation paths of the first queries where a method keeps them: from a query to an answer."""
-    answered, _ = find(runs, record.artefacts["explain"])
+    answered, _ = find(runs, record.artefacts.get("explain", ""))
     if "intervention.path" not in answered:
         return []
     paths = answered["intervention.path"][:QUERIES]
@@ -140,7 +140,7 @@ def _save_paths(record: Record, runs: Path, folder: Path) -> list[Path]:
 
 def _save_illustrations(record: Record, runs: Path, folder: Path) -> list[Path]:
     """What a method shows of its own accord, under the names of the classes."""
-    tensors, facts = find(runs, record.artefacts["show"])
+    tensors, facts = find(runs, record.artefacts.get("show", ""))
     files = []
     for name, words in facts.get("illustrations", {}).items():
         pictures = tensors[f"illustration.{name}"]

@@ -4,11 +4,13 @@ import xml.etree.ElementTree as ET
 import zlib
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
-from benchmark.figures import FORMATS, grid, write_figures
+from benchmark.figures import FORMATS, grid, lines, write_figures
 from benchmark.store import Artefact
+from methods.base import Study
 
 SIDE = 12
 RELAXATIONS = (0.0, 1.0)
@@ -31,9 +33,22 @@ def keep(runs, method, channels=1, count=3):
         "answer_classes": torch.zeros(len(RELAXATIONS), count, dtype=torch.int64),
         "target_probability": torch.full((len(RELAXATIONS), count), 0.25),
     }
-    artefacts = {stage: Artefact(runs, stage, method) for stage in ("explain", "score")}
-    artefacts["explain"].make(lambda _: (answered, {}))
-    artefacts["score"].make(lambda _: (scored, {}))
+    path = {"intervention.path": pictures(rng, count, 4, channels, SIDE, SIDE)}
+    path["intervention.flipped"] = torch.tensor([True, False, True])[:count]
+    words = {"title": "how it works", "captions": [["{1} in {0}", ""]], "headings": ["before", "after"]}
+    made = {
+        "explain": (answered | (path if method == "searches" else {}), {}),
+        "show": (
+            {"illustration.workings": pictures(rng, 1, 2, channels, SIDE, SIDE)},
+            {"illustrations": {"workings": words}},
+        ),
+        "score": (scored, {}),
+    }
+    if method != "searches":
+        del made["show"]
+    artefacts = {stage: Artefact(runs, stage, method) for stage in made}
+    for stage, artefact in artefacts.items():
+        artefact.make(lambda _, stage=stage: made[stage])
     return {stage: artefact.name for stage, artefact in artefacts.items()}
 
 
@@ -151,11 +166,41 @@ def test_captions_stand_under_their_pictures(rng):
     assert all(texts[heading][1] < 0 for heading in ("query", "one", "two"))
 
 
+def words_of(path):
+    """The texts of an SVG, in their order."""
+    return [comment.partition("-->")[0].strip() for comment in path.read_text().split("<!--")[1:]]
+
+
+def test_paths_and_illustrations(make_record, tmp_path):
+    """Paths say where they did not arrive; an illustration names classes in its captions; each is a figure."""
+    record = make_record("vaex", artefacts=keep(tmp_path / "runs", "searches"))
+    own, target = (record.data["classes"][label] for label in (0, 1))
+    files = {path.name: path for path in write_figures([record], tmp_path / "runs", tmp_path / "figures")}
+    words = words_of(files["paths-mnist-vaex.svg"])
+    assert [word for word in words if "→" in word] == [f"{own} → {target}{end}" for end in ("", ": not reached", "")]
+    assert [word for word in words if word in ("query", "start", "answer")] == ["query", "start", "answer"]
+    words = words_of(files["workings-mnist-vaex.svg"])
+    assert {f"{target} in {own}", "before", "after"} <= set(words)
+
+
+def test_study_is_drawn_to_scale(tmp_path, make_record):
+    """A study's line goes through its numbers, and a study without axes is not drawn."""
+    cells = pd.DataFrame({"K": [2, 3, 2, 3], "share": [0.5, 0.25, 1.0, 0.75], "by": ["a", "a", "b", "b"]})
+    (axes,) = lines(cells, ("K", "share", "by"), None, "title").axes
+    drawn = {line.get_label(): line for line in axes.containers}
+    for name, group in cells.groupby("by"):
+        xy = drawn[name].lines[0].get_xydata()
+        assert np.array_equal(xy, group[["K", "share"]].to_numpy())
+    study = Study(title="shares", rows=cells.to_dict("records"))
+    record = make_record("vaex", studies={"a": study, "b": study.model_copy(update={"axes": ("K", "share", "by")})})
+    written = write_figures([record], tmp_path / "runs", tmp_path / "figures")
+    assert {path.stem for path in written} == {"flip-rate-mnist", "b-mnist-vaex"}
+
+
 def test_pictures_from_the_query_on(records, tmp_path):
     """A written grid names the query first and then r from 1, which is closest to it, down to 0."""
     written = write_figures(records, tmp_path / "runs", tmp_path / "figures")
     (path,) = [path for path in written if path.name == "counterfactuals-mnist-vaex.svg"]
-    comments = path.read_text().split("<!--")[1:]
-    words = [comment.partition("-->")[0].strip() for comment in comments]
+    words = words_of(path)
     headings = [word for word in words if word == "query" or word.startswith("r = ")]
     assert headings == ["query", "r = 1", "r = 0"]

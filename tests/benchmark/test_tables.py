@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from benchmark.tables import COLUMNS, tables, tidy, write_tables
+from methods.base import Study
 
 
 @pytest.fixture
@@ -240,3 +241,18 @@ def test_latex_is_well_formed(make_record, methods):
                 assert line.endswith(r"\\")
                 assert len(re.findall(r"(?<!\\)&", line)) == columns - 1
                 assert not re.search(r"(?<!\\)[%_#$]", line)
+
+
+# -- studies -----------------------------------------------------------------------------------------------------------
+
+
+def test_studies_are_tables(make_record):
+    """What a method found out about itself is a table of its task, with a row for each of every method's rows."""
+    rows = [{"layer": "first", "share": 0.123456}, {"layer": "second", "share": 2}]
+    study = Study(title="shares of layers", rows=rows, notes=("n = 3",))
+    records = [make_record(name, studies={"shares": study}) for name in ("vaex", "vaex-cat")]
+    table = named(tables(records), "shares-mnist")
+    assert list(table.methods["method"]) == ["vaex"] * 2 + ["vaex-cat"] * 2
+    assert list(table.methods["share"]) == ["0.1235", "2"] * 2
+    assert table.notes == ("n = 3",)
+    assert "shares of layers" in table.markdown()

@@ -84,7 +84,7 @@ def l1(images):
 def test_generator_draws_any_shape(shape):
     """Images of any size are drawn at that size, within [0, 1], and every pixel can be drawn on."""
     sizes = Sizes(shape, 5, (8, 6, 4), (4, 6, 8), (4, 6, 8))
-    network = LatentGAN(sizes, average=0.9, bank=3, class_count=2).eval()
+    network = LatentGAN(sizes, average=0.9, noise=0.1, bank=3, class_count=2).eval()
     images = network.generate(network.noise(4))
     assert images.shape == (4, *shape)
     assert ((images >= 0) & (images <= 1)).all()
@@ -101,7 +101,7 @@ def test_images_that_are_too_small_are_refused():
 def test_average_follows_the_generator():
     """The average moves by its share towards the generator, running statistics included, and never trains."""
     sizes = Sizes(SHAPE, 4, (8, 6), (6, 8), (6, 8))
-    network = LatentGAN(sizes, average=0.75, bank=1, class_count=2).train()
+    network = LatentGAN(sizes, average=0.75, noise=0.1, bank=1, class_count=2).train()
     before = {name: value.clone() for name, value in network.averaged.state_dict().items()}
     with torch.no_grad():
         for value in network.generator.parameters():
@@ -165,7 +165,7 @@ def test_bank_is_what_the_generator_shows(method):
 
 def test_nearest_is_of_the_class():
     """The nearest latent is of the target class with enough confidence; the surest one where none is sure enough."""
-    network = LatentGAN(Sizes(SHAPE, 1, (8, 6), (6, 8), (6, 8)), average=0.9, bank=5, class_count=2)
+    network = LatentGAN(Sizes(SHAPE, 1, (8, 6), (6, 8), (6, 8)), average=0.9, noise=0.1, bank=5, class_count=2)
     network.bank_latents.copy_(torch.tensor([[0.0], [1.0], [2.0], [3.0], [9.0]]))
     network.bank_probabilities[:4, 0] = torch.tensor([0.4, 0.6, 0.95, 0.99])
     network.bank_probabilities[:4, 1] = 1 - network.bank_probabilities[:4, 0]
