@@ -32,7 +32,9 @@ METHODS: Mapping[str, Entry] = MappingProxyType(
         "vaex": Entry("methods.vaex.method:Vaex"),
         "vaex-cat": Entry("methods.vaex.method:Vaex", {"conditioning": "concatenation"}),
         "gan-search": Entry("methods.gan_search.method:GanSearch"),
-        "gan-search-bank": Entry("methods.gan_search.method:GanSearch", {"start": "bank"}),
+        "gan-search-bank": Entry(
+            "methods.gan_search.method:GanSearch", {"start": "bank", "steps": 20, "search_rate": 0.1}
+        ),
         "null": Entry("methods.references:Null"),
         "nearest-unlike": Entry("methods.references:NearestUnlike"),
         "pixel-search": Entry("methods.gan_search.method:PixelSearch"),

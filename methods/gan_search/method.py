@@ -29,7 +29,8 @@ class GanSearchConfig(SearchConfig):
 
     start: Literal["query", "bank"] = Field(
         "query",
-        description="where a search starts: at the query's own latent (Sec. 4.1) or the nearest of the target class",
+        description="where a search starts: at the query's own latent (Sec. 4.1) or the nearest of the target class, "
+        "which flips already and asks for fewer and smaller steps (ours)",
     )
     inversion_steps: int = Field(30, ge=0, description="of gradient descent from the encoder's guess at a query (ours)")
     inversion_rate: float = Field(0.1, gt=0, description="Adam's in the inversion, falling to 0 (ours)")
