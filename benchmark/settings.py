@@ -96,7 +96,7 @@ def method_config(name: str, preset: str, overrides: Overrides) -> MethodConfig:
     """The resolved settings of the method registered as `name`."""
     entry = METHODS[name]
     method = entry.load()
-    return resolve(name, method.Config, {**entry.settings, **method.presets.get(preset, {})}, overrides)
+    return resolve(name, method.Config, {**method.presets.get(preset, {}), **entry.settings}, overrides)
 
 
 def judge_config(role: str, preset: str, overrides: Overrides) -> ClassifierConfig:
