@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 import methods
-from benchmark import runner, scoring, settings
+from benchmark import runner, scoring, settings, stages
 from benchmark.errors import UserError
 from benchmark.progress import Board
 from benchmark.record import read
@@ -72,7 +72,7 @@ def register(monkeypatch):
 
     def add(**entries):
         known = MappingProxyType({**METHODS, **entries})
-        for module in (methods, runner, settings):
+        for module in (methods, runner, stages, settings):
             monkeypatch.setattr(module, "METHODS", known)
 
     monkeypatch.setattr(Fake, "calls", [])
@@ -186,7 +186,7 @@ def test_settings_of_the_answer_share_one_fit(protocol, register, stamps):
 def test_new_metric_costs_no_training(protocol, monkeypatch, stamps):
     """A new metric is computed from what is on disk: nothing is fitted or asked again, and old numbers stay."""
     metric = Metric(f"{__name__}:brightness", ("answers",), "", "", "how bright answers are")
-    for module in (runner, scoring):
+    for module in (stages, scoring):
         monkeypatch.setattr(module, "METRICS", MappingProxyType({**METRICS, "brightness": metric}))
     before = read(Job("mnist", "vaex", 0).path(protocol))
     old = stamps(protocol.runs / "artefacts")
