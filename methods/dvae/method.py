@@ -57,12 +57,12 @@ class DvaeConfig(MethodConfig):
     min_steps: int = Field(1200, ge=0, description="steps of the DVAE, at least (ours)")
     generator: tuple[Positive, ...] = Field((256, 256), description="widths inside g (ours)")
     generator_epochs: Positive = Field(16, description="passes over the training images, of g (ours)")
-    generator_min_steps: int = Field(1000, ge=0, description="steps of g, at least (ours)")
+    generator_min_steps: int = Field(600, ge=0, description="steps of g, at least (ours)")
     regulariser: Literal["inverse_dot", "inverse_cosine", "none"] = Field(
         "inverse_dot", description="of the generator that answers: 1 / (I(g) · I(f_K)) (Eq. 6), 1 / cosine (ours), none"
     )
-    weight: float = Field(1e-3, ge=0, description="λ of the regulariser (Eq. 6; ours)")
-    probes: Positive = Field(1, description="random draws of the information that is trained on (ours)")
+    weight: float = Field(0.5, ge=0, description="λ of the regulariser (Eq. 6; ours)")
+    probes: Positive = Field(2, description="random draws of the information that is trained on (ours)")
     batch_size: Positive = Field(128, description="images a step (ours)")
     learning_rate: float = Field(2e-3, gt=0, description="Adam's at its peak (ours)")
     samples: Positive = Field(1000, description="training images that show what the bits mean, at most (ours)")
@@ -175,7 +175,13 @@ class Dvae(Method):
         if self.config.policy == "all":
             return everything(self.lead_in_representation, bits, target)
         ranks = greedy(self.lead_in_representation, bits, target)
-        return greedy(self.lead_in_both, bits, target, ranks) if self.config.until_picture else ranks
+        return self._go_on(bits, target, ranks) if self.config.until_picture else ranks
+
+    def _go_on(self, bits: Tensor, target: Tensor, ranks: Tensor) -> Tensor:
+        """More flips behind those of `ranks` (N, n), until the picture flips too; none where it never does."""
+        longer = greedy(self.lead_in_both, bits, target, ranks)
+        reached = self.lead_in_both(flipped(bits, longer, 0.0), target) > 0
+        return torch.where(reached[:, None], longer, ranks)
 
     def classes_of(self, bits: Tensor) -> Tensor:
         """The classes that f_K sees in what codes (B, n) stand for, (B,)."""
@@ -256,7 +262,7 @@ class Dvae(Method):
         others = self.classifier.class_count - 1
         target = (predicted + 1 + torch.arange(len(codes)).to(predicted) % others) % (others + 1)
         until_representation = greedy(self.lead_in_representation, codes, target)
-        until_picture = greedy(self.lead_in_both, codes, target, until_representation)
+        until_picture = self._go_on(codes, target, until_representation)
         rows: list[dict[str, str | int | float]] = []
         for until, judge, ranks in (
             ("f_K(ψ)", self.lead_in_representation, until_representation),
