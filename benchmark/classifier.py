@@ -55,7 +55,7 @@ class ConvClassifier(nn.Module):
 
     def __init__(self, config: ClassifierConfig, shape: tuple[int, int, int], class_count: int) -> None:
         super().__init__()
-        self.config, self.class_count = config, class_count
+        self.config, self.class_count, self.feature_count = config, class_count, config.features
         depth, *sides = shape
         layers: list[nn.Module] = []
         for channels in config.channels:

@@ -157,7 +157,8 @@ def _save_studies(record: Record, folder: Path) -> list[Path]:
     for name, study in record.studies.items():
         if study.axes and study.rows:
             title = f"{record.method} on {record.task}, seed {record.seed}: {study.title}"
-            figure = lines(pd.DataFrame(study.rows), study.axes, study.spread, title)
+            cells = pd.DataFrame(study.rows)
+            figure = bars(cells, study.axes, title) if study.bars else lines(cells, study.axes, study.spread, title)
             files += _save(figure, folder / f"{name}-{record.task.replace('/', '_')}-{record.method}")
     return files
 
@@ -173,6 +174,17 @@ def lines(cells: pd.DataFrame, axes: tuple[str, str, str], spread: str | None, t
             group[along], group[height], bars, fmt="o-", color=colour, label=str(name), capsize=2, markersize=4
         )
     panel.set(xlabel=along, ylabel=height)
+    panel.set_title("\n".join(wrap(title, 80)), fontsize=8)
+    panel.legend(title=each, fontsize=7)
+    return figure
+
+
+def bars(cells: pd.DataFrame, axes: tuple[str, str, str], title: str) -> Figure:
+    """Bars as high as the second column of `axes`, at the first, in a colour for each value of the third."""
+    along, height, each = axes
+    figure = Figure(figsize=(5.2, 3.6), layout="constrained")
+    panel = figure.add_subplot()
+    sns.barplot(cells, x=along, y=height, hue=each, palette="colorblind", errorbar=None, ax=panel)
     panel.set_title("\n".join(wrap(title, 80)), fontsize=8)
     panel.legend(title=each, fontsize=7)
     return figure

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -35,6 +35,10 @@ class Answers:
     """What only the method can report, each (N,)."""
     samples: Tensor | None = None
     """(M, C, H, W) uint8: what the method's generator makes of noise, if it has one."""
+    evidence: Mapping[str, Tensor] = field(default_factory=dict)
+    """What only the method can say of each answer, each (R, N, ...)."""
+    labels: Tensor | None = None
+    """(N,): the classes that the queries are of."""
 
 
 @dataclass(frozen=True)
@@ -83,8 +87,9 @@ def score(answers: Answers, reals: Tensor, judges: Judges) -> tuple[list[Row], d
     fixed = _fixed_evidence(answers, reals, judges)
     rows = [row for name, metric in METRICS.items() if not metric.per_relaxation for row in _rows(name, metric, fixed)]
     outcomes: dict[str, list[Tensor]] = {"answer_classes": [], "answer_oracle_classes": [], "target_probability": []}
-    for relaxation, images in zip(answers.relaxations, answers.images, strict=True):
+    for place, (relaxation, images) in enumerate(zip(answers.relaxations, answers.images, strict=True)):
         evidence, probability = _answer_evidence(images, answers.targets, len(reals), judges)
+        evidence |= {f"answer_{name}": values[place] for name, values in answers.evidence.items()}
         for name, metric in METRICS.items():
             if metric.per_relaxation:
                 rows += _rows(name, metric, {**fixed, **evidence}, relaxation)
@@ -104,6 +109,7 @@ def _fixed_evidence(answers: Answers, reals: Tensor, judges: Judges) -> dict[str
         "reconstruction_classes": judges.apply(judges.classifier, answers.reconstructions).argmax(1),
         "dimensions": math.prod(answers.queries.shape[1:]),
         **answers.diagnostics,
+        **({} if answers.labels is None else {"labels": answers.labels}),
     }
     for name, extractor in judges.extractors.items():
         evidence[f"real_{name}_features"] = judges.apply(extractor, reals)

@@ -120,7 +120,7 @@ class Work:
             If the method's settings do not fit these images, or Inception is to look at grey ones.
         """
         try:
-            self.method().build(self.data.shape, len(self.data.class_names))
+            self.method().prepare(self.data.shape, self._untrained("classifier"))
         except ValueError as error:
             raise UserError(f"{self.job.method} on {self.job.task}: {error}") from error
         if "inception" in self.protocol.extractors and self.data.shape[0] != 3:
@@ -191,10 +191,13 @@ class Work:
     def network(self, role: str) -> ConvClassifier:
         """The trained classifier or oracle itself, frozen, on the device."""
         artefact, _ = self.judge(role)
-        config = judge_config(role, self.protocol.preset, self.overrides)
-        network = ConvClassifier(config, self.data.shape, len(self.data.class_names))
+        network = self._untrained(role)
         network.load_state_dict(artefact.tensors())
         return network.eval().requires_grad_(False).to(self.device)
+
+    def _untrained(self, role: str) -> ConvClassifier:
+        config = judge_config(role, self.protocol.preset, self.overrides)
+        return ConvClassifier(config, self.data.shape, len(self.data.class_names))
 
     @property
     def device(self) -> torch.device:
@@ -358,15 +361,16 @@ class Work:
         self, chunks: Sequence[Artefact], shown: Artefact, _: Artefact
     ) -> tuple[dict[str, Tensor], dict[str, Any]]:
         parts = [chunk.tensors() for chunk in chunks]
-        names = [name.removeprefix("diagnostic.") for name in parts[0] if name.startswith("diagnostic.")]
         answers = Answers(
             queries=torch.cat([part["queries"] for part in parts]),
             targets=torch.cat([part["targets"] for part in parts]),
             images=torch.cat([part["images"] for part in parts], dim=1),
             reconstructions=torch.cat([part["reconstructions"] for part in parts]),
             relaxations=self.protocol.relaxations,
-            diagnostics={name: torch.cat([part[f"diagnostic.{name}"] for part in parts]) for name in names},
+            diagnostics=_joined(parts, "diagnostic", 0),
             samples=shown.tensors().get("sample.samples"),
+            evidence=_joined(parts, "evidence", 1),
+            labels=self.queries.labels,
         )
         rows, outcomes = score(answers, self._reals(), self._judges())
         return outcomes, {"rows": [row.model_dump() for row in rows]}
@@ -443,6 +447,7 @@ class _Ask:
             "reconstructions": eight_bit(reconstructions),
             **{f"diagnostic.{name}": value for name, value in diagnostics.items()},
             **{f"intervention.{name}": value for name, value in answers.intervention.items()},
+            **{f"evidence.{name}": value for name, value in answers.evidence.items()},
         }
         return {name: value.cpu() for name, value in tensors.items()}, {"explain_seconds": seconds}
 
@@ -452,6 +457,12 @@ class _Ask:
         random = np.random.default_rng(self.work.seed("targets", start))
         steps = torch.from_numpy(random.integers(1, others + 1, CHUNK))[: len(predicted)]
         return (predicted + steps.to(predicted)) % (others + 1)
+
+
+def _joined(parts: Sequence[Mapping[str, Tensor]], kind: str, queries: int) -> dict[str, Tensor]:
+    """What was kept as "<kind>.<name>", of all chunks, by its name; `queries` is their dimension."""
+    names = [name for name in parts[0] if name.startswith(f"{kind}.")]
+    return {name.removeprefix(f"{kind}."): torch.cat([part[name] for part in parts], queries) for name in names}
 
 
 @contextmanager

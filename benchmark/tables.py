@@ -15,11 +15,22 @@ from methods.files import write_whole
 COLUMNS = ["task", "method", "seed", "relaxation", "metric", "subset", "value", "low", "high", "n"]
 """Of the tidy file; `relaxation` is empty where it does not apply."""
 
-RATES = ("flip_rate", "oracle_agreement", "adversarial_flips", "reconstruction_flips")
+RATES = (
+    "flip_rate",
+    "flip_rate_representation",
+    "oracle_agreement",
+    "adversarial_flips",
+    "reconstruction_flips",
+    "change",
+    "accuracy_phi",
+    "accuracy_phi_reconstruction",
+    "agreement",
+)
 """Fractions, which pivoted tables show in per cent, with their interval."""
 
 SUMMARY = {
     "flip_rate": "flip rate %",
+    "flip_rate_representation": "flip rate on φ %",
     "oracle_agreement": "oracle agreement %",
     "adversarial_flips": "adversarial flips %",
     "reconstruction_flips": "reconstruction flips %",
@@ -29,10 +40,11 @@ SUMMARY = {
     "nll": "NLL",
     "kl": "KL",
     "bits_per_dim": "bits/dim",
+    "shared_fisher": "shared Fisher",
 }
 """Metric -> heading in the summary; Fréchet distances follow, four an extractor."""
 
-DECIMALS = {"nll": 1, "kl": 1, "bits_per_dim": 3, "l1": 4, "l2": 4, "mse": 5}
+DECIMALS = {"nll": 1, "kl": 1, "bits_per_dim": 3, "l1": 4, "l2": 4, "mse": 5, "fisher_norm": 4, "fisher_norm_plain": 4}
 """Where they are not one (rates) or two."""
 
 

@@ -35,6 +35,9 @@ METHODS: Mapping[str, Entry] = MappingProxyType(
         "gan-search-bank": Entry(
             "methods.gan_search.method:GanSearch", {"start": "bank", "steps": 20, "search_rate": 0.1}
         ),
+        "dvae": Entry("methods.dvae.method:Dvae"),
+        "dvae-single": Entry("methods.dvae.method:Dvae", {"policy": "single"}),
+        "dvae-all": Entry("methods.dvae.method:Dvae", {"policy": "all"}),
         "null": Entry("methods.references:Null"),
         "nearest-unlike": Entry("methods.references:NearestUnlike"),
         "pixel-search": Entry("methods.gan_search.method:PixelSearch"),

@@ -29,6 +29,8 @@ class Classifier(Protocol):
     """The investigated classifier f, as a method sees it: frozen, in evaluation mode."""
 
     class_count: int
+    feature_count: int
+    """Length of φ."""
 
     def __call__(self, images: Tensor) -> Tensor:
         """Logits (B, classes) of images (B, C, H, W)."""
@@ -63,6 +65,8 @@ class Counterfactuals:
     """(R, N, C, H, W) in [0, 1], in the order of the relaxations and of the queries."""
     intervention: Mapping[str, Tensor] = field(default_factory=dict)
     """What was intervened on (latents, path, modules, bits), each (N, ...)."""
+    evidence: Mapping[str, Tensor] = field(default_factory=dict)
+    """What only the method can say of each answer, each (R, N, ...); metrics know it as "answer_<name>"."""
 
 
 @dataclass(frozen=True)
@@ -92,6 +96,8 @@ class Study(BaseModel):
     """The headings that a figure draws: along x, along y, and a line each; None draws none."""
     spread: str | None = None
     """The heading that holds the standard deviation of what is along y."""
+    bars: bool = False
+    """Whether the figure draws bars, for counts, instead of lines."""
 
 
 class Method(abc.ABC):
@@ -116,7 +122,7 @@ class Method(abc.ABC):
 
     @abc.abstractmethod
     def build(self, shape: tuple[int, int, int], class_count: int) -> nn.Module:
-        """The untrained network for images of `shape` (C, H, W)."""
+        """The untrained network for images of `shape` (C, H, W); of `self.classifier` it may ask the sizes alone."""
 
     @abc.abstractmethod
     def fit(self, data: ImageSet, classifier: Classifier, *, trainer: Trainer) -> Self:

@@ -35,7 +35,7 @@ def flip_rate(answer_classes: Tensor, targets: Tensor) -> Estimate:
     Vercheval & Pižurica, Hierarchical Variational Autoencoders for Visual Counterfactuals (VAEX), Table III.
 
     """
-    _check_classes(answer_classes=answer_classes, targets=targets)
+    check_classes(answer_classes=answer_classes, targets=targets)
     return proportion(answer_classes == targets)
 
 
@@ -64,7 +64,7 @@ def oracle_agreement(answer_oracle_classes: Tensor, targets: Tensor) -> Estimate
     Hvilshøj et al., On Quantitative Evaluations of Counterfactuals, 2021.
 
     """
-    _check_classes(answer_oracle_classes=answer_oracle_classes, targets=targets)
+    check_classes(answer_oracle_classes=answer_oracle_classes, targets=targets)
     return proportion(answer_oracle_classes == targets)
 
 
@@ -95,7 +95,7 @@ def adversarial_flips(answer_classes: Tensor, answer_oracle_classes: Tensor, tar
     Defined here, after the oracle of Hvilshøj et al., 2021.
 
     """
-    _check_classes(answer_classes=answer_classes, answer_oracle_classes=answer_oracle_classes, targets=targets)
+    check_classes(answer_classes=answer_classes, answer_oracle_classes=answer_oracle_classes, targets=targets)
     return proportion((answer_classes == targets) & (answer_oracle_classes != targets))
 
 
@@ -124,11 +124,12 @@ def reconstruction_flips(reconstruction_classes: Tensor, predicted: Tensor) -> E
     Defined here: a flip that the reconstruction makes alone is no merit of the counterfactual.
 
     """
-    _check_classes(reconstruction_classes=reconstruction_classes, predicted=predicted)
+    check_classes(reconstruction_classes=reconstruction_classes, predicted=predicted)
     return proportion(reconstruction_classes != predicted)
 
 
-def _check_classes(**classes: Tensor) -> None:
+def check_classes(**classes: Tensor) -> None:
+    """Refuse what is no vector of classes, and vectors of different lengths."""
     for name, tensor in classes.items():
         integer = not (tensor.is_floating_point() or tensor.is_complex() or tensor.dtype == torch.bool)
         if not integer or tensor.ndim != 1:

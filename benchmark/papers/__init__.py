@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from importlib import import_module
 from types import MappingProxyType
 
-PAPERS: Mapping[str, str] = MappingProxyType({"vaex": "benchmark.papers.vaex:PAPER"})
+PAPERS: Mapping[str, str] = MappingProxyType(
+    {"vaex": "benchmark.papers.vaex:PAPER", "dvae": "benchmark.papers.dvae:PAPER"}
+)
 """Name -> "module:constant", imported on use."""
 
 

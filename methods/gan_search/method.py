@@ -188,7 +188,12 @@ class GanSearch(Method):
         ]
         path = torch.stack([self.network.generate(latents) for latents in found.path.unbind(1)], dim=1)
         stacked = torch.stack(answers) if answers else images.new_empty(0, *images.shape)
-        return Counterfactuals(stacked, {"own_latent": own, "latent": found.latents, **intervention(found, path)})
+        start_l1 = (images - path[:, 0]).abs().flatten(1).mean(1).expand(len(relaxations), -1)
+        return Counterfactuals(
+            stacked,
+            {"own_latent": own, "latent": found.latents, **intervention(found, path)},
+            {"start_l1": start_l1},
+        )
 
     def _search(self, images: Tensor, own: Tensor, target: Tensor, config: GanSearchConfig) -> Found:
         """The search for `images`, whose latents are `own` (N, latent)."""

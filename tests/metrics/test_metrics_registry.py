@@ -14,6 +14,8 @@ from metrics import METRICS
 PER_RELAXATION = {"flip_rate", "oracle_agreement", "adversarial_flips", "l0", "l1", "l2"} | {
     "fid_classifier",
     "fid_inception",
+    "flip_rate_representation",
+    "change",
 }
 
 

@@ -1,0 +1,69 @@
+"""Which bits to flip: one, as few as it takes, or all of them."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+Judge = Callable[[Tensor, Tensor], Tensor]
+"""Codes (B, n) bool and target classes (B,) -> by how much the target leads every other class, (B,), logits."""
+
+
+def flipped(bits: Tensor, ranks: Tensor, relaxation: float) -> Tensor:
+    """`bits` (N, n) with the chosen ones flipped, but for a share `relaxation` of them, the last ones; rounded."""
+    chosen = (ranks < ranks.shape[1]).sum(1, keepdim=True)
+    return bits ^ (ranks < ((1 - relaxation) * chosen).round())
+
+
+def influence(judge: Judge, bits: Tensor, target: Tensor) -> Tensor:
+    """The target's lead once a bit is flipped, (N, n), for each bit of `bits` (N, n)."""
+    count = bits.shape[1]
+    alone = bits[:, None] ^ torch.eye(count, dtype=torch.bool, device=bits.device)
+    return judge(alone.flatten(0, 1), target.repeat_interleave(count)).view(-1, count)
+
+
+def single(judge: Judge, bits: Tensor, target: Tensor) -> Tensor:
+    """Ranks (N, n) that flip the most influential bit alone."""
+    ranks = everything(judge, bits, target)
+    return torch.where(ranks == 0, 0, bits.shape[1])
+
+
+def everything(judge: Judge, bits: Tensor, target: Tensor) -> Tensor:
+    """Ranks (N, n) that flip all bits, the most influential one first."""
+    order = influence(judge, bits, target).argsort(dim=1, descending=True, stable=True)
+    return order.argsort(1)
+
+
+def greedy(judge: Judge, bits: Tensor, target: Tensor, ranks: Tensor | None = None) -> Tensor:
+    """Ranks (N, n) that flip the bit that helps the target most, again and again, until it leads.
+
+    Where it never does, the flips that bring it nearest to leading are kept.
+
+    Parameters
+    ----------
+    judge
+        Tells by how much the target leads.
+    bits
+        (N, n) bool.
+    target
+        (N,).
+    ranks
+        (N, n): flips that were decided on before; the search goes on from there.
+
+    """
+    count = bits.shape[1]
+    ranks = torch.full(bits.shape, count, device=bits.device) if ranks is None else ranks.clone()
+    bits = flipped(bits, ranks, 0.0)
+    used = (ranks < count).sum(1)
+    best, best_used = judge(bits, target), used.clone()
+    open_rows = ((best <= 0) & (used < count)).nonzero()[:, 0]
+    while len(open_rows):
+        leads = influence(judge, bits[open_rows], target[open_rows])
+        lead, bit = leads.masked_fill(ranks[open_rows] < count, -torch.inf).max(1)
+        bits[open_rows, bit] ^= True
+        ranks[open_rows, bit] = used[open_rows]
+        used[open_rows] += 1
+        better = open_rows[lead > best[open_rows]]
+        best[better], best_used[better] = lead[lead > best[open_rows]], used[better]
+        open_rows = open_rows[(lead <= 0) & (used[open_rows] < count)]
+    return torch.where(ranks < best_used[:, None], ranks, count)

@@ -1,0 +1,330 @@
+"""`dvae`, `dvae-single` and `dvae-all`: flip bits of a discrete latent of φ, and draw what the classifier then sees.
+
+Gat, Lorberbom, Schwartz and Hazan, "Latent Space Explanation by Intervention", 2022.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Annotated, Any, ClassVar, Literal, Self
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+from torch.optim import Adam
+
+from methods.base import Classifier, Counterfactuals, Illustration, ImageSet, Method, MethodConfig, Study, in_batches
+from methods.dvae.flips import everything, flipped, greedy, single
+from methods.dvae.model import Concepts, DiscreteVAE, Sizes
+from methods.training import Phase, Plan, Trainer, warmup_cosine
+from metrics.fisher import Form, directions, fisher_information, inverse_cosine, inverse_dot, shared_information
+
+Positive = Annotated[int, Field(gt=0)]
+
+PICTURES = 1024
+"""Pictures that are drawn and judged at once."""
+WARMUP = 100
+"""Steps over which the learning rate rises; without them the latents may die at once."""
+ABREAST = 2
+"""Bits that stand side by side in a figure."""
+EXACT = 50
+"""Images whose information is computed in every form."""
+REGULARISERS = {"none": None, "inverse_dot": inverse_dot, "inverse_cosine": inverse_cosine}
+
+
+class DvaeConfig(MethodConfig):
+    """Settings of `dvae`."""
+
+    explain_only = frozenset({"policy", "until_picture", "draws"})
+
+    policy: Literal["greedy", "single", "all"] = Field(
+        "greedy",
+        description="bits to flip: as few as it takes, one after another; the most influential one; all (the paper "
+        'says "a single flip" and "when the discrete representation is flipped")',
+    )
+    until_picture: bool = Field(
+        True, description="whether `greedy` goes on until g(ψ) is of the target class too, and not f_K(ψ) alone (ours)"
+    )
+    draws: Positive = Field(16, description="random draws of the information of g that is reported (ours)")
+    bits: Positive = Field(16, description="n, boolean latents (ours)")
+    hidden: tuple[Positive, ...] = Field(
+        (128, 128, 64), description="widths inside the encoder, mirrored in the decoder: four linear layers each"
+    )
+    dropout: float = Field(0.0, ge=0, lt=1, description="between linear layers (the paper uses some, not how much)")
+    temperature: float = Field(0.5, gt=0, description="τ of the Gumbel-softmax relaxation (ours)")
+    kl_weight: float = Field(0.1, ge=0, description="of the KL term (Eq. 1: 1)")
+    epochs: Positive = Field(40, description="passes over the training images, of the DVAE (ours)")
+    min_steps: int = Field(1200, ge=0, description="steps of the DVAE, at least (ours)")
+    generator: tuple[Positive, ...] = Field((256, 256), description="widths inside g (ours)")
+    generator_epochs: Positive = Field(16, description="passes over the training images, of g (ours)")
+    generator_min_steps: int = Field(600, ge=0, description="steps of g, at least (ours)")
+    regulariser: Literal["inverse_dot", "inverse_cosine", "none"] = Field(
+        "inverse_dot", description="of the generator that answers: 1 / (I(g) · I(f_K)) (Eq. 6), 1 / cosine (ours), none"
+    )
+    weight: float = Field(0.5, ge=0, description="λ of the regulariser (Eq. 6; ours)")
+    probes: Positive = Field(2, description="random draws of the information that is trained on (ours)")
+    batch_size: Positive = Field(128, description="images a step (ours)")
+    learning_rate: float = Field(2e-3, gt=0, description="Adam's at its peak (ours)")
+    samples: Positive = Field(1000, description="training images that show what the bits mean, at most (ours)")
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Training batches of rows of tensors that were computed once, and of images where `data` is given."""
+
+    tensors: tuple[Tensor, ...]
+    data: ImageSet | None = None
+
+    def __call__(self, indices: Tensor) -> tuple[Tensor, ...]:
+        """The rows at `indices`, then the images (B, C, H, W)."""
+        images = () if self.data is None else (self.data.batch(indices),)
+        return (*(tensor[indices] for tensor in self.tensors), *images)
+
+
+class Dvae(Method):
+    """Learns boolean concepts of the classifier's own layer, flips some, and draws the representation that results."""
+
+    Config = DvaeConfig
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        "smoke": {
+            "epochs": 4,
+            "min_steps": 200,
+            "generator": (32,),
+            "generator_epochs": 2,
+            "generator_min_steps": 60,
+            "samples": 100,
+        },
+        "paper": {"bits": 32, "hidden": (256, 128, 64), "dropout": 0.1, "generator": (512, 1024), "batch_size": 128},
+    }
+    config: DvaeConfig
+    network: Concepts
+
+    def build(self, shape: tuple[int, int, int], class_count: int) -> nn.Module:  # noqa: ARG002 - any number of classes
+        """The untrained DVAE and generators."""
+        config = self.config
+        sizes = Sizes(
+            shape,
+            self.classifier.feature_count,
+            config.bits,
+            config.hidden,
+            config.generator,
+            config.dropout,
+            config.samples,
+        )
+        dvae = DiscreteVAE(sizes, temperature=config.temperature, kl_weight=config.kl_weight)
+        return Concepts(
+            sizes, dvae, regulariser=REGULARISERS[config.regulariser], weight=config.weight, probes=config.probes
+        )
+
+    def fit(self, data: ImageSet, classifier: Classifier, *, trainer: Trainer) -> Self:
+        """Train the DVAE on φ, freeze it, then train the generators on φ'; no label is used."""
+        network, config = self.prepare(data.shape, classifier), self.config
+        assert isinstance(network, Concepts)  # noqa: S101 - `build` returned it
+        phi = in_batches(classifier.features, data, trainer.device)
+        network.dvae.measure(phi)
+        schedule = partial(warmup_cosine, WARMUP)
+        plan = Plan(Rows((phi,)), len(data), config.epochs, config.batch_size, config.min_steps, schedule)
+        trainer.fit(network, partial(self._phases, "dvae"), plan)
+        with torch.no_grad():
+            own = network.dvae.decode(network.dvae.encode(phi))
+            information = directions(fisher_information(self._log_probabilities, phi.to(trainer.device))).cpu()
+        batch = Rows((own, information), data)
+        plan = Plan(batch, len(data), config.generator_epochs, config.batch_size, config.generator_min_steps, schedule)
+        trainer.fit(network, partial(self._phases, "generator"), plan, stage="generator")
+        kept = torch.linspace(0, len(data) - 1, min(config.samples, len(data))).long()
+        network.samples[: len(kept)] = phi[kept]
+        network.sample_count.fill_(len(kept))
+        return self
+
+    def _phases(self, part: str, network: nn.Module) -> list[Phase]:
+        assert isinstance(network, Concepts)  # noqa: S101 - `build` returned it
+        trained = network.dvae if part == "dvae" else network.generators
+        return [Phase(f"{part}_losses", Adam(trained.parameters(), lr=self.config.learning_rate, fused=True))]
+
+    # -- answering -----------------------------------------------------------------------------------------------------
+
+    def reconstruct(self, images: Tensor) -> Tensor:
+        """g(φ'): what the generator makes of the query's own code."""
+        return self._draw(self._encode(images))
+
+    def explain(self, images: Tensor, target: Tensor, relaxations: Sequence[float]) -> Counterfactuals:
+        """One choice of bits a query, the most influential ones first; r leaves that share of them as they were."""
+        bits = self._encode(images)
+        ranks = self._choose(bits, target)
+        codes = [flipped(bits, ranks, r) for r in relaxations]
+        classes = [self.classes_of(code) for code in codes]
+        empty = images.new_empty(0, *images.shape)
+        return Counterfactuals(
+            torch.stack([self._draw(code) for code in codes]) if codes else empty,
+            {"bits": bits, "ranks": ranks},
+            {"representation_classes": torch.stack(classes) if classes else empty.flatten(2).argmax(2)},
+        )
+
+    def _encode(self, images: Tensor) -> Tensor:
+        """Codes z of images (N, C, H, W): (N, n) bool."""
+        return self.network.dvae.encode(self.classifier.features(images))
+
+    def _draw(self, bits: Tensor) -> Tensor:
+        """Pictures by g of what codes (N, n) stand for: (N, C, H, W)."""
+        return self.network.draw(self.network.dvae.decode(bits))
+
+    def _choose(self, bits: Tensor, target: Tensor) -> Tensor:
+        """The places of the flipped bits in the order of their influence, (N, n); n where a bit is not flipped."""
+        if self.config.policy == "single":
+            return single(self.lead_in_representation, bits, target)
+        if self.config.policy == "all":
+            return everything(self.lead_in_representation, bits, target)
+        ranks = greedy(self.lead_in_representation, bits, target)
+        return self._go_on(bits, target, ranks) if self.config.until_picture else ranks
+
+    def _go_on(self, bits: Tensor, target: Tensor, ranks: Tensor) -> Tensor:
+        """More flips behind those of `ranks` (N, n), until the picture flips too; none where it never does."""
+        longer = greedy(self.lead_in_both, bits, target, ranks)
+        reached = self.lead_in_both(flipped(bits, longer, 0.0), target) > 0
+        return torch.where(reached[:, None], longer, ranks)
+
+    def classes_of(self, bits: Tensor) -> Tensor:
+        """The classes that f_K sees in what codes (B, n) stand for, (B,)."""
+        return self.classifier.head(self.network.dvae.decode(bits)).argmax(1)
+
+    def lead_in_representation(self, bits: Tensor, target: Tensor) -> Tensor:
+        """By how much the target leads in f_K of what codes (B, n) stand for, (B,)."""
+        return lead(self.classifier.head(self.network.dvae.decode(bits)), target)
+
+    def lead_in_both(self, bits: Tensor, target: Tensor) -> Tensor:
+        """The smaller of the target's leads in f_K(ψ) and in f(g(ψ)), (B,)."""
+        parts = zip(bits.split(PICTURES), target.split(PICTURES), strict=True)
+        seen = [lead(self.classifier(self._draw(some)), wanted) for some, wanted in parts]
+        return torch.minimum(self.lead_in_representation(bits, target), torch.cat(seen))
+
+    # -- what only this method can report ------------------------------------------------------------------------------
+
+    def _log_probabilities(self, phi: Tensor) -> Tensor:
+        """The logarithm of f_K(φ), (B, classes): the positive function whose information is measured."""
+        return self.classifier.head(phi).log_softmax(1)
+
+    def diagnostics(self, images: Tensor) -> dict[str, Tensor]:
+        """Classes of φ and φ', and the information that each generator shares with f_K, each (N,)."""
+        phi = self.classifier.features(images)
+        own = self.network.dvae.decode(self.network.dvae.encode(phi))
+        wanted = fisher_information(self._log_probabilities, phi)
+        found = {
+            "phi_classes": self.classifier.head(phi).argmax(1),
+            "phi_reconstruction_classes": self.classifier.head(own).argmax(1),
+        }
+        for suffix, name in (("", self.network.answering), ("_plain", "plain")):
+            drawn = self._information(name, own, "probe", self.config.draws)
+            found[f"shared_fisher{suffix}"] = shared_information(drawn, wanted)
+            found[f"fisher_norm{suffix}"] = drawn.norm(dim=1)
+        return found
+
+    def _information(self, name: str, phi: Tensor, form: Form, draws: int) -> Tensor:
+        """I_ν(g) of the generator called `name` around φ' (N, d): (N, d)."""
+        return fisher_information(partial(self.network.log_pixels, name), phi, form, draws)
+
+    def illustrations(self) -> Mapping[str, Illustration]:
+        """What each bit means: the mean picture of g with it unset and set, and the class that it speaks for."""
+        if self.config.policy != "greedy":
+            return {}
+        codes = self.network.sample_codes()
+        panels = [self._panel(codes, bit) for bit in range(self.config.bits)]
+        blank = (torch.ones_like(panels[0][0]), [""] * 3)
+        panels += [blank] * (-len(panels) % ABREAST)
+        lines = [panels[first : first + ABREAST] for first in range(0, len(panels), ABREAST)]
+        title = (
+            f"mean pictures of g, over {len(codes)} training images, with one bit unset and set\n"
+            "below them the class whose probability, by f_K, this raises most, and by how much"
+        )
+        images = torch.stack([torch.cat([pictures for pictures, _ in line]) for line in lines])
+        captions = [[text for _, texts in line for text in texts] for line in lines]
+        return {"bits": Illustration(title, images, captions, ("unset", "set", "difference") * ABREAST)}
+
+    def _panel(self, codes: Tensor, bit: int) -> tuple[Tensor, list[str]]:
+        """Pictures (3, C, H, W) of one bit, unset, set and their difference, and what stands below them."""
+        pictures, probabilities = [], []
+        for value in (False, True):
+            changed = codes.clone()
+            changed[:, bit] = value
+            pictures.append(torch.cat([self._draw(some) for some in changed.split(PICTURES)]).mean(0))
+            probabilities.append(self._log_probabilities(self.network.dvae.decode(changed)).exp().mean(0))
+        gain = probabilities[1] - probabilities[0]
+        texts = [f"{{{int(rise.argmax())}}} +{float(rise.max()):.2f}" for rise in (-gain, gain)]
+        return torch.stack([*pictures, (1 + pictures[1] - pictures[0]) / 2]), [*texts, f"bit {bit}"]
+
+    def studies(self) -> Mapping[str, Study]:
+        """How many bits a flip needs, and the shared information by each of its forms."""
+        return {"bits-needed": self._bits_needed(), "fisher": self._forms()} if self.config.policy == "greedy" else {}
+
+    def _bits_needed(self) -> Study:
+        """A histogram over training images, each asked for one other class, all classes in turn."""
+        codes = self.network.sample_codes()
+        predicted = self.classes_of(codes)
+        others = self.classifier.class_count - 1
+        target = (predicted + 1 + torch.arange(len(codes)).to(predicted) % others) % (others + 1)
+        until_representation = greedy(self.lead_in_representation, codes, target)
+        until_picture = self._go_on(codes, target, until_representation)
+        rows: list[dict[str, str | int | float]] = []
+        for until, judge, ranks in (
+            ("f_K(ψ)", self.lead_in_representation, until_representation),
+            ("f_K(ψ) and f(g(ψ))", self.lead_in_both, until_picture),
+        ):
+            reached = judge(flipped(codes, ranks, 0.0), target) > 0
+            counts = (ranks < self.config.bits).sum(1)[reached].bincount().tolist()
+            rows += [
+                {"bits flipped": bits, "images": count, "until the target leads in": until, "n": len(codes)}
+                for bits, count in enumerate(counts)
+            ]
+        note = f"greedy flips on {len(codes)} training images, of which each is asked for one class other than its own"
+        return Study(
+            title="how many bits a flip needs",
+            rows=rows,
+            notes=(note, "images that reach it with no number of flips are in no row"),
+            axes=("bits flipped", "images", "until the target leads in"),
+            bars=True,
+        )
+
+    def _forms(self) -> Study:
+        """Table 2 by the paper's definition, beside that by joint noise and its estimate."""
+        phi = self.network.kept()[:EXACT]
+        own = self.network.dvae.decode(self.network.dvae.encode(phi))
+        wanted = fisher_information(self._log_probabilities, phi)
+        rows: list[dict[str, str | int | float]] = []
+        forms: tuple[tuple[Form, int], ...] = (("coordinate", 3), ("joint", 4), ("probe", self.config.draws))
+        for name in self.network.generators:
+            for form, draws in forms:
+                drawn = self._information(name, own, form, draws)
+                cosines = shared_information(drawn, wanted)
+                row: dict[str, str | int | float] = {"generator": name, "noise": form, "draws": draws, "n": len(phi)}
+                row |= {"cosine": float(cosines.mean()), "std": float(cosines.std(correction=0))}
+                rows.append(row | {"norm of I(g)": float(drawn.norm(dim=1).mean())})
+        note = (
+            "noise: in one coordinate at a time (the paper's definition), in all at once, its estimate by random signs"
+        )
+        return Study(
+            title="information that g and f_K share",
+            rows=rows,
+            notes=(note, "I(f_K) by the paper's definition throughout; std over images; of training images"),
+        )
+
+    def remarks(self) -> tuple[str, ...]:
+        """Which bits are flipped until when, and what the generator was trained on."""
+        config = self.config
+        until = "g(ψ) is of the target class too" if config.until_picture else "f_K(ψ) is of the target class"
+        policy = {
+            "greedy": f"flips bits one after another until {until}",
+            "single": "flips the most influential bit",
+            "all": "flips all bits",
+        }[config.policy]
+        regulariser = {
+            "none": "no regulariser",
+            "inverse_dot": f"regulariser 1 / (I(g) · I(f_K)), λ = {config.weight:g}, I(f_K) scaled to length 1",
+            "inverse_cosine": f"regulariser 1 / cos(I(g), I(f_K)), λ = {config.weight:g}",
+        }[config.regulariser]
+        drawn = f"shared Fisher information of pictures estimated from {config.draws} random draws a query"
+        return policy, f"generator with {regulariser}", drawn
+
+
+def lead(logits: Tensor, target: Tensor) -> Tensor:
+    """By how much the target's logit (B, classes) exceeds the largest other one, (B,); above 0 just where it wins."""
+    wanted = nn.functional.one_hot(target, logits.shape[1]).bool()
+    return logits[wanted] - logits.masked_fill(wanted, -torch.inf).amax(1)

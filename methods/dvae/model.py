@@ -1,0 +1,174 @@
+"""The DVAE on φ, the explanatory generators that draw its answers, and what they learn from."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import torch
+import torch.nn.functional as F  # noqa: N812 - torch's own convention
+from torch import Tensor, nn
+
+from metrics.fisher import fisher_information
+
+Regulariser = Callable[[Tensor, Tensor], Tensor]
+"""Information of g and of f_K, each (B, d) -> what is added to the loss, (B,)."""
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """What the networks' shapes depend on."""
+
+    shape: tuple[int, int, int]
+    """(C, H, W) of an image."""
+    features: int
+    """d, the length of φ."""
+    bits: int
+    """n, the number of boolean latents."""
+    hidden: tuple[int, ...]
+    """Widths between φ and the latents; mirrored in the decoder."""
+    generator: tuple[int, ...]
+    """Widths between φ' and the image."""
+    dropout: float
+    samples: int
+    """Training representations that are kept to show what the bits mean, at most."""
+
+
+def linear_layers(widths: Sequence[int], dropout: float) -> nn.Sequential:
+    """Linear layers with ReLU and dropout between them: (B, widths[0]) -> (B, widths[-1])."""
+    layers: list[nn.Module] = []
+    for wide, next_wide in pairwise(widths):
+        layers += [nn.Linear(wide, next_wide), nn.ReLU(), nn.Dropout(dropout)]
+    return nn.Sequential(*layers[:-2])
+
+
+class DiscreteVAE(nn.Module):
+    """n boolean latents z of a representation φ, and φ' = decode(z)."""
+
+    mean: Tensor
+    """(d,): the mean of φ over the training images."""
+    scale: Tensor
+    """(): the root mean variance of the coordinates of φ; one for all, so that they keep their proportions."""
+
+    def __init__(self, sizes: Sizes, *, temperature: float, kl_weight: float) -> None:
+        super().__init__()
+        self.temperature, self.kl_weight = temperature, kl_weight
+        widths = (sizes.features, *sizes.hidden, sizes.bits)
+        self.encoder = linear_layers(widths, sizes.dropout)
+        self.decoder = linear_layers(widths[::-1], sizes.dropout)
+        self.register_buffer("mean", torch.zeros(sizes.features))
+        self.register_buffer("scale", torch.ones(()))
+
+    def measure(self, phi: Tensor) -> None:
+        """Take mean and scale from φ of the training images, (N, d)."""
+        self.mean.copy_(phi.mean(0))
+        self.scale.copy_(phi.var(0).mean().sqrt().clamp_min(torch.finfo(phi.dtype).tiny))
+
+    def standard(self, phi: Tensor) -> Tensor:
+        """φ, centred and scaled, (B, d)."""
+        return (phi - self.mean) / self.scale
+
+    def logits(self, phi: Tensor) -> Tensor:
+        """Of each latent being set given φ (B, d): (B, n)."""
+        logits: Tensor = self.encoder(self.standard(phi))
+        return logits
+
+    def encode(self, phi: Tensor) -> Tensor:
+        """The likeliest z of φ (B, d): (B, n) bool."""
+        return self.logits(phi) > 0
+
+    def decode(self, bits: Tensor) -> Tensor:
+        """φ' or ψ of z (B, n), bool or relaxed: (B, d)."""
+        return self.mean + self.scale * self.decoder(bits.to(self.scale))
+
+    def losses(self, phi: Tensor) -> dict[str, Tensor]:
+        """The negative ELBO of φ (B, d), in nats: Gaussian of variance `scale`², and KL(q ‖ Bernoulli(½)) (Eq. 1)."""
+        logits = self.logits(phi)
+        either = torch.stack([logits, torch.zeros_like(logits)], dim=-1)
+        bits = F.gumbel_softmax(either, self.temperature, hard=True)[..., 0]
+        error = 0.5 * ((self.decode(bits) - phi) / self.scale).square().sum(1).mean()
+        entropy = F.binary_cross_entropy_with_logits(logits, logits.sigmoid(), reduction="none")
+        kl = (math.log(2) - entropy).sum(1).mean()
+        return {"loss": error + self.kl_weight * kl, "error": error, "kl": kl}
+
+
+class Concepts(nn.Module):
+    """The DVAE and the generators g, with and without the regulariser."""
+
+    samples: Tensor
+    """(M, d): φ of training images, evenly spread over the training set; rows behind `sample_count` are not used."""
+    sample_count: Tensor
+
+    def __init__(
+        self,
+        sizes: Sizes,
+        dvae: DiscreteVAE,
+        *,
+        regulariser: Regulariser | None,
+        weight: float,
+        probes: int,
+    ) -> None:
+        super().__init__()
+        self.sizes, self.dvae = sizes, dvae
+        self.regulariser, self.weight, self.probes = regulariser, weight, probes
+        widths = (sizes.features, *sizes.generator, math.prod(sizes.shape))
+        names = ("plain",) if regulariser is None else ("plain", "regularised")
+        self.generators = nn.ModuleDict({name: linear_layers(widths, sizes.dropout) for name in names})
+        self.register_buffer("samples", torch.zeros(sizes.samples, sizes.features))
+        self.register_buffer("sample_count", torch.zeros((), dtype=torch.long))
+
+    @property
+    def answering(self) -> str:
+        """The generator that draws answers."""
+        return "plain" if self.regulariser is None else "regularised"
+
+    def draw(self, phi: Tensor) -> Tensor:
+        """g(φ') of φ' (B, d): images (B, C, H, W) in [0, 1]."""
+        return self.pixel_logits(self.answering, phi).sigmoid().view(-1, *self.sizes.shape)
+
+    def pixel_logits(self, name: str, phi: Tensor) -> Tensor:
+        """Of the generator called `name`, of φ' (B, d): (B, C·H·W)."""
+        logits: Tensor = self.generators[name](self.dvae.standard(phi))
+        return logits
+
+    def log_pixels(self, name: str, phi: Tensor) -> Tensor:
+        """The logarithm of g(φ'), (B, C·H·W): the positive function whose information is measured."""
+        return F.logsigmoid(self.pixel_logits(name, phi))
+
+    def kept(self) -> Tensor:
+        """φ of the training images that were kept, (M, d)."""
+        return self.samples[: int(self.sample_count)]
+
+    def sample_codes(self) -> Tensor:
+        """Their codes, (M, n) bool."""
+        return self.dvae.encode(self.kept())
+
+    def dvae_losses(self, phi: Tensor) -> dict[str, Tensor]:
+        """Of the DVAE alone, which is trained first."""
+        return self.dvae.losses(phi)
+
+    def generator_losses(self, phi: Tensor, information: Tensor, images: Tensor) -> dict[str, Tensor]:
+        """Cross entropies of g(φ') to x in nats an image, plus the weighted regulariser (Eqs. 2 and 6).
+
+        The generators share no weight, so their sum trains each as if it were alone.
+
+        Parameters
+        ----------
+        phi
+            (B, d): φ'.
+        information
+            (B, d): I_ν(f_K) around φ, scaled to length 1: its length spans ten orders of magnitude between queries that
+            f is sure of and others, and 1 / dot would see the surest ones alone.
+        images
+            (B, C, H, W) in [0, 1].
+
+        """
+        pixels, count = images.flatten(1), len(images)
+        losses = {
+            name: F.binary_cross_entropy_with_logits(self.pixel_logits(name, phi), pixels, reduction="sum") / count
+            for name in self.generators
+        }
+        if self.regulariser is not None:
+            own = fisher_information(lambda points: self.log_pixels("regularised", points), phi, "probe", self.probes)
+            losses["regulariser"] = self.weight * self.regulariser(own, information).mean()
+        return {"loss": torch.stack(list(losses.values())).sum(), **losses}
