@@ -187,6 +187,7 @@ def test_bank_start_improves_on_itself(method):
     assert torch.equal(Places()(answers.images[0]).argmax(1)[sure], TARGET[sure])
     assert (l1(answers.images[0]) <= l1(starts) + 1e-4)[sure].all()
     assert l1(answers.images[0])[sure].mean() < l1(starts)[sure].mean()
+    torch.testing.assert_close(answers.evidence["start_l1"], (starts - QUERIES).abs().flatten(1).mean(1)[None])
 
 
 @pytest.mark.parametrize("start", ["query", "bank"])

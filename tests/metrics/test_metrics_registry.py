@@ -11,7 +11,7 @@ import pytest
 import metrics
 from metrics import METRICS
 
-PER_RELAXATION = {"flip_rate", "oracle_agreement", "adversarial_flips", "l0", "l1", "l2"} | {
+PER_RELAXATION = {"flip_rate", "oracle_agreement", "adversarial_flips", "l0", "l1", "l1_start", "l2"} | {
     "fid_classifier",
     "fid_inception",
     "flip_rate_representation",
@@ -60,7 +60,7 @@ def test_what_depends_on_the_answer_is_per_relaxation():
 def test_over_the_flipped_too():
     """What the flipped queries could flatter is computed over them too, and only what depends on the answer."""
     also = {name for name, metric in METRICS.items() if metric.also_flipped}
-    assert also == {"oracle_agreement", "l0", "l1", "l2"}
+    assert also == {"oracle_agreement", "l0", "l1", "l1_start", "l2"}
     assert also <= PER_RELAXATION
 
 
