@@ -45,7 +45,7 @@ class DvaeConfig(MethodConfig):
     until_picture: bool = Field(
         True, description="whether `greedy` goes on until g(ψ) is of the target class too, and not f_K(ψ) alone (ours)"
     )
-    draws: Positive = Field(16, description="random draws of the information of g that is reported (ours)")
+    draws: Positive = Field(32, description="random draws of the information of g that is reported (ours)")
     bits: Positive = Field(16, description="n, boolean latents (ours)")
     hidden: tuple[Positive, ...] = Field(
         (128, 128, 64), description="widths inside the encoder, mirrored in the decoder: four linear layers each"
@@ -61,7 +61,7 @@ class DvaeConfig(MethodConfig):
     regulariser: Literal["inverse_dot", "inverse_cosine", "none"] = Field(
         "inverse_dot", description="of the generator that answers: 1 / (I(g) · I(f_K)) (Eq. 6), 1 / cosine (ours), none"
     )
-    weight: float = Field(0.5, ge=0, description="λ of the regulariser (Eq. 6; ours)")
+    weight: float = Field(0.75, ge=0, description="λ of the regulariser (Eq. 6; ours)")
     probes: Positive = Field(2, description="random draws of the information that is trained on (ours)")
     batch_size: Positive = Field(128, description="images a step (ours)")
     learning_rate: float = Field(2e-3, gt=0, description="Adam's at its peak (ours)")
@@ -227,20 +227,31 @@ class Dvae(Method):
         if self.config.policy != "greedy":
             return {}
         codes = self.network.sample_codes()
-        panels = [self._panel(codes, bit) for bit in range(self.config.bits)]
-        blank = (torch.ones_like(panels[0][0]), [""] * 3)
-        panels += [blank] * (-len(panels) % ABREAST)
-        lines = [panels[first : first + ABREAST] for first in range(0, len(panels), ABREAST)]
+        found = [self._meaning(codes, bit) for bit in range(self.config.bits)]
+        pictures = torch.stack([shown for shown, _ in found])  # (n, 2, C, H, W)
+        difference = pictures[:, 1:] - pictures[:, :1]
+        largest = difference.abs().max().clamp_min(1e-6)
+        panels = torch.cat([pictures, (1 + difference / largest) / 2], dim=1)
+        blank = -len(panels) % ABREAST
+        panels = torch.cat([panels, panels.new_ones(blank, *panels.shape[1:])])
+        texts = [[*gains, f"bit {bit}"] for bit, (_, gains) in enumerate(found)] + [[""] * 3] * blank
         title = (
             f"mean pictures of g, over {len(codes)} training images, with one bit unset and set\n"
-            "below them the class whose probability, by f_K, this raises most, and by how much"
+            "below them the class whose probability, by f_K, this raises most, and by how much\n"
+            f"difference: set less unset, from −{float(largest):.2f} (black) to {float(largest):.2f} (white)"
         )
-        images = torch.stack([torch.cat([pictures for pictures, _ in line]) for line in lines])
-        captions = [[text for _, texts in line for text in texts] for line in lines]
-        return {"bits": Illustration(title, images, captions, ("unset", "set", "difference") * ABREAST)}
+        rows = range(0, len(texts), ABREAST)
+        return {
+            "bits": Illustration(
+                title,
+                panels.unflatten(0, (-1, ABREAST)).flatten(1, 2),
+                [[text for three in texts[row : row + ABREAST] for text in three] for row in rows],
+                ("unset", "set", "difference") * ABREAST,
+            )
+        }
 
-    def _panel(self, codes: Tensor, bit: int) -> tuple[Tensor, list[str]]:
-        """Pictures (3, C, H, W) of one bit, unset, set and their difference, and what stands below them."""
+    def _meaning(self, codes: Tensor, bit: int) -> tuple[Tensor, list[str]]:
+        """Mean pictures (2, C, H, W) of `codes` with one bit unset and set, and the class that either speaks for."""
         pictures, probabilities = [], []
         for value in (False, True):
             changed = codes.clone()
@@ -249,7 +260,7 @@ class Dvae(Method):
             probabilities.append(self._log_probabilities(self.network.dvae.decode(changed)).exp().mean(0))
         gain = probabilities[1] - probabilities[0]
         texts = [f"{{{int(rise.argmax())}}} +{float(rise.max()):.2f}" for rise in (-gain, gain)]
-        return torch.stack([*pictures, (1 + pictures[1] - pictures[0]) / 2]), [*texts, f"bit {bit}"]
+        return torch.stack(pictures), texts
 
     def studies(self) -> Mapping[str, Study]:
         """How many bits a flip needs, and the shared information by each of its forms."""
