@@ -62,7 +62,7 @@ class DvaeConfig(MethodConfig):
     regulariser: Literal["inverse_dot", "inverse_cosine", "none"] = Field(
         "inverse_dot", description="of the generator that answers: 1 / (I(g) · I(f_K)) (Eq. 6), 1 / cosine (ours), none"
     )
-    weight: float = Field(0.75, ge=0, description="λ of the regulariser (Eq. 6; ours)")
+    weight: float = Field(0.5, ge=0, description="λ of the regulariser (Eq. 6; ours)")
     probes: Positive = Field(2, description="random draws of the information that is trained on (ours)")
     batch_size: Positive = Field(128, description="images a step (ours)")
     learning_rate: float = Field(2e-3, gt=0, description="Adam's at its peak (ours)")
