@@ -23,15 +23,15 @@ def influence(judge: Judge, bits: Tensor, target: Tensor) -> Tensor:
 
 
 def single(judge: Judge, bits: Tensor, target: Tensor) -> Tensor:
-    """Ranks (N, n) that flip the most influential bit alone."""
-    ranks = everything(judge, bits, target)
-    return torch.where(ranks == 0, 0, bits.shape[1])
+    """Ranks (N, n) that flip one bit alone: the one that helps the target most."""
+    best = influence(judge, bits, target).argmax(1, keepdim=True)
+    return torch.full(bits.shape, bits.shape[1], device=bits.device).scatter(1, best, 0)
 
 
 def everything(judge: Judge, bits: Tensor, target: Tensor) -> Tensor:
-    """Ranks (N, n) that flip all bits, the most influential one first."""
-    order = influence(judge, bits, target).argsort(dim=1, descending=True, stable=True)
-    return order.argsort(1)
+    """Ranks (N, n) that flip all bits, first the one that changes the target's lead most, for better or worse."""
+    effect = (influence(judge, bits, target) - judge(bits, target)[:, None]).abs()
+    return effect.argsort(dim=1, descending=True, stable=True).argsort(1)
 
 
 def greedy(judge: Judge, bits: Tensor, target: Tensor, ranks: Tensor | None = None) -> Tensor:

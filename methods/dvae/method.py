@@ -16,6 +16,7 @@ from torch.optim import Adam
 from methods.base import Classifier, Counterfactuals, Illustration, ImageSet, Method, MethodConfig, Study, in_batches
 from methods.dvae.flips import everything, flipped, greedy, single
 from methods.dvae.model import Concepts, DiscreteVAE, Sizes
+from methods.dvae.showing import forms, histogram, meaning_of_bits
 from methods.training import Phase, Plan, Trainer, warmup_cosine
 from metrics.fisher import Form, directions, fisher_information, inverse_cosine, inverse_dot, shared_information
 
@@ -25,10 +26,10 @@ PICTURES = 1024
 """Pictures that are drawn and judged at once."""
 WARMUP = 100
 """Steps over which the learning rate rises; without them the latents may die at once."""
-ABREAST = 2
-"""Bits that stand side by side in a figure."""
 EXACT = 50
 """Images whose information is computed in every form."""
+EXACT_FORMS: tuple[tuple[Form, int], ...] = (("coordinate", 3), ("joint", 4))
+"""The exact ones, with their draws."""
 REGULARISERS = {"none": None, "inverse_dot": inverse_dot, "inverse_cosine": inverse_cosine}
 
 
@@ -45,7 +46,7 @@ class DvaeConfig(MethodConfig):
     until_picture: bool = Field(
         True, description="whether `greedy` goes on until g(ψ) is of the target class too, and not f_K(ψ) alone (ours)"
     )
-    draws: Positive = Field(16, description="random draws of the information of g that is reported (ours)")
+    draws: Positive = Field(32, description="random draws of the information of g that is reported (ours)")
     bits: Positive = Field(16, description="n, boolean latents (ours)")
     hidden: tuple[Positive, ...] = Field(
         (128, 128, 64), description="widths inside the encoder, mirrored in the decoder: four linear layers each"
@@ -223,88 +224,52 @@ class Dvae(Method):
         return fisher_information(partial(self.network.log_pixels, name), phi, form, draws)
 
     def illustrations(self) -> Mapping[str, Illustration]:
-        """What each bit means: the mean picture of g with it unset and set, and the class that it speaks for."""
+        """What each bit means, shown once for all policies."""
         if self.config.policy != "greedy":
             return {}
-        codes = self.network.sample_codes()
-        panels = [self._panel(codes, bit) for bit in range(self.config.bits)]
-        blank = (torch.ones_like(panels[0][0]), [""] * 3)
-        panels += [blank] * (-len(panels) % ABREAST)
-        lines = [panels[first : first + ABREAST] for first in range(0, len(panels), ABREAST)]
-        title = (
-            f"mean pictures of g, over {len(codes)} training images, with one bit unset and set\n"
-            "below them the class whose probability, by f_K, this raises most, and by how much"
-        )
-        images = torch.stack([torch.cat([pictures for pictures, _ in line]) for line in lines])
-        captions = [[text for _, texts in line for text in texts] for line in lines]
-        return {"bits": Illustration(title, images, captions, ("unset", "set", "difference") * ABREAST)}
-
-    def _panel(self, codes: Tensor, bit: int) -> tuple[Tensor, list[str]]:
-        """Pictures (3, C, H, W) of one bit, unset, set and their difference, and what stands below them."""
-        pictures, probabilities = [], []
-        for value in (False, True):
-            changed = codes.clone()
-            changed[:, bit] = value
-            pictures.append(torch.cat([self._draw(some) for some in changed.split(PICTURES)]).mean(0))
-            probabilities.append(self._log_probabilities(self.network.dvae.decode(changed)).exp().mean(0))
-        gain = probabilities[1] - probabilities[0]
-        texts = [f"{{{int(rise.argmax())}}} +{float(rise.max()):.2f}" for rise in (-gain, gain)]
-        return torch.stack([*pictures, (1 + pictures[1] - pictures[0]) / 2]), [*texts, f"bit {bit}"]
+        return {"bits": meaning_of_bits(self.network.sample_codes(), self._pictures, self._probabilities)}
 
     def studies(self) -> Mapping[str, Study]:
-        """How many bits a flip needs, and the shared information by each of its forms."""
-        return {"bits-needed": self._bits_needed(), "fisher": self._forms()} if self.config.policy == "greedy" else {}
+        """How many bits a flip needs, and the shared information in each of its forms; once for all policies."""
+        if self.config.policy != "greedy":
+            return {}
+        return {"bits-needed": self._bits_needed(), "fisher": self._forms()}
+
+    def _pictures(self, bits: Tensor) -> Tensor:
+        """Pictures by g of any number of codes (N, n): (N, C, H, W)."""
+        return torch.cat([self._draw(some) for some in bits.split(PICTURES)])
+
+    def _probabilities(self, bits: Tensor) -> Tensor:
+        """What f_K makes of what codes (N, n) stand for: (N, classes)."""
+        return self._log_probabilities(self.network.dvae.decode(bits)).exp()
 
     def _bits_needed(self) -> Study:
-        """A histogram over training images, each asked for one other class, all classes in turn."""
-        codes = self.network.sample_codes()
+        """Training images, each asked for one other class, all classes in turn."""
+        codes, others = self.network.sample_codes(), self.classifier.class_count - 1
         predicted = self.classes_of(codes)
-        others = self.classifier.class_count - 1
         target = (predicted + 1 + torch.arange(len(codes)).to(predicted) % others) % (others + 1)
-        until_representation = greedy(self.lead_in_representation, codes, target)
-        until_picture = self._go_on(codes, target, until_representation)
-        rows: list[dict[str, str | int | float]] = []
-        for until, judge, ranks in (
-            ("f_K(ψ)", self.lead_in_representation, until_representation),
-            ("f_K(ψ) and f(g(ψ))", self.lead_in_both, until_picture),
-        ):
-            reached = judge(flipped(codes, ranks, 0.0), target) > 0
-            counts = (ranks < self.config.bits).sum(1)[reached].bincount().tolist()
-            rows += [
-                {"bits flipped": bits, "images": count, "until the target leads in": until, "n": len(codes)}
-                for bits, count in enumerate(counts)
-            ]
-        note = f"greedy flips on {len(codes)} training images, of which each is asked for one class other than its own"
-        return Study(
-            title="how many bits a flip needs",
-            rows=rows,
-            notes=(note, "images that reach it with no number of flips are in no row"),
-            axes=("bits flipped", "images", "until the target leads in"),
-            bars=True,
-        )
+        representation = greedy(self.lead_in_representation, codes, target)
+        both = self._go_on(codes, target, representation)
+        judged = {
+            "f_K(ψ)": (representation, self.lead_in_representation),
+            "f_K(ψ) and f(g(ψ))": (both, self.lead_in_both),
+        }
+        reached = {
+            until: (ranks < self.config.bits).sum(1)[judge(flipped(codes, ranks, 0.0), target) > 0]
+            for until, (ranks, judge) in judged.items()
+        }
+        return histogram(reached, len(codes))
 
     def _forms(self) -> Study:
         """Table 2 by the paper's definition, beside that by joint noise and its estimate."""
         phi = self.network.kept()[:EXACT]
         own = self.network.dvae.decode(self.network.dvae.encode(phi))
-        wanted = fisher_information(self._log_probabilities, phi)
-        rows: list[dict[str, str | int | float]] = []
-        forms: tuple[tuple[Form, int], ...] = (("coordinate", 3), ("joint", 4), ("probe", self.config.draws))
-        for name in self.network.generators:
-            for form, draws in forms:
-                drawn = self._information(name, own, form, draws)
-                cosines = shared_information(drawn, wanted)
-                row: dict[str, str | int | float] = {"generator": name, "noise": form, "draws": draws, "n": len(phi)}
-                row |= {"cosine": float(cosines.mean()), "std": float(cosines.std(correction=0))}
-                rows.append(row | {"norm of I(g)": float(drawn.norm(dim=1).mean())})
-        note = (
-            "noise: in one coordinate at a time (the paper's definition), in all at once, its estimate by random signs"
-        )
-        return Study(
-            title="information that g and f_K share",
-            rows=rows,
-            notes=(note, "I(f_K) by the paper's definition throughout; std over images; of training images"),
-        )
+        drawn = {
+            (name, form, draws): self._information(name, own, form, draws)
+            for name in self.network.generators
+            for form, draws in (*EXACT_FORMS, ("probe", self.config.draws))
+        }
+        return forms(drawn, fisher_information(self._log_probabilities, phi))
 
     def remarks(self) -> tuple[str, ...]:
         """Which bits are flipped until when, and what the generator was trained on."""

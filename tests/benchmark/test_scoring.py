@@ -130,6 +130,26 @@ def test_metrics_without_evidence_are_left_out():
     )  # a density on [0, 1], told in levels of 256
 
 
+def test_evidence_stands_at_its_relaxation():
+    """What a method says of its answers is scored at the relaxation of each, beside what the pictures show."""
+    classes = torch.tensor([[1, 1, 1, 0], [2, 0, 0, 0]])
+    given = answers(MIXED, MIXED, relaxations=(0.0, 1.0), evidence={"representation_classes": classes})
+    found, _ = scored(given)
+    assert [found["flip_rate_representation", r, "all"].value for r in (0.0, 1.0)] == [3 / 4, 0]
+    assert [found["change", r, "all"].value for r in (0.0, 1.0)] == [3 / 4, 1 / 4]
+    assert [found["flip_rate", r, "all"].value for r in (0.0, 1.0)] == [2 / 4, 2 / 4]
+
+
+def test_labels_are_evidence():
+    """Accuracies of a code are held against the labels, which agreement does not need."""
+    classes = {"phi_classes": torch.tensor([0, 1, 2, 3]), "phi_reconstruction_classes": torch.tensor([0, 1, 2, 0])}
+    found, _ = scored(answers(MIXED, diagnostics=classes, labels=torch.tensor([0, 1, 1, 3])))
+    names = ("accuracy_phi", "accuracy_phi_reconstruction", "agreement")
+    assert [found[name, None, "all"].value for name in names] == [3 / 4, 2 / 4, 3 / 4]
+    without, _ = scored(answers(MIXED, diagnostics=classes))
+    assert {name for name, _, _ in without} & set(names) == {"agreement"}
+
+
 def test_frechet_distances_compare_equal_numbers():
     """Fréchet distances are between as many answers, reconstructions and queries as there are real images."""
     features = {"classifier": lambda images: images.flatten(1)}

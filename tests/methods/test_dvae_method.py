@@ -204,12 +204,13 @@ def test_lead_is_positive_where_the_target_wins():
 
 
 def test_bits_are_shown_unset_and_set(method):
-    """Every bit has a picture unset, one set and their difference, which is grey where they are alike."""
+    """Every bit has a picture unset, one set and their difference, on one scale, grey where they are alike."""
     with torch.no_grad():
         shown = method.illustrations()["bits"]
     pictures = shown.images.flatten(0, 1).unflatten(0, (-1, 3))
     assert len(pictures) == 6  # five bits, and a blank that fills the row
-    torch.testing.assert_close(pictures[:5, 2], (1 + pictures[:5, 1] - pictures[:5, 0]) / 2)
+    difference = pictures[:5, 1] - pictures[:5, 0]
+    torch.testing.assert_close(2 * pictures[:5, 2] - 1, difference / difference.abs().max())
     texts = [text for row in shown.captions for text in row]
     assert texts[2::3] == ["bit 0", "bit 1", "bit 2", "bit 3", "bit 4", ""]
 
