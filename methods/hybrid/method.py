@@ -1,0 +1,261 @@
+"""`hybrid`: counterfactuals by swapping modules of a trained generator's channels with a donor's.
+
+Besserve, Mehrjou, Sun and Schölkopf, "Counterfactuals uncover the modular structure of deep generative models", 2020.
+"""
+
+import abc
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Annotated, Any, ClassVar, Literal, Self
+
+import torch
+from pydantic import Field, model_validator
+from torch import Tensor, nn
+from torch.optim import Adam
+
+from methods.base import Classifier, Counterfactuals, Images, ImageSet, Method, MethodConfig
+from methods.hybrid.model import BetaVAE, Layered, ModularGenerator, Pairs
+from methods.hybrid.network import ModularNetwork, Place
+from methods.hybrid.search import Question, least_change
+from methods.training import Phase, Plan, Trainer, derived_seed, warmup_cosine
+
+Positive = Annotated[int, Field(gt=0)]
+
+
+class HybridConfig(MethodConfig):
+    """Settings of modules, hybrids and the search among them, for any generator."""
+
+    explain_only = frozenset({"layer", "span", "donors", "confidence", "repetitions", "study_pairs"})
+
+    layer: Positive = Field(
+        2, description="whose channels are swapped, 1 the coarsest (Sec. 4.1: the intermediate one)"
+    )
+    span: Literal[1, 2] = Field(
+        1, description="successive layers that are swapped, their modules clustered together (Sec. 4.1: 2 in a BEGAN)"
+    )
+    donors: Positive = Field(8, description="nearest of the target class that are tried for a query (ours)")
+    confidence: float = Field(
+        0.9, ge=0, lt=1, description="probability of the target from which on a class counts as flipped (ours)"
+    )
+    repetitions: Positive = Field(20, description="of the stability protocol (Fig. 9)")
+    study_pairs: Positive = Field(256, description="pairs of training images that hybrids are studied on (ours)")
+    clusters: int = Field(3, ge=2, description="K, modules of a layer (Sec. 4.1)")
+    pairs: Positive = Field(128, description="pairs of samples that an influence map is averaged over (ours)")
+    window: Positive = Field(3, description="pixels, width of the moving average of influence maps (Sec. 3.4; ours)")
+    percentile: float = Field(75, gt=0, lt=100, description="of a map, above which it is 1 in S (Sec. 3.4)")
+    bank: Positive = Field(5000, description="training images that donors are chosen from, at most (ours)")
+    latent: Positive = Field(32, description="length of z (Table 1: 128)")
+    generator: tuple[Positive, ...] = Field(
+        (64, 64, 32), description="channels of the layers, coarse to fine, a doubling of the size after each (Table 1)"
+    )
+
+    @model_validator(mode="after")
+    def _layers_exist(self) -> Self:
+        if self.layer + self.span - 1 > len(self.generator):
+            raise ValueError(f"layers {self.layer} to {self.layer + self.span - 1} of {len(self.generator)}")
+        return self
+
+
+class Hybridization(Method):
+    """Swaps modules of a generator's channels: what all generators have in common.
+
+    A generator takes part by an untrained model, a training, and codes for images.
+    """
+
+    config: HybridConfig
+    network: ModularNetwork
+
+    @abc.abstractmethod
+    def untrained(self, shape: tuple[int, int, int], class_count: int) -> nn.Module:
+        """The model that holds the generator."""
+
+    @abc.abstractmethod
+    def train(self, data: ImageSet, classifier: Classifier, trainer: Trainer) -> None:
+        """Train `self.network.model`."""
+
+    @abc.abstractmethod
+    def generator_of(self, model: nn.Module) -> ModularGenerator:
+        """The generator in `model`."""
+
+    @abc.abstractmethod
+    def encode(self, images: Tensor) -> Tensor:
+        """Z of many images (B, C, H, W) in one go, (B, latent): what donors are known by."""
+
+    @abc.abstractmethod
+    def invert(self, images: Tensor) -> Tensor:
+        """z_1 of queries (N, C, H, W), (N, latent)."""
+
+    @property
+    def generator(self) -> ModularGenerator:
+        """The fitted generator."""
+        return self.generator_of(self.network.model)
+
+    @property
+    def place(self) -> Place:
+        """Where channels are swapped."""
+        return self.network.place(self.config.layer, self.config.span)
+
+    # -- fitting -------------------------------------------------------------------------------------------------------
+
+    def build(self, shape: tuple[int, int, int], class_count: int) -> nn.Module:
+        """The untrained model, no modules, no donors.
+
+        Raises
+        ------
+        ValueError
+            If the images are too small to be halved so often.
+        """
+        config = self.config
+        model = self.untrained(shape, class_count)
+        return ModularNetwork(
+            model,
+            self.generator_of(model),
+            clusters=config.clusters,
+            size=shape[1:],
+            donors=config.bank,
+            class_count=class_count,
+        )
+
+    def fit(self, data: ImageSet, classifier: Classifier, *, trainer: Trainer) -> Self:
+        """Train the generator, find its modules, take donors; only they ask the classifier anything."""
+        self.prepare(data.shape, classifier)
+        self.train(data, classifier, trainer)
+        network, config = self.network.to(trainer.device).eval(), self.config
+        torch.manual_seed(derived_seed(trainer.seed, 2))  # whatever state an interrupted training left
+        network.discover(self.generator, config.pairs, config.window, config.percentile)
+        network.fill(data, self.encode, self.generate, classifier)
+        network.cpu()
+        return self
+
+    # -- answering -----------------------------------------------------------------------------------------------------
+
+    def generate(self, latents: Tensor) -> Tensor:
+        """Y(z) of latents (B, latent), (B, C, H, W)."""
+        first = next(iter(self.generator.layers))
+        return self.generator.downstream(self.generator.upstream(latents, first), first)
+
+    def reconstruct(self, images: Tensor) -> Tensor:
+        """What is generated of the query's own z_1."""
+        return self.generate(self.invert(images))
+
+    @torch.no_grad()
+    def explain(self, images: Tensor, target: Tensor, relaxations: Sequence[float]) -> Counterfactuals:
+        """One search a query over donors and sets of modules; r blends what was swapped with the query's own."""
+        own, place = self.invert(images), self.place
+        donors = self.network.nearest_donors(own, target, self.config.donors, self.config.confidence)
+        rows, position = donors.unique(return_inverse=True)
+        pairs = Pairs.of(self.generator, place.layers, own, self.network.donor_latents[rows])
+        sets = place.sets()
+        if not len(sets):  # no set makes a hybrid, so nothing is swapped
+            sets = torch.zeros(1, self.config.clusters, dtype=torch.bool, device=own.device)
+        question = Question(images, target, self.classifier, self.config.confidence)
+        choice = least_change(question, pairs, position, sets, place.swapped(sets))
+        each = torch.arange(len(images), device=own.device)
+        chosen = pairs.take(each, position[each, choice.donor])
+        masks = place.swapped(choice.modules)
+        answers = [chosen.hybrids(masks, r) for r in relaxations]
+        intervention = {
+            "donor": self.network.donor_images[donors[each, choice.donor]],
+            "modules": choice.modules,
+            "layer": torch.full_like(target, self.config.layer),
+            "flipped": choice.flipped,
+        }
+        return Counterfactuals(torch.stack(answers) if answers else images.new_empty(0, *images.shape), intervention)
+
+    # -- figures and tables --------------------------------------------------------------------------------------------
+
+    def remarks(self) -> tuple[str, ...]:
+        """What is swapped, with whom, and what counts as a flip."""
+        config = self.config
+        layers = {1: f"layer {config.layer}", 2: f"layers {config.layer} and {config.layer + 1} together"}[config.span]
+        return (
+            f"swaps modules of {layers} (K = {config.clusters}), never all of them, with one of the {config.donors} "
+            "nearest training images of the target class: the least change that flips",
+            f"a flip has to reach the probability {config.confidence:g}",
+        )
+
+
+class HybridVaeConfig(HybridConfig):
+    """Settings of `hybrid`."""
+
+    encoder: tuple[Positive, ...] = Field(
+        (32, 64, 128), description="channels of the encoder, fine to coarse, each halves the size (ours)"
+    )
+    beta: float = Field(
+        1.0, ge=0, description="weight of the KL beside an error summed over pixels (Table 1: .0005, beside a mean)"
+    )
+    epochs: Positive = Field(20, description="passes over the training images (ours)")
+    min_steps: int = Field(1200, ge=0, description="steps, at least: more passes over a small training set (ours)")
+    batch_size: Positive = Field(64, description="images a step (Table 1)")
+    learning_rate: float = Field(1e-3, gt=0, description="Adam's, falling to 0 by half a cosine (ours)")
+    momentum: float = Field(0.5, ge=0, lt=1, description="Adam's β_1 (Table 1)")
+
+
+class Hybrid(Hybridization):
+    """Hybrids of a β-VAE."""
+
+    Config = HybridVaeConfig
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        "smoke": {
+            "generator": (12, 8),
+            "encoder": (8, 16),
+            "latent": 8,
+            "epochs": 2,
+            "min_steps": 0,
+            "pairs": 16,
+            "bank": 200,
+            "donors": 3,
+            "repetitions": 2,
+            "study_pairs": 16,
+        },
+        "paper": {
+            "generator": (64, 64, 32, 16),
+            "encoder": (64, 128, 256, 512),
+            "latent": 128,
+            "beta": 6.0,
+            "pairs": 1000,
+            "window": 5,
+            "bank": 20_000,
+        },
+    }
+    config: HybridVaeConfig
+
+    def untrained(self, shape: tuple[int, int, int], class_count: int) -> nn.Module:  # noqa: ARG002 - any number
+        """The untrained β-VAE.
+
+        Raises
+        ------
+        ValueError
+            If the images are too small to be halved so often.
+        """
+        config = self.config
+        depth = max(len(config.generator), len(config.encoder))
+        if 2**depth > min(shape[1:]):
+            raise ValueError(f"images of {min(shape[1:])} pixels cannot be halved {depth} times")
+        return BetaVAE(shape, config.latent, config.encoder, config.generator, beta=config.beta)
+
+    def train(self, data: ImageSet, classifier: Classifier, trainer: Trainer) -> None:  # noqa: ARG002 - unsupervised
+        """Train the β-VAE."""
+        config = self.config
+        schedule = partial(warmup_cosine, 0)
+        plan = Plan(Images(data), len(data), config.epochs, config.batch_size, config.min_steps, schedule)
+        trainer.fit(self.network.model, self._phases, plan)
+
+    def _phases(self, model: nn.Module) -> list[Phase]:
+        config = self.config
+        adam = Adam(model.parameters(), lr=config.learning_rate, betas=(config.momentum, 0.999), fused=True)
+        return [Phase("losses", adam)]
+
+    def generator_of(self, model: nn.Module) -> ModularGenerator:
+        """The decoder."""
+        assert isinstance(model, BetaVAE)  # noqa: S101 - `untrained` returned it
+        return Layered(model.decoder, self.config.latent)
+
+    def encode(self, images: Tensor) -> Tensor:
+        """The posterior's mean."""
+        assert isinstance(self.network.model, BetaVAE)  # noqa: S101 - `untrained` returned it
+        return self.network.model.posterior(images)[0]
+
+    def invert(self, images: Tensor) -> Tensor:
+        """The posterior's mean."""
+        return self.encode(images)
