@@ -13,8 +13,9 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 from torch.optim import Adam
 
-from methods.base import Classifier, Counterfactuals, Images, ImageSet, Method, MethodConfig
-from methods.hybrid.model import BetaVAE, Layered, ModularGenerator, Pairs
+from methods.base import Classifier, Counterfactuals, Illustration, Images, ImageSet, Method, MethodConfig, Study
+from methods.hybrid import pictures, studies
+from methods.hybrid.model import BetaVAE, Layered, ModularGenerator, Pairs, generate
 from methods.hybrid.network import ModularNetwork, Place
 from methods.hybrid.search import Question, least_change
 from methods.training import Phase, Plan, Trainer, derived_seed, warmup_cosine
@@ -131,8 +132,7 @@ class Hybridization(Method):
 
     def generate(self, latents: Tensor) -> Tensor:
         """Y(z) of latents (B, latent), (B, C, H, W)."""
-        first = next(iter(self.generator.layers))
-        return self.generator.downstream(self.generator.upstream(latents, first), first)
+        return generate(self.generator, latents)
 
     def reconstruct(self, images: Tensor) -> Tensor:
         """What is generated of the query's own z_1."""
@@ -162,15 +162,49 @@ class Hybridization(Method):
         }
         return Counterfactuals(torch.stack(answers) if answers else images.new_empty(0, *images.shape), intervention)
 
+    @property
+    def _layers(self) -> str:
+        """Where channels are swapped, in words."""
+        first = self.config.layer
+        return f"layer {first}" if self.config.span == 1 else f"layers {first} and {first + 1}"
+
     # -- figures and tables --------------------------------------------------------------------------------------------
+
+    def samples(self, count: int) -> Mapping[str, Tensor]:
+        """Images of latents drawn from the prior, and hybrids of such images by each module, (count, C, H, W) each."""
+        own, other = self.generator.noise(count), self.generator.noise(count)
+        place = self.place
+        pairs = Pairs.of(self.generator, place.layers, own, other)
+        hybrids = {
+            f"hybrids of module {k}, {self._layers}": pairs.hybrids(place.swapped(single))
+            for k, single in enumerate(place.singles, start=1)
+            if not place.remark(single)
+        }
+        return {"samples": self.generate(self.generator.noise(count)), **hybrids}
+
+    def illustrations(self) -> Mapping[str, Illustration]:
+        """Modules with influence maps; hybrids of training images."""
+        return {
+            "influence": pictures.templates(self.network),
+            "hybrids": pictures.hybrids(self.network, self.generator, self.classifier),
+        }
+
+    def studies(self) -> Mapping[str, Study]:
+        """Modules, their stability, and what hybrids do to the classifier."""
+        network, config, place = self.network, self.config, self.place
+        patterns = network.patterns(place, config.window, config.percentile)
+        return {
+            "modules": studies.modules_study(network, self.generator, config.study_pairs),
+            "stability": studies.stability_study(patterns, place.name, config.repetitions),
+            **studies.Faithfulness(network, self.generator, self.classifier, config.study_pairs).studies(),
+        }
 
     def remarks(self) -> tuple[str, ...]:
         """What is swapped, with whom, and what counts as a flip."""
         config = self.config
-        layers = {1: f"layer {config.layer}", 2: f"layers {config.layer} and {config.layer + 1} together"}[config.span]
         return (
-            f"swaps modules of {layers} (K = {config.clusters}), never all of them, with one of the {config.donors} "
-            "nearest training images of the target class: the least change that flips",
+            f"swaps modules of {self._layers} (K = {config.clusters}), never all of them, with one of the "
+            f"{config.donors} nearest training images of the target class: the least change that flips",
             f"a flip has to reach the probability {config.confidence:g}",
         )
 

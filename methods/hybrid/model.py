@@ -31,6 +31,12 @@ class ModularGenerator(Protocol):
         """Y(v): images (B, C, H, W) in [0, 1] of features of `layer`, or the features of the later layer `to`."""
 
 
+def generate(generator: ModularGenerator, latents: Tensor) -> Tensor:
+    """Y(z) of latents (B, ...), (B, C, H, W)."""
+    first = next(iter(generator.layers))
+    return generator.downstream(generator.upstream(latents, first), first)
+
+
 @dataclass(frozen=True)
 class Layered:
     """A DCGAN's generator (`methods.nn.doublings`), each of whose features is a layer."""

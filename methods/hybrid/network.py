@@ -31,6 +31,16 @@ class Place(nn.Module):
         """The labels of each layer, (channels,) each."""
         return self.labels.split(self.channels)
 
+    @property
+    def name(self) -> str:
+        """The layers' names."""
+        return " + ".join(self.layers)
+
+    @property
+    def singles(self) -> Tensor:
+        """The sets of one module each, (K, K) bool."""
+        return torch.eye(len(self.templates), dtype=torch.bool, device=self.labels.device)
+
     def group(self, found: Clusters) -> None:
         """Take up the modules that were found."""
         self.labels.copy_(torch.from_numpy(found.labels))
@@ -51,6 +61,12 @@ class Place(nn.Module):
         """
         layers = zip(self.swapped(sets), self.modules_by_layer, strict=True)
         return torch.stack([(mask | (labels < 0)).all(-1) for mask, labels in layers]).any(0)
+
+    def remark(self, modules: Tensor) -> str:
+        """Why a set of modules (K,) makes no hybrid; empty if it makes one."""
+        if self.is_empty(modules):
+            return "empty"
+        return "all channels of a layer" if self.is_whole(modules) else ""
 
     def sets(self) -> Tensor:
         """All sets of modules that make a hybrid and differ in their channels, (S, K) bool; S may be 0."""
@@ -93,24 +109,34 @@ class ModularNetwork(nn.Module):
         self.register_buffer("donor_probabilities", torch.full((donors, class_count), -1.0))
         self.register_buffer("donor_images", torch.full((donors,), -1))
 
+    @property
+    def every_place(self) -> list[Place]:
+        """Each layer, then each two successive ones."""
+        return [place for place in self.places if isinstance(place, Place)]
+
+    @property
+    def single_places(self) -> list[Place]:
+        """Each layer, from the coarsest to the finest."""
+        return self.every_place[: len(self.layers)]
+
     def place(self, layer: int, span: int = 1) -> Place:
         """The `span` successive layers from the `layer`-th (1: the coarsest) on, and their modules."""
-        found = self.places[(span - 1) * len(self.layers) + layer - 1]
-        assert isinstance(found, Place)  # noqa: S101 - `__init__` made it
-        return found
+        return self.every_place[(span - 1) * len(self.layers) + layer - 1]
+
+    def maps_of(self, place: Place) -> Tensor:
+        """The elementary influence maps of the channels of `place`, (channels, H, W)."""
+        by_layer = dict(zip(self.layers, self.maps.split(list(self.layers.values())), strict=True))
+        return torch.cat([by_layer[layer] for layer in place.layers])
 
     def patterns(self, place: Place, window: int, percentile: float) -> Array:
         """S of the channels of `place`, (channels, pixels): their maps, smoothed and binarised."""
-        by_layer = dict(zip(self.layers, self.maps.split(list(self.layers.values())), strict=True))
-        maps = torch.cat([by_layer[layer] for layer in place.layers]).cpu().numpy()
-        return binarise(smooth(maps, window), percentile)
+        return binarise(smooth(self.maps_of(place).cpu().numpy(), window), percentile)
 
     def discover(self, generator: ModularGenerator, pairs: int, window: int, percentile: float) -> None:
         """Map the influence of every channel on so many random `pairs`, and group the channels of every place."""
         own, other = generator.noise(pairs), generator.noise(pairs)
         self.maps.copy_(torch.cat([elementary_influence(generator, layer, own, other) for layer in self.layers]))
-        for place in self.places:
-            assert isinstance(place, Place)  # noqa: S101 - `__init__` made it
+        for place in self.every_place:
             place.group(cluster(self.patterns(place, window, percentile), len(place.templates)))
 
     @torch.no_grad()
@@ -140,3 +166,12 @@ class ModularNetwork(nn.Module):
         apart = torch.cdist(latents, self.donor_latents[:used], compute_mode="donot_use_mm_for_euclid_dist")
         later = apart.amax(1, keepdim=True) + 1
         return torch.where(good, apart, later + 1 - wanted).topk(min(count, used), largest=False).indices
+
+    def unlike_pairs(self, count: int) -> tuple[Tensor, Tensor]:
+        """z_1 and z_2 of random donors, of two classes where there are two: (count, latent) each."""
+        used = int((self.donor_images >= 0).sum())
+        classes = self.donor_probabilities[:used].argmax(1)
+        rows = torch.randint(used, (count,), device=classes.device)
+        unlike = (classes[rows][:, None] != classes).float()
+        unlike[~unlike.any(1)] = 1.0
+        return self.donor_latents[rows], self.donor_latents[unlike.multinomial(1)[:, 0]]
