@@ -14,7 +14,7 @@ Array = npt.NDArray[np.float64]
 Labels = npt.NDArray[np.int64]
 
 Algorithm = Literal["NMF", "k-means"]
-ITERATIONS = 1000
+ITERATIONS = 5000
 """Of NMF, at most."""
 STARTS = 10
 """Of k-means, the best of which counts."""
@@ -44,7 +44,7 @@ def binarise(maps: Array, percentile: float) -> Array:
 
 
 def cluster(patterns: Array, count: int, algorithm: Algorithm = "NMF", seed: int = 0) -> Clusters:
-    """Group the rows of S = `patterns` (channels, pixels) into `count` modules.
+    """Group the rows of S = `patterns` (channels, pixels) into `count` modules, the largest first.
 
     NMF ascribes a channel to the template that contributes most to its map. W and H are defined up to a factor a
     template, so contributions are compared with templates of unit length.
@@ -58,12 +58,14 @@ def cluster(patterns: Array, count: int, algorithm: Algorithm = "NMF", seed: int
         found, templates = _k_means(rows, count, seed)
     else:
         found, templates = _nmf(rows, count, seed)
-    labels[order] = found
+    by_size = np.argsort(-np.bincount(found, minlength=count), kind="stable")
+    labels[order] = np.argsort(by_size)[found]
+    templates = templates[by_size]
     return Clusters(labels, templates / np.maximum(np.linalg.norm(templates, axis=1, keepdims=True), 1e-12))
 
 
 def _nmf(rows: Array, count: int, seed: int) -> tuple[Labels, Array]:
-    model = NMF(count, init="nndsvda", max_iter=ITERATIONS, tol=1e-5, random_state=seed)
+    model = NMF(count, init="nndsvda", max_iter=ITERATIONS, random_state=seed)
     weights = model.fit_transform(rows)
     lengths = np.linalg.norm(model.components_, axis=1)
     return (weights * lengths).argmax(axis=1), model.components_

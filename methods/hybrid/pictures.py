@@ -27,8 +27,9 @@ def templates(network: ModularNetwork) -> Illustration:
             rows.append(torch.cat([_brightest(template[None]), _brightest(maps[shown]), blank]))
             texts = [f"channel {channel + 1}" for channel in shown.tolist()]
             captions.append([f"layer {layer}, module {k + 1}:\n{len(mine)} channels", *texts, *[""] * len(blank)])
-    headings = ["template", "influence of its most influential channels", *[""] * (EXAMPLES - 1)]
-    return Illustration("modules and influence maps", torch.stack(rows)[:, :, None], captions, headings)
+    headings = ["template", *[f"map {i}" for i in range(1, EXAMPLES + 1)]]
+    title = "modules, and the influence maps of their most influential channels"
+    return Illustration(title, torch.stack(rows)[:, :, None], captions, headings)
 
 
 def _brightest(maps: Tensor) -> Tensor:

@@ -184,8 +184,11 @@ class Faithfulness:
 
     def _study(self, title: str, rows: list[Row], height: str, spread: str | None, note: str) -> Study:
         """A table against depth, a line a module."""
-        pairs = f"{self.count} pairs of training images of two classes; layer 1 is the coarsest"
-        return Study(title=title, rows=rows, notes=(note, pairs), axes=("layer", height, "module"), spread=spread)
+        pairs = f"{self.count} pairs of training images of two classes"
+        order = "layer 1 is the coarsest, module 1 the largest of its layer"
+        return Study(
+            title=title, rows=rows, notes=(note, pairs, order), axes=("layer", height, "module"), spread=spread
+        )
 
 
 def _entropy(probabilities: Tensor) -> Tensor:
