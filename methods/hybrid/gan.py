@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+import torch
 from torch import Tensor, nn
 
 from methods.base import Classifier, ImageSet
@@ -45,7 +46,8 @@ class HybridGan(Hybridization):
         ValueError
             If the images are too small to be halved so often.
         """
-        return self._search().build(shape, class_count)
+        with torch.random.fork_rng(devices=[]):  # `train` replaces it, and draws what `gan-search` draws
+            return self._search().build(shape, class_count)
 
     def train(self, data: ImageSet, classifier: Classifier, trainer: Trainer) -> None:
         """Train the GAN, then its encoder."""

@@ -32,14 +32,13 @@ def _mean_effects(
     generator: ModularGenerator, place: Sequence[str], own: Tensor, other: Tensor, sets: Sequence[Sequence[Tensor]]
 ) -> Tensor:
     """E |Y(hybrid) − Y(z_1)| of every set of channels, averaged over colours, (sets, H, W)."""
-    total: Tensor | None = None
+    if not len(own):
+        raise ValueError("influence needs at least one pair")
+    total = torch.zeros(1, device=own.device)
     for z_1, z_2 in zip(own.split(BATCH), other.split(BATCH), strict=True):
         pairs = Pairs.of(generator, place, z_1, z_2)
         effect = _effect_on(pairs.originals())
-        summed = torch.stack([effect(pairs.hybrids(swapped)) for swapped in sets])
-        total = summed if total is None else total + summed
-    if total is None:
-        raise ValueError("influence needs at least one pair")
+        total = total + torch.stack([effect(pairs.hybrids(swapped)) for swapped in sets])
     return total / len(own)
 
 

@@ -110,9 +110,10 @@ class Hybridization(Method):
         model = self.untrained(shape, class_count)
         return ModularNetwork(
             model,
-            self.generator_of(model),
+            self.generator_of(model).layers,
             clusters=config.clusters,
             size=shape[1:],
+            latent=config.latent,
             donors=config.bank,
             class_count=class_count,
         )

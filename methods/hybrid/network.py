@@ -1,6 +1,6 @@
 """What is fitted: a generator's model, the modules of its layers, and the donors."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import product
 
 import torch
@@ -91,21 +91,22 @@ class ModularNetwork(nn.Module):
     def __init__(
         self,
         model: nn.Module,
-        generator: ModularGenerator,
+        layers: Mapping[str, int],
         *,
         clusters: int,
         size: tuple[int, int],
+        latent: int,
         donors: int,
         class_count: int,
     ) -> None:
         super().__init__()
         self.model = model
-        self.layers = dict(generator.layers)
+        self.layers = dict(layers)
         names, channels = list(self.layers), list(self.layers.values())
         spans = [slice(i, i + span) for span in (1, 2) for i in range(len(names) - span + 1)]
         self.places = nn.ModuleList([Place(names[span], channels[span], clusters, size) for span in spans])
         self.register_buffer("maps", torch.zeros(sum(channels), *size))
-        self.register_buffer("donor_latents", torch.zeros(donors, generator.noise(1).shape[1]))
+        self.register_buffer("donor_latents", torch.zeros(donors, latent))
         self.register_buffer("donor_probabilities", torch.full((donors, class_count), -1.0))
         self.register_buffer("donor_images", torch.full((donors,), -1))
 
