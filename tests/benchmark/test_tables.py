@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from benchmark.tables import COLUMNS, tables, tidy, write_tables
+from methods.base import Study
 
 
 @pytest.fixture
@@ -240,3 +241,18 @@ def test_latex_is_well_formed(make_record, methods):
                 assert line.endswith(r"\\")
                 assert len(re.findall(r"(?<!\\)&", line)) == columns - 1
                 assert not re.search(r"(?<!\\)[%_#$]", line)
+
+
+def test_study_notes_name_who_does_not_share_them(make_record):
+    """A study's rows stand together for all who made it; what only one says is said in its name, the rest once."""
+    sizes = {"vaex": "one is empty", "vaex-cat": "none is empty"}
+    made = tables(
+        [
+            make_record(name, studies={"sizes": Study(title="sizes", rows=[{"size": i}], notes=("in pixels", note))})
+            for i, (name, note) in enumerate(sizes.items())
+        ]
+    )
+    table = named(made, "sizes-mnist")
+    assert list(table.methods["method"]) == ["vaex", "vaex-cat"]
+    assert list(table.methods["size"]) == ["0", "1"]
+    assert table.notes == ("in pixels", "vaex, seed 0: one is empty", "vaex-cat, seed 0: none is empty")
