@@ -33,7 +33,7 @@ METHODS: Mapping[str, Entry] = MappingProxyType(
         "vaex-cat": Entry("methods.vaex.method:Vaex", {"conditioning": "concatenation"}),
         "gan-search": Entry("methods.gan_search.method:GanSearch"),
         "gan-search-bank": Entry("methods.gan_search.method:GanSearch", {"start": "bank"}),
-        "hybrid": Entry("methods.hybrid.method:Hybrid"),
+        "hybrid": Entry("methods.hybrid.vae:Hybrid"),
         "hybrid-gan": Entry("methods.hybrid.gan:HybridGan"),
         "null": Entry("methods.references:Null"),
         "nearest-unlike": Entry("methods.references:NearestUnlike"),

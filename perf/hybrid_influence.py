@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 
 from methods.hybrid.influence import elementary_influence
-from methods.hybrid.method import Hybrid, HybridVaeConfig
 from methods.hybrid.model import Layered, generate
+from methods.hybrid.vae import Hybrid, HybridVaeConfig
 
 PAIRS = 64
 

@@ -9,8 +9,9 @@ from torch import Tensor, nn
 from methods.base import Classifier, ImageSet
 from methods.gan_search.method import GanConfig, GanSearch, GanSearchConfig
 from methods.gan_search.model import LatentGAN
-from methods.hybrid.method import Hybrid, HybridConfig, Hybridization
+from methods.hybrid.method import HybridConfig, Hybridization
 from methods.hybrid.model import Layered, ModularGenerator
+from methods.hybrid.vae import Hybrid
 from methods.training import Trainer
 
 

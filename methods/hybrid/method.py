@@ -1,24 +1,22 @@
-"""`hybrid`: counterfactuals by swapping modules of a trained generator's channels with a donor's.
+"""Counterfactuals by swapping modules of a generator's channels with a donor's: what all generators have in common.
 
 Besserve, Mehrjou, Sun and Schölkopf, "Counterfactuals uncover the modular structure of deep generative models", 2020.
 """
 
 import abc
 from collections.abc import Mapping, Sequence
-from functools import partial
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, Literal, Self
 
 import torch
 from pydantic import Field, model_validator
 from torch import Tensor, nn
-from torch.optim import Adam
 
-from methods.base import Classifier, Counterfactuals, Illustration, Images, ImageSet, Method, MethodConfig, Study
+from methods.base import Classifier, Counterfactuals, Illustration, ImageSet, Method, MethodConfig, Study
 from methods.hybrid import pictures, studies
-from methods.hybrid.model import BetaVAE, Layered, ModularGenerator, Pairs, generate
+from methods.hybrid.model import ModularGenerator, Pairs, generate
 from methods.hybrid.network import ModularNetwork, Place
 from methods.hybrid.search import Question, least_change
-from methods.training import Phase, Plan, Trainer, derived_seed, warmup_cosine
+from methods.training import Trainer, derived_seed
 
 Positive = Annotated[int, Field(gt=0)]
 
@@ -47,13 +45,14 @@ class HybridConfig(MethodConfig):
     bank: Positive = Field(5000, description="training images that donors are chosen from, at most (ours)")
     latent: Positive = Field(32, description="length of z (Table 1: 128)")
     generator: tuple[Positive, ...] = Field(
-        (64, 64, 32), description="channels of the layers, coarse to fine, a doubling of the size after each (Table 1)"
+        (64, 64, 32),
+        description="channels of the layers, coarse to fine, each doubles the size (Table 1: also 16)",
     )
 
     @model_validator(mode="after")
     def _layers_exist(self) -> Self:
         if self.layer + self.span - 1 > len(self.generator):
-            raise ValueError(f"layers {self.layer} to {self.layer + self.span - 1} of {len(self.generator)}")
+            raise ValueError(f"the generator has {len(self.generator)} layers, not {self.layer + self.span - 1}")
         return self
 
 
@@ -208,89 +207,3 @@ class Hybridization(Method):
             f"{config.donors} nearest training images of the target class: the least change that flips",
             f"a flip has to reach the probability {config.confidence:g}",
         )
-
-
-class HybridVaeConfig(HybridConfig):
-    """Settings of `hybrid`."""
-
-    encoder: tuple[Positive, ...] = Field(
-        (32, 64, 128), description="channels of the encoder, fine to coarse, each halves the size (ours)"
-    )
-    beta: float = Field(
-        1.0, ge=0, description="weight of the KL beside an error summed over pixels (Table 1: .0005, beside a mean)"
-    )
-    epochs: Positive = Field(20, description="passes over the training images (ours)")
-    min_steps: int = Field(1200, ge=0, description="steps, at least: more passes over a small training set (ours)")
-    batch_size: Positive = Field(64, description="images a step (Table 1)")
-    learning_rate: float = Field(1e-3, gt=0, description="Adam's, falling to 0 by half a cosine (ours)")
-    momentum: float = Field(0.5, ge=0, lt=1, description="Adam's β_1 (Table 1)")
-
-
-class Hybrid(Hybridization):
-    """Hybrids of a β-VAE."""
-
-    Config = HybridVaeConfig
-    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
-        "smoke": {
-            "generator": (12, 8),
-            "encoder": (8, 16),
-            "latent": 8,
-            "epochs": 2,
-            "min_steps": 0,
-            "pairs": 16,
-            "bank": 200,
-            "donors": 3,
-            "repetitions": 2,
-            "study_pairs": 16,
-        },
-        "paper": {
-            "generator": (64, 64, 32, 16),
-            "encoder": (64, 128, 256, 512),
-            "latent": 128,
-            "beta": 6.0,
-            "pairs": 1000,
-            "window": 5,
-            "bank": 20_000,
-        },
-    }
-    config: HybridVaeConfig
-
-    def untrained(self, shape: tuple[int, int, int], class_count: int) -> nn.Module:  # noqa: ARG002 - any number
-        """The untrained β-VAE.
-
-        Raises
-        ------
-        ValueError
-            If the images are too small to be halved so often.
-        """
-        config = self.config
-        depth = max(len(config.generator), len(config.encoder))
-        if 2**depth > min(shape[1:]):
-            raise ValueError(f"images of {min(shape[1:])} pixels cannot be halved {depth} times")
-        return BetaVAE(shape, config.latent, config.encoder, config.generator, beta=config.beta)
-
-    def train(self, data: ImageSet, classifier: Classifier, trainer: Trainer) -> None:  # noqa: ARG002 - unsupervised
-        """Train the β-VAE."""
-        config = self.config
-        schedule = partial(warmup_cosine, 0)
-        plan = Plan(Images(data), len(data), config.epochs, config.batch_size, config.min_steps, schedule)
-        trainer.fit(self.network.model, self._phases, plan)
-
-    def _phases(self, model: nn.Module) -> list[Phase]:
-        config = self.config
-        adam = Adam(model.parameters(), lr=config.learning_rate, betas=(config.momentum, 0.999), fused=True)
-        return [Phase("losses", adam)]
-
-    def generator_of(self, model: nn.Module) -> ModularGenerator:
-        """The decoder."""
-        assert isinstance(model, BetaVAE)  # noqa: S101 - `untrained` returned it
-        return Layered(model.decoder, self.config.latent)
-
-    def encode(self, images: Tensor) -> Tensor:
-        """The posterior's mean."""
-        assert isinstance(self.network.model, BetaVAE)  # noqa: S101 - `untrained` returned it
-        return self.network.model.posterior(images)[0]
-
-    def invert(self, images: Tensor) -> Tensor:
-        """The posterior's mean."""
-        return self.encode(images)

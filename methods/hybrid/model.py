@@ -1,14 +1,13 @@
-"""Generators whose layers can be intervened on, hybrids of their samples, and the β-VAE that is the first of them."""
+"""Generators whose layers can be intervened on, and hybrids of their samples (Sec. 3.2)."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, Self
 
 import torch
-import torch.nn.functional as F  # noqa: N812 - torch's own convention
 from torch import Tensor, nn
 
-from methods.nn import Doubling, doublings, halvings
+from methods.nn import Doubling
 
 COARSEST = 4
 """Modules of `methods.nn.doublings` that make its first features."""
@@ -114,34 +113,3 @@ class Pairs:
             wide = mask.view(*mask.shape, *[1] * (own.ndim - 2))
             features, before = torch.where(wide, torch.lerp(other, own, relaxation), features), layer
         return self.generator.downstream(features, self.place[-1])
-
-
-class BetaVAE(nn.Module):
-    """A convolutional β-VAE with a DCGAN's generator as its decoder (Fig. 7)."""
-
-    def __init__(
-        self,
-        shape: tuple[int, int, int],
-        latent: int,
-        encoder: tuple[int, ...],
-        generator: tuple[int, ...],
-        *,
-        beta: float,
-    ) -> None:
-        super().__init__()
-        self.beta = beta
-        self.encoder = halvings(shape, encoder, 2 * latent)
-        self.decoder = doublings(shape, latent, generator)
-
-    def posterior(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean and log-variance of q(z|x), (B, latent) each."""
-        mean, log_variance = self.encoder(images).chunk(2, dim=1)
-        return mean, log_variance
-
-    def losses(self, images: Tensor) -> dict[str, Tensor]:
-        """Cross entropy summed over pixels, and the KL divergence from N(0, I), in nats an image."""
-        mean, log_variance = self.posterior(images)
-        decoded = self.decoder(mean + torch.randn_like(mean) * (0.5 * log_variance).exp())
-        distortion = F.binary_cross_entropy(decoded, images, reduction="none").flatten(1).sum(1).mean()
-        rate = 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).sum(1).mean()
-        return {"loss": distortion + self.beta * rate, "distortion": distortion, "rate": rate}

@@ -5,9 +5,9 @@ from torch import nn
 
 from methods.gan_search.method import GanConfig, GanSearch, GanSearchConfig
 from methods.hybrid.gan import HybridGan, HybridGanConfig
-from methods.hybrid.method import Hybrid, HybridVaeConfig
 from methods.hybrid.model import Pairs, generate
 from methods.hybrid.network import Place
+from methods.hybrid.vae import Hybrid, HybridVaeConfig
 from methods.training import Trainer
 
 SHAPE = (1, 13, 10)
@@ -244,7 +244,7 @@ def test_interrupted_training_ends_alike(tmp_path):
 def test_layers_that_are_not_there_are_refused():
     """A layer beyond the generator's, and two from the last one on, are refused in words."""
     for settings in ({"layer": 4}, {"layer": 3, "span": 2}):
-        with pytest.raises(ValidationError, match="of 3"):
+        with pytest.raises(ValidationError, match="has 3 layers"):
             HybridVaeConfig(**settings)
 
 

@@ -3,7 +3,8 @@ import torch
 from torch import nn
 
 from methods.hybrid.influence import elementary_influence, influence
-from methods.hybrid.model import BetaVAE, Layered, Pairs, generate
+from methods.hybrid.model import Layered, Pairs, generate
+from methods.hybrid.vae import BetaVAE
 from methods.nn import doublings
 
 SHAPE = (2, 13, 10)
