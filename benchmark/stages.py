@@ -360,7 +360,7 @@ class Work:
         parts = [chunk.tensors() for chunk in chunks]
         names = [name.removeprefix("diagnostic.") for name in parts[0] if name.startswith("diagnostic.")]
         made = shown.tensors()
-        samples = {name.removeprefix("sample."): made[name] for name in made if name.startswith("sample.")}
+        samples = {name.removeprefix("sample."): made[name] for name in sorted(made) if name.startswith("sample.")}
         answers = Answers(
             queries=torch.cat([part["queries"] for part in parts]),
             targets=torch.cat([part["targets"] for part in parts]),

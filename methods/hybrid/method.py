@@ -32,7 +32,9 @@ class HybridConfig(MethodConfig):
     span: Literal[1, 2] = Field(
         1, description="successive layers that are swapped, their modules clustered together (Sec. 4.1: 2 in a BEGAN)"
     )
-    donors: Positive = Field(8, description="nearest of the target class that are tried for a query (ours)")
+    donors: Positive = Field(
+        3, description="nearest of the target class that are tried; of more, more answers convince f alone (ours)"
+    )
     confidence: float = Field(
         0.9, ge=0, lt=1, description="probability of the target from which on a class counts as flipped (ours)"
     )

@@ -77,7 +77,6 @@ class Hybrid(Hybridization):
             "min_steps": 0,
             "pairs": 16,
             "bank": 200,
-            "donors": 3,
             "repetitions": 2,
             "study_pairs": 16,
         },
