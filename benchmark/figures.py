@@ -12,6 +12,7 @@ import pandas as pd
 import seaborn as sns
 import torch
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
 from benchmark.record import Record
@@ -174,6 +175,8 @@ def lines(cells: pd.DataFrame, axes: tuple[str, str, str], spread: str | None, t
             group[along], group[height], bars, fmt="o-", color=colour, label=str(name), capsize=2, markersize=4
         )
     panel.set(xlabel=along, ylabel=height)
+    if pd.api.types.is_integer_dtype(cells[along]):
+        panel.xaxis.set_major_locator(MaxNLocator(integer=True))
     panel.set_title("\n".join(wrap(title, 80)), fontsize=8)
     panel.legend(title=each, fontsize=7)
     return figure

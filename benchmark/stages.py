@@ -22,7 +22,7 @@ from benchmark.data import ImageData, Source, Subset
 from benchmark.errors import UserError
 from benchmark.features import inception_network, penultimate, pooled
 from benchmark.record import Judge, Record, Row, environment
-from benchmark.scoring import Answers, Judges, row, score
+from benchmark.scoring import Answers, Judges, normalised_distances, row, score
 from benchmark.settings import Overrides, data_config, judge_config, method_config
 from benchmark.store import Artefact, file_digest, key_of
 from benchmark.tasks import Splits, load_task, split
@@ -346,7 +346,7 @@ class Work:
             rows=[*_accuracies({role: judge for role, (_, judge) in judges.items()}), *facts["rows"]],
             timings=self._timings(fit, chunks),
             remarks=list(method.remarks()),
-            studies=(shown.facts() or {})["studies"],
+            studies=(shown.facts() or {})["studies"] | facts.get("studies", {}),
             artefacts={
                 **{role: artefact.name for role, (artefact, _) in judges.items()},
                 "fit": fit.name,
@@ -361,6 +361,8 @@ class Work:
         self, chunks: Sequence[Artefact], shown: Artefact, _: Artefact
     ) -> tuple[dict[str, Tensor], dict[str, Any]]:
         parts = [chunk.tensors() for chunk in chunks]
+        made = shown.tensors()
+        samples = {name.removeprefix("sample."): made[name] for name in sorted(made) if name.startswith("sample.")}
         answers = Answers(
             queries=torch.cat([part["queries"] for part in parts]),
             targets=torch.cat([part["targets"] for part in parts]),
@@ -368,12 +370,17 @@ class Work:
             reconstructions=torch.cat([part["reconstructions"] for part in parts]),
             relaxations=self.protocol.relaxations,
             diagnostics=_joined(parts, "diagnostic", 0),
-            samples=shown.tensors().get("sample.samples"),
+            samples=samples.get("samples"),
             evidence=_joined(parts, "evidence", 1),
             labels=self.queries.labels,
         )
-        rows, outcomes = score(answers, self._reals(), self._judges())
-        return outcomes, {"rows": [row.model_dump() for row in rows]}
+        reals, judges = self._reals(), self._judges()
+        rows, outcomes = score(answers, reals, judges)
+        studies = normalised_distances(samples, reals, judges)
+        return outcomes, {
+            "rows": [row.model_dump() for row in rows],
+            "studies": {name: study.model_dump(mode="json") for name, study in studies.items()},
+        }
 
     def _reals(self) -> Tensor:
         """As many images from the end of the split as can stand against the queries at its beginning, (M, C, H, W)."""

@@ -184,10 +184,18 @@ def _studies(records: Sequence[Record]) -> list[Table]:
             for record, study in parts
             for row in study.rows
         ]
-        notes = dict.fromkeys(note for _, study in parts for note in study.notes)
         title = f"{task}: {parts[0][1].title}"
-        made.append(_table(f"{name}-{task.replace('/', '_')}", title, rows, records, tuple(notes)))
+        made.append(_table(f"{name}-{task.replace('/', '_')}", title, rows, records, _study_notes(parts)))
     return made
+
+
+def _study_notes(parts: Sequence[tuple[Record, Study]]) -> tuple[str, ...]:
+    """The notes of a study; what only some of its records say is said of them."""
+    sayers: dict[str, list[str]] = {}
+    for record, study in parts:
+        for note in study.notes:
+            sayers.setdefault(note, []).append(f"{record.method}, seed {record.seed}")
+    return tuple(note if len(who) == len(parts) else f"{'; '.join(who)}: {note}" for note, who in sayers.items())
 
 
 def _number(value: str | float) -> str:

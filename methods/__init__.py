@@ -35,6 +35,8 @@ METHODS: Mapping[str, Entry] = MappingProxyType(
         "gan-search-bank": Entry(
             "methods.gan_search.method:GanSearch", {"start": "bank", "steps": 20, "search_rate": 0.1}
         ),
+        "hybrid": Entry("methods.hybrid.vae:Hybrid"),
+        "hybrid-gan": Entry("methods.hybrid.gan:HybridGan"),
         "dvae": Entry("methods.dvae.method:Dvae"),
         "dvae-single": Entry("methods.dvae.method:Dvae", {"policy": "single"}),
         "dvae-all": Entry("methods.dvae.method:Dvae", {"policy": "all"}),

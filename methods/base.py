@@ -25,6 +25,17 @@ class ImageSet(Protocol):
         """The images at `indices`, (B, C, H, W), float32 in [0, 1]."""
 
 
+@dataclass(frozen=True)
+class Images:
+    """Training batches of images alone."""
+
+    data: ImageSet
+
+    def __call__(self, indices: Tensor) -> tuple[Tensor]:
+        """Images (B, C, H, W)."""
+        return (self.data.batch(indices),)
+
+
 class Classifier(Protocol):
     """The investigated classifier f, as a method sees it: frozen, in evaluation mode."""
 

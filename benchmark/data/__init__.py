@@ -107,7 +107,8 @@ class Subset:
 
     def batch(self, indices: Tensor | slice) -> Tensor:
         """The images at `indices` of this subset, float32 in [0, 1], (B, C, H, W)."""
-        return self.data.batch(self.indices[indices])
+        chosen = indices.numpy() if isinstance(indices, Tensor) else indices  # numpy takes a tensor of one for a number
+        return self.data.batch(self.indices[chosen])
 
     def first(self, count: int) -> "Subset":
         """The first `count` images of this subset."""

@@ -4,7 +4,6 @@ Liu, Kailkhura, Loveland and Han, "Generative Counterfactual Introspection for E
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, ClassVar, Literal, Self
 
@@ -13,7 +12,7 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.optim import Adam
 
-from methods.base import Classifier, Counterfactuals, Illustration, ImageSet, Method
+from methods.base import Classifier, Counterfactuals, Illustration, Images, ImageSet, Method, MethodConfig
 from methods.gan_search.model import LatentGAN, Sizes
 from methods.gan_search.search import Found, Positive, Question, SearchConfig, descend, search
 from methods.training import Phase, Plan, Trainer, warmup_cosine
@@ -22,16 +21,11 @@ SAMPLED = 1000
 """Latents that sampled queries are looked for among."""
 
 
-class GanSearchConfig(SearchConfig):
-    """Settings of `gan-search`."""
+class GanConfig(MethodConfig):
+    """Settings of the GAN, of its encoder and of how a query is inverted."""
 
-    explain_only = SearchConfig.explain_only | {"start", "inversion_steps", "inversion_rate"}
+    explain_only = frozenset({"inversion_steps", "inversion_rate"})
 
-    start: Literal["query", "bank"] = Field(
-        "query",
-        description="where a search starts: at the query's own latent (Sec. 4.1) or the nearest of the target class, "
-        "which flips already and asks for fewer and smaller steps (ours)",
-    )
     inversion_steps: int = Field(30, ge=0, description="of gradient descent from the encoder's guess at a query (ours)")
     inversion_rate: float = Field(0.1, gt=0, description="Adam's in the inversion, falling to 0 (ours)")
     latent: Positive = Field(10, description="length of L (Sec. 4.1)")
@@ -55,18 +49,19 @@ class GanSearchConfig(SearchConfig):
         description="std of the noise on what the discriminator sees, of the range (Arjovsky and Bottou 2017)",
     )
     momentum: float = Field(0.5, ge=0, lt=1, description="Adam's β_1, of generator and discriminator (DCGAN)")
+
+
+class GanSearchConfig(SearchConfig, GanConfig):
+    """Settings of `gan-search`."""
+
+    explain_only = SearchConfig.explain_only | GanConfig.explain_only | {"start"}
+
+    start: Literal["query", "bank"] = Field(
+        "query",
+        description="where a search starts: at the query's own latent (Sec. 4.1) or the nearest of the target class, "
+        "which flips already and asks for fewer and smaller steps (ours)",
+    )
     bank: Positive = Field(5000, description="training images whose encodings a search may start from, at most (ours)")
-
-
-@dataclass(frozen=True)
-class Images:
-    """Training batches of images alone."""
-
-    data: ImageSet
-
-    def __call__(self, indices: Tensor) -> tuple[Tensor]:
-        """Images (B, C, H, W)."""
-        return (self.data.batch(indices),)
 
 
 class GanSearch(Method):

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - torch's own convention
 from torch import Tensor, nn
 
-SLOPE = 0.2  # of leaky ReLUs below zero (DCGAN)
+from methods.nn import doublings, halvings
 
 
 @dataclass(frozen=True)
@@ -26,53 +26,6 @@ class Sizes:
     encoder: tuple[int, ...]
     """The same of the encoder."""
 
-    @property
-    def levels(self) -> list[tuple[int, int]]:
-        """(height, width) of the generator's features, coarse to fine, and of the image."""
-        _, height, width = self.shape
-        halvings = range(len(self.generator), -1, -1)
-        return [(-(-height // 2**i), -(-width // 2**i)) for i in halvings]
-
-
-class Doubling(nn.Module):
-    """A transposed convolution that doubles height and width, cut to `size` where that is odd."""
-
-    def __init__(self, channels_in: int, channels_out: int, size: tuple[int, int], *, last: bool) -> None:
-        super().__init__()
-        self.size = size
-        self.convolution = nn.ConvTranspose2d(channels_in, channels_out, 4, stride=2, padding=1, bias=last)
-        self.finish = nn.Sigmoid() if last else nn.Sequential(nn.BatchNorm2d(channels_out), nn.ReLU())
-
-    def forward(self, features: Tensor) -> Tensor:
-        """(B, channels_in, h, w) -> (B, channels_out, *size)."""
-        height, width = self.size
-        return self.finish(self.convolution(features)[:, :, :height, :width])
-
-
-def generator(sizes: Sizes) -> nn.Sequential:
-    """Latents (B, latent) -> images (B, C, H, W) in [0, 1]."""
-    (height, width), *finer = sizes.levels
-    widths = (*sizes.generator, sizes.shape[0])
-    first = [
-        nn.Linear(sizes.latent, widths[0] * height * width, bias=False),
-        nn.Unflatten(1, (widths[0], height, width)),
-        nn.BatchNorm2d(widths[0]),
-        nn.ReLU(),
-    ]
-    doublings = [Doubling(widths[i], widths[i + 1], size, last=i + 1 == len(finer)) for i, size in enumerate(finer)]
-    return nn.Sequential(*first, *doublings)
-
-
-def halvings(shape: tuple[int, int, int], widths: tuple[int, ...], outputs: int) -> nn.Sequential:
-    """Images (B, C, H, W) -> (B, outputs): strided convolutions, and a linear layer."""
-    channels, height, width = shape
-    layers: list[nn.Module] = []
-    for i, wide in enumerate(widths):
-        layers.append(nn.Conv2d(channels, wide, 4, stride=2, padding=1, bias=i == 0))
-        layers += [nn.BatchNorm2d(wide)] * (i > 0) + [nn.LeakyReLU(SLOPE)]
-        channels, height, width = wide, height // 2, width // 2
-    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(channels * height * width, outputs))
-
 
 class LatentGAN(nn.Module):
     """Generator, discriminator, the generator's running average that is searched, its encoder, a bank of latents."""
@@ -85,7 +38,7 @@ class LatentGAN(nn.Module):
     def __init__(self, sizes: Sizes, *, average: float, noise: float, bank: int, class_count: int) -> None:
         super().__init__()
         self.sizes, self.average, self.input_noise = sizes, average, noise
-        self.generator = generator(sizes)
+        self.generator = doublings(sizes.shape, sizes.latent, sizes.generator)
         self.averaged = deepcopy(self.generator).requires_grad_(False)
         self.discriminator = halvings(sizes.shape, sizes.discriminator, 1)
         self.encoder = halvings(sizes.shape, sizes.encoder, sizes.latent)

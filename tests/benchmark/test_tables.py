@@ -256,3 +256,18 @@ def test_studies_are_tables(make_record):
     assert list(table.methods["share"]) == ["0.1235", "2"] * 2
     assert table.notes == ("n = 3",)
     assert "shares of layers" in table.markdown()
+
+
+def test_study_notes_name_who_does_not_share_them(make_record):
+    """A study's rows stand together for all who made it; what only one says is said in its name, the rest once."""
+    sizes = {"vaex": "one is empty", "vaex-cat": "none is empty"}
+    made = tables(
+        [
+            make_record(name, studies={"sizes": Study(title="sizes", rows=[{"size": i}], notes=("in pixels", note))})
+            for i, (name, note) in enumerate(sizes.items())
+        ]
+    )
+    table = named(made, "sizes-mnist")
+    assert list(table.methods["method"]) == ["vaex", "vaex-cat"]
+    assert list(table.methods["size"]) == ["0", "1"]
+    assert table.notes == ("in pixels", "vaex, seed 0: one is empty", "vaex-cat, seed 0: none is empty")

@@ -3,6 +3,7 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -191,6 +192,15 @@ def test_splits_are_stratified(digits):
     splits = split(digits, seed=0)
     for name, each in (("train", 350), ("validation", 50), ("test", 100)):
         assert np.bincount(splits.named(name).labels).tolist() == [each] * 10
+
+
+def test_any_number_of_indices_is_a_batch(digits):
+    """Indices in a tensor, one alone and none included, answer with a batch of so many images of the subset."""
+    subset = split(digits, seed=0).validation
+    for count in (3, 1, 0):
+        indices = torch.arange(5, 5 + count)
+        assert torch.equal(subset.batch(indices), subset.batch(slice(5, 5 + count)))
+        assert subset.batch(indices).shape == (count, *subset.shape)
 
 
 def test_first_queries_are_of_all_classes(digits):

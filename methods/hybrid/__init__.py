@@ -1,0 +1,1 @@
+"""Hybridization of a trained generator's internal channels (Besserve et al. 2020)."""

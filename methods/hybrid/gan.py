@@ -1,0 +1,81 @@
+"""`hybrid-gan`: the modules of the DCGAN that `gan-search` searches."""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from methods.base import Classifier, ImageSet
+from methods.gan_search.method import GanConfig, GanSearch, GanSearchConfig
+from methods.gan_search.model import LatentGAN
+from methods.hybrid.method import HybridConfig, Hybridization
+from methods.hybrid.model import Layered, ModularGenerator
+from methods.hybrid.vae import Hybrid
+from methods.training import Trainer
+
+
+class HybridGanConfig(GanConfig, HybridConfig):
+    """Settings of `hybrid-gan`."""
+
+    explain_only = HybridConfig.explain_only | GanConfig.explain_only
+
+
+def _presets() -> dict[str, dict[str, Any]]:
+    """The GAN's settings of `gan-search`, all others of `hybrid`."""
+    gan = set(GanConfig.model_fields)
+    others = set(HybridConfig.model_fields) - gan
+    return {
+        preset: {name: value for name, value in Hybrid.presets[preset].items() if name in others}
+        | {name: value for name, value in GanSearch.presets[preset].items() if name in gan}
+        for preset in Hybrid.presets
+    }
+
+
+class HybridGan(Hybridization):
+    """Hybrids of a DCGAN, which is trained and inverted as in `gan-search`."""
+
+    Config = HybridGanConfig
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = _presets()
+    config: HybridGanConfig
+
+    def untrained(self, shape: tuple[int, int, int], class_count: int) -> nn.Module:
+        """The untrained GAN.
+
+        Raises
+        ------
+        ValueError
+            If the images are too small to be halved so often.
+        """
+        with torch.random.fork_rng(devices=[]):  # `train` replaces it, and draws what `gan-search` draws
+            return self._search().build(shape, class_count)
+
+    def train(self, data: ImageSet, classifier: Classifier, trainer: Trainer) -> None:
+        """Train the GAN, then its encoder."""
+        self.network.model = self._search().fit(data, classifier, trainer=trainer).network
+
+    def generator_of(self, model: nn.Module) -> ModularGenerator:
+        """The running average of the generator."""
+        assert isinstance(model, LatentGAN)  # noqa: S101 - `untrained` returned it
+        return Layered(model.averaged, self.config.latent)
+
+    def encode(self, images: Tensor) -> Tensor:
+        """The encoder's guess."""
+        return self._fitted().network.encoder(images)
+
+    def invert(self, images: Tensor) -> Tensor:
+        """The encoder's guess, refined on the squared error."""
+        return self._fitted().invert(images)
+
+    def _search(self) -> GanSearch:
+        """A `gan-search` with the same GAN, which never searches."""
+        return GanSearch(
+            GanSearchConfig(bank=1, **{name: getattr(self.config, name) for name in GanConfig.model_fields})
+        )
+
+    def _fitted(self) -> GanSearch:
+        """The same, around the fitted GAN."""
+        search = self._search()
+        assert isinstance(self.network.model, LatentGAN)  # noqa: S101 - `untrained` returned it
+        search.network = self.network.model
+        return search

@@ -1,0 +1,54 @@
+"""Blocks that several methods build their networks of."""
+
+from torch import Tensor, nn
+
+SLOPE = 0.2  # of leaky ReLUs below zero (DCGAN)
+
+
+class Doubling(nn.Module):
+    """A transposed convolution that doubles height and width, cut to `size` where that is odd."""
+
+    def __init__(self, channels_in: int, channels_out: int, size: tuple[int, int], *, last: bool) -> None:
+        super().__init__()
+        self.size = size
+        self.convolution = nn.ConvTranspose2d(channels_in, channels_out, 4, stride=2, padding=1, bias=last)
+        self.finish = nn.Sigmoid() if last else nn.Sequential(nn.BatchNorm2d(channels_out), nn.ReLU())
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(B, channels_in, h, w) -> (B, channels_out, *size)."""
+        height, width = self.size
+        return self.finish(self.convolution(features)[:, :, :height, :width])
+
+
+def levels(shape: tuple[int, int, int], depth: int) -> list[tuple[int, int]]:
+    """(height, width) of the features of `depth` layers, coarse to fine, and of the image of `shape` (C, H, W)."""
+    _, height, width = shape
+    return [(-(-height // 2**i), -(-width // 2**i)) for i in range(depth, -1, -1)]
+
+
+def doublings(shape: tuple[int, int, int], latent: int, widths: tuple[int, ...]) -> nn.Sequential:
+    """A DCGAN's generator: latents (B, latent) -> features of so many `widths`, coarse to fine -> images in [0, 1].
+
+    The first four modules make the coarsest features, each `Doubling` the next finer ones, the last one the image.
+    """
+    (height, width), *finer = levels(shape, len(widths))
+    channels = (*widths, shape[0])
+    first = [
+        nn.Linear(latent, channels[0] * height * width, bias=False),
+        nn.Unflatten(1, (channels[0], height, width)),
+        nn.BatchNorm2d(channels[0]),
+        nn.ReLU(),
+    ]
+    rest = [Doubling(channels[i], channels[i + 1], size, last=i + 1 == len(finer)) for i, size in enumerate(finer)]
+    return nn.Sequential(*first, *rest)
+
+
+def halvings(shape: tuple[int, int, int], widths: tuple[int, ...], outputs: int) -> nn.Sequential:
+    """Images (B, C, H, W) -> (B, outputs): strided convolutions, and a linear layer."""
+    channels, height, width = shape
+    layers: list[nn.Module] = []
+    for i, wide in enumerate(widths):
+        layers.append(nn.Conv2d(channels, wide, 4, stride=2, padding=1, bias=i == 0))
+        layers += [nn.BatchNorm2d(wide)] * (i > 0) + [nn.LeakyReLU(SLOPE)]
+        channels, height, width = wide, height // 2, width // 2
+    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(channels * height * width, outputs))
