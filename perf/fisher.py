@@ -19,8 +19,8 @@ from metrics.fisher import fisher_information, shared_information
 
 QUERIES = 64
 SHORT = {"min_steps": 300, "epochs": 1, "generator_min_steps": 100, "generator_epochs": 1, "regulariser": "none"}
-EXACT = (("coordinate", 3), ("joint", 16))
-PROBES = (1, 4, 16)
+EXACT = (("coordinate", 3), ("joint", 32))
+PROBES = (1, 8, 32)
 
 
 @torch.no_grad()
