@@ -43,9 +43,8 @@ def meaning_of_bits(
     panels = torch.cat([panels, panels.new_ones(blank, *panels.shape[1:])])
     texts += [[""] * 3] * blank
     return Illustration(
-        f"mean pictures of g, over {len(codes)} training images, with one bit unset and set\n"
-        "below them the class whose probability, by f_K, this raises most, and by how much\n"
-        f"difference: set less unset, from −{float(largest):.2f} (black) to {float(largest):.2f} (white)",
+        f"mean of g over {len(codes)} training images with a bit unset and set; difference: ±{float(largest):.2f}\n"
+        "below, the class whose probability, by f_K, this raises most, and by how much",
         panels.unflatten(0, (-1, ABREAST)).flatten(1, 2),
         [[text for three in texts[row : row + ABREAST] for text in three] for row in range(0, len(texts), ABREAST)],
         ("unset", "set", "difference") * ABREAST,
