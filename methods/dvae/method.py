@@ -53,17 +53,18 @@ class DvaeConfig(MethodConfig):
     )
     dropout: float = Field(0.0, ge=0, lt=1, description="between linear layers (the paper uses some, not how much)")
     temperature: float = Field(0.5, gt=0, description="τ of the Gumbel-softmax relaxation (ours)")
-    kl_weight: float = Field(0.1, ge=0, description="of the KL term (Eq. 1: 1)")
+    kl_weight: float = Field(0.03, ge=0, description="of the KL term (Eq. 1: 1)")
     epochs: Positive = Field(40, description="passes over the training images, of the DVAE (ours)")
     min_steps: int = Field(1200, ge=0, description="steps of the DVAE, at least (ours)")
     generator: tuple[Positive, ...] = Field((256, 256), description="widths inside g (ours)")
     generator_epochs: Positive = Field(16, description="passes over the training images, of g (ours)")
-    generator_min_steps: int = Field(600, ge=0, description="steps of g, at least (ours)")
+    generator_min_steps: int = Field(1500, ge=0, description="steps of g, at least (ours)")
     regulariser: Literal["inverse_dot", "inverse_cosine", "none"] = Field(
         "inverse_dot", description="of the generator that answers: 1 / (I(g) · I(f_K)) (Eq. 6), 1 / cosine (ours), none"
     )
-    weight: float = Field(0.5, ge=0, description="λ of the regulariser (Eq. 6; ours)")
+    weight: float = Field(1.2, ge=0, description="λ of the regulariser (Eq. 6; ours)")
     probes: Positive = Field(2, description="random draws of the information that is trained on (ours)")
+    regularised: Positive = Field(32, description="images of a batch that the regulariser looks at, at most (ours)")
     batch_size: Positive = Field(128, description="images a step (ours)")
     learning_rate: float = Field(2e-3, gt=0, description="Adam's at its peak (ours)")
     samples: Positive = Field(1000, description="training images that show what the bits mean, at most (ours)")
@@ -114,7 +115,12 @@ class Dvae(Method):
         )
         dvae = DiscreteVAE(sizes, temperature=config.temperature, kl_weight=config.kl_weight)
         return Concepts(
-            sizes, dvae, regulariser=REGULARISERS[config.regulariser], weight=config.weight, probes=config.probes
+            sizes,
+            dvae,
+            regulariser=REGULARISERS[config.regulariser],
+            weight=config.weight,
+            probes=config.probes,
+            regularised=config.regularised,
         )
 
     def fit(self, data: ImageSet, classifier: Classifier, *, trainer: Trainer) -> Self:

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 
 import torch
@@ -107,10 +108,11 @@ class Concepts(nn.Module):
         regulariser: Regulariser | None,
         weight: float,
         probes: int,
+        regularised: int,
     ) -> None:
         super().__init__()
         self.sizes, self.dvae = sizes, dvae
-        self.regulariser, self.weight, self.probes = regulariser, weight, probes
+        self.regulariser, self.weight, self.probes, self.regularised = regulariser, weight, probes, regularised
         widths = (sizes.features, *sizes.generator, math.prod(sizes.shape))
         names = ("plain",) if regulariser is None else ("plain", "regularised")
         self.generators = nn.ModuleDict({name: linear_layers(widths, sizes.dropout) for name in names})
@@ -169,6 +171,8 @@ class Concepts(nn.Module):
             for name in self.generators
         }
         if self.regulariser is not None:
-            own = fisher_information(lambda points: self.log_pixels("regularised", points), phi, "probe", self.probes)
-            losses["regulariser"] = self.weight * self.regulariser(own, information).mean()
+            few = slice(self.regularised)  # a batch is in random order
+            log_pixels = partial(self.log_pixels, "regularised")
+            own = fisher_information(log_pixels, phi[few], "probe", self.probes)
+            losses["regulariser"] = self.weight * self.regulariser(own, information[few]).mean()
         return {"loss": torch.stack(list(losses.values())).sum(), **losses}
