@@ -11,6 +11,7 @@ trains on it raises its `version` when the answers here change. It is given func
 from collections.abc import Callable
 from functools import partial
 from typing import Literal
+from warnings import catch_warnings, simplefilter
 
 import numpy as np
 import torch
@@ -99,7 +100,9 @@ def _probe(root: LogFunction, centres: Tensor, draws: int) -> Tensor:
 
 def _squared_slope(root: LogFunction, points: Tensor, along: Tensor) -> Tensor:
     """(N,): the squared derivatives of all outputs in one direction, summed."""
-    slope: Tensor = torch.func.jvp(root, (points,), (along,))[1]
+    with catch_warnings():
+        simplefilter("ignore", FutureWarning)  # torch's own, of the torch.jit.script that its jvp still uses
+        slope: Tensor = torch.func.jvp(root, (points,), (along,))[1]
     return slope.square().sum(1)
 
 

@@ -8,49 +8,31 @@ from methods.dvae.flips import flipped
 from methods.dvae.method import Dvae, DvaeConfig, lead
 from methods.dvae.model import DiscreteVAE, Sizes
 from methods.training import Trainer
+from tests.methods import thirds
+from tests.methods.thirds import CLASSES, Pictures
 
 SHAPE = (1, 6, 6)
-CLASSES, FEATURES = 3, 7
+FEATURES = 7
 SIZES = Sizes(SHAPE, FEATURES, 5, (16, 16, 16), (16,), 0.0, 10)
 SMALL = {"bits": 5, "hidden": (24, 24, 24), "generator": (24,), "epochs": 1, "generator_epochs": 1, "samples": 30}
 SMALL |= {"min_steps": 800, "generator_min_steps": 150, "batch_size": 32, "learning_rate": 5e-3, "draws": 4}
 POLICIES = ("greedy", "single", "all")
 
 
-class Places(nn.Module):
-    """Sees in which third of a picture it is brightest; its representation holds more than that."""
+class Places(thirds.Places):
+    """Its representation holds more than its classes."""
 
-    class_count, feature_count = CLASSES, FEATURES
-
-    def forward(self, images):
-        return self.head(self.features(images))
+    feature_count = FEATURES
 
     def features(self, images):
-        thirds = images.flatten(2).mean(1).unflatten(1, (CLASSES, -1))  # (B, 3, 12)
-        return 10 * torch.cat([thirds.mean(2), thirds.flatten(1)[:, : FEATURES - CLASSES]], dim=1)
+        rest = thirds.thirds(images).flatten(1)[:, : FEATURES - CLASSES]
+        return torch.cat([super().features(images), 10 * rest], dim=1)
 
     def head(self, features):
         return features[:, :CLASSES]
 
 
-class Pictures:
-    """Noise with one bright third."""
-
-    shape = SHAPE
-
-    def __init__(self, count):
-        self.images = 0.3 * torch.rand(count, *SHAPE, generator=torch.Generator().manual_seed(0))
-        for row, image in enumerate(self.images):
-            image.view(-1)[12 * (row % CLASSES) : 12 * (row % CLASSES) + 12] += 0.6
-
-    def __len__(self):
-        return len(self.images)
-
-    def batch(self, indices):
-        return self.images[indices]
-
-
-DATA = Pictures(96)
+DATA = Pictures(96, SHAPE)
 QUERIES = DATA.batch(slice(24))
 TARGET = (Places()(QUERIES).argmax(1) + 1 + torch.arange(24) % 2) % CLASSES
 

@@ -2,50 +2,16 @@ import math
 
 import pytest
 import torch
-from torch import nn
 
 from methods.gan_search.method import GanSearch, GanSearchConfig, PixelSearch, PixelSearchConfig
 from methods.gan_search.model import LatentGAN, Sizes
 from methods.training import Trainer
+from tests.methods.thirds import CLASSES, Pictures, Places
 
 SHAPE = (1, 13, 10)
-CLASSES, COUNT = 3, 16
+COUNT = 16
 SMALL = {"generator": (8, 6), "discriminator": (6, 8), "encoder": (6, 8), "epochs": 12, "min_steps": 0}
 SMALL |= {"encoder_epochs": 12, "encoder_min_steps": 0, "average": 0.9, "batch_size": 16, "bank": 60, "latent": 4}
-
-
-class Places(nn.Module):
-    """Sees in which third of a picture it is brightest."""
-
-    class_count = CLASSES
-
-    def forward(self, images):
-        return self.head(self.features(images))
-
-    def features(self, images):
-        thirds = images.flatten(2).mean(1)[:, : 130 - 130 % CLASSES].unflatten(1, (CLASSES, -1))
-        return 10 * thirds.mean(2)
-
-    def head(self, features):
-        return features
-
-
-class Pictures:
-    """Noise with one bright third."""
-
-    shape = SHAPE
-
-    def __init__(self, count):
-        random = torch.Generator().manual_seed(0)
-        self.images = 0.3 * torch.rand(count, *SHAPE, generator=random)
-        for row, image in enumerate(self.images):
-            image.view(-1)[43 * (row % CLASSES) : 43 * (row % CLASSES) + 43] += 0.6
-
-    def __len__(self):
-        return len(self.images)
-
-    def batch(self, indices):
-        return self.images[indices]
 
 
 def fitted(**settings):
@@ -54,7 +20,7 @@ def fitted(**settings):
     return method.fit(DATA, Places(), trainer=Trainer(0))
 
 
-DATA = Pictures(64)
+DATA = Pictures(64, SHAPE)
 QUERIES = DATA.batch(slice(COUNT))
 TARGET = (Places()(QUERIES).argmax(1) + 1 + torch.arange(COUNT) % 2) % CLASSES
 

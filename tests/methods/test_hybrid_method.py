@@ -1,7 +1,6 @@
 import pytest
 import torch
 from pydantic import ValidationError
-from torch import nn
 
 from methods.gan_search.method import GanConfig, GanSearch, GanSearchConfig
 from methods.hybrid.gan import HybridGan, HybridGanConfig
@@ -9,9 +8,10 @@ from methods.hybrid.model import Pairs, generate
 from methods.hybrid.network import Place
 from methods.hybrid.vae import Hybrid, HybridVaeConfig
 from methods.training import Trainer
+from tests.methods.thirds import CLASSES, Pictures, Places
 
 SHAPE = (1, 13, 10)
-CLASSES, COUNT = 3, 12
+COUNT = 12
 COMMON = {"generator": (8, 6, 4), "latent": 5, "epochs": 40, "min_steps": 0, "batch_size": 16, "pairs": 20, "bank": 60}
 COMMON |= {"encoder": (6, 8), "donors": 4, "repetitions": 2, "study_pairs": 20, "learning_rate": 3e-3}
 GAN = {
@@ -24,49 +24,15 @@ GAN = {
 }
 
 
-class Places(nn.Module):
-    """Sees in which third of a picture it is brightest."""
-
-    class_count = CLASSES
-
-    def forward(self, images):
-        return self.head(self.features(images))
-
-    def features(self, images):
-        thirds = images.flatten(2).mean(1)[:, : 130 - 130 % CLASSES].unflatten(1, (CLASSES, -1))
-        return 20 * thirds.mean(2)
-
-    def head(self, features):
-        return features
-
-
-class Pictures:
-    """Noise with one bright third."""
-
-    shape = SHAPE
-
-    def __init__(self, count):
-        random = torch.Generator().manual_seed(0)
-        self.images = 0.3 * torch.rand(count, *SHAPE, generator=random)
-        for row, image in enumerate(self.images):
-            image.view(-1)[43 * (row % CLASSES) : 43 * (row % CLASSES) + 43] += 0.6
-
-    def __len__(self):
-        return len(self.images)
-
-    def batch(self, indices):
-        return self.images[indices]
-
-
-DATA = Pictures(64)
+DATA = Pictures(64, SHAPE)
 QUERIES = DATA.batch(slice(COUNT))
-TARGET = (Places()(QUERIES).argmax(1) + 1 + torch.arange(COUNT) % 2) % CLASSES
+TARGET = (Places(20.0)(QUERIES).argmax(1) + 1 + torch.arange(COUNT) % 2) % CLASSES
 
 
 def fitted(trainer=None, **settings):
     method = Hybrid(HybridVaeConfig(**COMMON | settings))
     torch.manual_seed(0)
-    return method.fit(DATA, Places(), trainer=trainer or Trainer(0))
+    return method.fit(DATA, Places(20.0), trainer=trainer or Trainer(0))
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +44,7 @@ def variant(method, **settings):
     """The fitted method under other settings that only explain."""
     config = method.config.model_validate(method.config.model_dump() | settings)
     assert config.fit_part() == method.config.fit_part()
-    return type(method)(config).restore(method.network.state_dict(), SHAPE, Places())
+    return type(method)(config).restore(method.network.state_dict(), SHAPE, Places(20.0))
 
 
 def place(labels, channels, clusters=3):
@@ -141,7 +107,7 @@ def test_the_least_change_that_flips_wins(method, layer, span):
             pair = Pairs.of(generator, where.layers, own[row : row + 1], network.donor_latents[donor : donor + 1])
             for chosen in where.sets():
                 image = pair.hybrids(where.swapped(chosen))[0]
-                probabilities = Places()(image[None]).softmax(1)[0]
+                probabilities = Places(20.0)(image[None]).softmax(1)[0]
                 flips = bool(probabilities.argmax() == target and probabilities[target] >= 0.6)
                 found.append((not flips, float((image - QUERIES[row]).abs().mean()), float(probabilities[target])))
         answer = answers.images[0, row]
@@ -155,9 +121,9 @@ def test_the_best_attempt_where_nothing_flips(method):
     asked = variant(method, confidence=0.999999)
     answers = asked.explain(QUERIES, TARGET, [0.0])
     assert not answers.intervention["flipped"].any()
-    reached = Places()(answers.images[0]).softmax(1).gather(1, TARGET[:, None])[:, 0]
+    reached = Places(20.0)(answers.images[0]).softmax(1).gather(1, TARGET[:, None])[:, 0]
     easier = variant(method, confidence=0.3).explain(QUERIES, TARGET, [0.0]).images[0]
-    assert (reached >= Places()(easier).softmax(1).gather(1, TARGET[:, None])[:, 0] - 1e-6).float().mean() > 0.8
+    assert (reached >= Places(20.0)(easier).softmax(1).gather(1, TARGET[:, None])[:, 0] - 1e-6).float().mean() > 0.8
 
 
 def test_relaxation_one_is_the_reconstruction(method):
@@ -191,7 +157,7 @@ def test_donors_are_the_nearest_of_the_target_class(method):
     network = method.network
     own = method.invert(QUERIES)
     chosen = network.nearest_donors(own, TARGET, 4, 0.5)
-    seen = Places()(generate(method.generator, network.donor_latents[:60])).softmax(1)
+    seen = Places(20.0)(generate(method.generator, network.donor_latents[:60])).softmax(1)
     for row, target in enumerate(TARGET.tolist()):
         good = ((seen[:, target] >= 0.5) & (seen.argmax(1) == target)).nonzero()[:, 0]
         apart = (network.donor_latents[good] - own[row]).norm(dim=1)
@@ -261,7 +227,7 @@ def test_gan_is_trained_and_inverted_as_in_gan_search():
     theirs = GanSearch(GanSearchConfig(**{name: getattr(ours.config, name) for name in GanConfig.model_fields}))
     for method in (ours, theirs):
         torch.manual_seed(0)
-        method.fit(DATA, Places(), trainer=Trainer(0))
+        method.fit(DATA, Places(20.0), trainer=Trainer(0))
     expected = theirs.network.state_dict()
     for name, value in ours.network.model.state_dict().items():
         assert name.startswith("bank") or torch.equal(value, expected[name])
