@@ -15,16 +15,25 @@ from methods.files import write_whole
 COLUMNS = ["task", "method", "seed", "relaxation", "metric", "subset", "value", "low", "high", "n"]
 """Of the tidy file; `relaxation` is empty where it does not apply."""
 
-RATES = ("flip_rate", "oracle_agreement", "adversarial_flips", "reconstruction_flips")
+RATES = ("flip_rate", "oracle_agreement", "adversarial_flips", "oracle_aware_flips", "reconstruction_flips")
 """Fractions, which pivoted tables show in per cent, with their interval."""
 
 SUMMARY = {
     "flip_rate": "flip rate %",
     "oracle_agreement": "oracle agreement %",
     "adversarial_flips": "adversarial flips %",
+    "oracle_aware_flips": "oracle-aware flips %",
     "reconstruction_flips": "reconstruction flips %",
     "l1": "L1",
     "l2": "L2",
+    "l0": "L0",
+    "hoyer_sparsity": "Hoyer sparsity",
+    "cout": "COUT",
+    "im1": "IM1",
+    "im2": "IM2",
+    "composition": "composition",
+    "reversibility": "reversibility",
+    "diversity": "diversity",
     "mse": "MSE",
     "nll": "NLL",
     "kl": "KL",
@@ -32,7 +41,18 @@ SUMMARY = {
 }
 """Metric -> heading in the summary; Fréchet distances follow, four an extractor."""
 
-DECIMALS = {"nll": 1, "kl": 1, "bits_per_dim": 3, "l1": 4, "l2": 4, "mse": 5}
+DECIMALS = {
+    "nll": 1,
+    "kl": 1,
+    "bits_per_dim": 3,
+    "l1": 4,
+    "l2": 4,
+    "mse": 5,
+    "composition": 4,
+    "reversibility": 4,
+    "diversity": 4,
+    "im2": 4,
+}
 """Where they are not one (rates) or two."""
 
 
@@ -125,18 +145,25 @@ def _summary(records: Sequence[Record], notes: tuple[str, ...]) -> Table:
     strongest = numbers["relaxation"].min()
     here = numbers["relaxation"].isna() | (numbers["relaxation"] == strongest)
     numbers = numbers[here & (numbers["subset"] == "all")]
-    extractors = [name.removesuffix("_real") for name in numbers["metric"].unique() if name.endswith("_real")]
+    extractors = [name.removesuffix("_real") for name in numbers["metric"].unique() if _is_yardstick(name)]
     headings = dict(SUMMARY)
     for name in extractors:
         label = f"FID ({name.removeprefix('fid_')})"
         headings |= {name: f"{label} x'", f"{name}_reconstruction": f"{label} x̃"}
         headings |= {f"{name}_samples": f"{label} samples", f"{name}_real": f"{label} real"}
+        kernel, label = name.replace("fid", "kid", 1), label.replace("FID", "KID")
+        headings |= {kernel: f"{label} x'", f"{kernel}_real": f"{label} real"}
     rows = [
         {"task": str(task), "method": str(method), "n": _n(group)}
         | {heading: _cell(group[group["metric"] == metric], metric) for metric, heading in headings.items()}
         for (task, method), group in numbers.groupby(["task", "method"], sort=False)
     ]
     return _table("summary", f"All methods at r = {strongest:g}", rows, records, notes)
+
+
+def _is_yardstick(metric: str) -> bool:
+    """Whether it is a Fréchet distance of real images to others, of which there is one an extractor."""
+    return metric.startswith("fid") and metric.endswith("_real")
 
 
 def _flip_rates(records: Sequence[Record], task: str, notes: tuple[str, ...]) -> Table:
@@ -255,7 +282,7 @@ def _notes(records: Sequence[Record]) -> tuple[str, ...]:
     notes += [_task_note([r for r in good if r.task == task]) for task in dict.fromkeys(r.task for r in good)]
     notes.append("[low, high]: 95 % interval (Wilson for rates, bootstrap for Fréchet distances)")
     numbers = tidy(good)
-    for name in (name for name in numbers["metric"].unique() if name.endswith("_real")):
+    for name in (name for name in numbers["metric"].unique() if _is_yardstick(name)):
         counts = " and ".join(map(str, sorted({int(n) for n in numbers[numbers["metric"] == name]["n"]}, reverse=True)))
         extractor = name.removeprefix("fid_").removesuffix("_real")
         features = {"classifier": "the oracle's penultimate features"}.get(extractor, f"{extractor} features")

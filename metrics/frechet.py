@@ -124,11 +124,10 @@ def _factor(x: Array) -> Array:
 def _root(covariance: Array) -> Array:
     """Return a square A of which AᵀA is `covariance`."""
     try:
-        root: Array = np.linalg.cholesky(covariance).T
+        return np.asarray(np.linalg.cholesky(covariance).T, dtype=np.float64)
     except np.linalg.LinAlgError:  # singular: a feature that is constant, say
         values, vectors = np.linalg.eigh(covariance)
-        root = np.asarray(np.sqrt(np.maximum(values, 0))[:, None] * vectors.T, dtype=np.float64)
-    return root
+        return np.asarray(np.sqrt(np.maximum(values, 0))[:, None] * vectors.T, dtype=np.float64)
 
 
 def _bootstrap_deviation(x: Array, y: Array, replicates: int) -> float:
