@@ -41,6 +41,9 @@ SUMMARY = {
 }
 """Metric -> heading in the summary; Fréchet distances follow, four an extractor."""
 
+PROBED = ("cout", "composition", "reversibility", "diversity")
+"""What costs more than the others, and rests on the first queries only."""
+
 DECIMALS = {
     "nll": 1,
     "kl": 1,
@@ -289,6 +292,9 @@ def _notes(records: Sequence[Record]) -> tuple[str, ...]:
         notes.append(
             f"FID ({extractor}): {features}, n = {counts}, to as many other real images; real: of real to real"
         )
+    probed = numbers[numbers["metric"].isin(PROBED) & (numbers["subset"] == "all")]["n"]
+    if len(probed):
+        notes.append(f"{', '.join(SUMMARY[name] for name in PROBED)}: of the first {int(probed.max())} queries")
     for remark in dict.fromkeys(remark for record in good for remark in record.remarks):
         methods = dict.fromkeys(record.method for record in good if remark in record.remarks)
         notes.append(f"{', '.join(methods)}: {remark}")

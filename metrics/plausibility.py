@@ -12,7 +12,8 @@ EPSILON = 0.01
 def im1(answers: Tensor, answer_target_autoencoded: Tensor, answer_predicted_autoencoded: Tensor) -> Estimate:
     """How much better the target class's autoencoder restores an answer than that of the query's class does.
 
-    The mean over answers of |x' − AE_c'(x')|² / (|x' − AE_c(x')|² + ε).
+    The mean over answers of |x' − AE_c'(x')|² / (|x' − AE_c(x')|² + ε). An answer that is smoother than any real image
+    is easily restored, so that it may score better than real images of its class do.
 
     Parameters
     ----------
