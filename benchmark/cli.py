@@ -135,7 +135,7 @@ def list_names() -> int:
     sections: list[tuple[str, Iterable[tuple[str, str]]]] = [
         ("methods", ((name, summary(name)) for name in METHODS)),
         ("tasks", ((task, "embedded" if task in EMBEDDED else "needs --data-root") for task in EXAMPLES)),
-        ("metrics", ((name, f"{m.meaning} {_unit(m.unit, m.better)}") for name, m in METRICS.items())),
+        ("metrics", ((name, f"{m.meaning} ({m.scale})") for name, m in METRICS.items())),
         ("presets", PRESETS.items()),
     ]
     for title, rows in sections:
@@ -219,12 +219,6 @@ def _guarded(call: Callable[[], int | None], *, debug: bool) -> int:
 
 def _complain(message: str) -> None:
     typer.echo(f"error: {' '.join(message.split())}", err=True)
-
-
-def _unit(unit: str, better: str) -> str:
-    """Unit and direction in brackets, as far as there are any."""
-    parts = [part for part in (unit, f"{better} is better" if better else "") if part]
-    return f"({', '.join(parts)})" if parts else ""
 
 
 # -- reading what the user typed ---------------------------------------------------------------------------------------

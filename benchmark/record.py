@@ -4,6 +4,7 @@ import json
 import os
 import platform
 import subprocess
+import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -71,7 +72,7 @@ class Record(BaseModel):
     oracle: Judge | None = None
     rows: list[Row] = Field(default_factory=list)
     timings: list[Row] = Field(default_factory=list)
-    """Wall-clock figures: the only numbers that differ when a run is repeated."""
+    """Seconds and memory: the only numbers that differ when a run is repeated."""
     remarks: list[str] = Field(default_factory=list)
     studies: dict[str, Study] = Field(default_factory=dict)
     """Tables that only this method has."""
@@ -103,6 +104,19 @@ def environment() -> dict[str, Any]:
         "cpu": _cpu(),
         "cores": os.cpu_count(),
     }
+
+
+def peak_memory() -> float:
+    """The most memory that this process has held so far, in MiB; NaN where the system does not tell.
+
+    A process that does several jobs holds what the largest of them has needed.
+    """
+    if sys.platform == "win32":
+        return float("nan")
+    import resource  # noqa: PLC0415 - Windows has none
+
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20
 
 
 def _commit() -> str:

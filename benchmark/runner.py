@@ -68,6 +68,10 @@ def _ahead(jobs: Sequence[Job], protocol: Protocol, workers: int, board: Board) 
         partial(_prepare, partial(Work.judge, role=role), Job(task, role, seed), protocol, board)
         for task, seed, role in judges
     ]
+    seeds = dict.fromkeys((job.task, job.seed) for job in jobs)
+    calls += [
+        partial(_prepare, Work.autoencoders, Job(task, "autoencoders", seed), protocol, board) for task, seed in seeds
+    ]
     _in_parallel(calls, workers)
     fits = {key_of(**Work(job, protocol).fit_settings()): job for job in jobs}
     _in_parallel([partial(_prepare, Work.fit, job, protocol, board) for job in fits.values()], workers)

@@ -13,6 +13,7 @@ from benchmark.record import Row
 from methods.base import Study
 from metrics import METRICS, Metric
 from metrics.frechet import frechet_distance
+from metrics.transition import STEPS, pasted
 
 Network = Callable[[Tensor], Tensor]
 
@@ -41,6 +42,11 @@ class Answers:
     """What only the method can say of each answer, each (R, N, ...)."""
     labels: Tensor | None = None
     """(N,): the classes that the queries are of."""
+    probed: int = 100
+    """How many of the first queries the costly metrics rest on."""
+    probes: Mapping[str, Tensor] = field(default_factory=dict)
+    """What these were asked beyond one edit, uint8: "null_edits" and, at the smallest relaxation, "undone", both
+    (probed, C, H, W), and "draws", (probed, K, C, H, W). Metrics whose evidence is not there are left out."""
 
 
 @dataclass(frozen=True)
@@ -53,12 +59,18 @@ class Judges:
     extractors: Mapping[str, Network]
     """Name -> images to features (B, F): what Fréchet distances rest on."""
     device: torch.device
+    autoencoders: Sequence[Network] = ()
+    """Images -> images restored: of each class, and last of all classes; none of them leaves out IM1 and IM2."""
 
     def apply(self, network: Network, images: Tensor) -> Tensor:
         """`network` of 8-bit images (N, C, H, W), in batches, gathered on the CPU."""
         with torch.no_grad():
             outputs = [network(unit(chunk).to(self.device)).cpu() for chunk in images.split(BATCH)]
         return torch.cat(outputs)
+
+
+PROBES = ("undone", "draws")
+"""What was asked of answers at the smallest relaxation alone."""
 
 
 def unit(images: Tensor) -> Tensor:
@@ -92,6 +104,10 @@ def score(answers: Answers, reals: Tensor, judges: Judges) -> tuple[list[Row], d
     for place, (relaxation, images) in enumerate(zip(answers.relaxations, answers.images, strict=True)):
         evidence, probability = _answer_evidence(images, answers.targets, len(reals), judges)
         evidence |= {f"answer_{name}": values[place] for name, values in answers.evidence.items()}
+        evidence |= _path_evidence(images, answers, fixed["predicted"], judges)
+        evidence |= _restored_evidence(images, answers.targets, fixed["predicted"], judges)
+        if relaxation == min(answers.relaxations):
+            evidence |= {f"answer_{name}": unit(answers.probes[name]) for name in PROBES if name in answers.probes}
         for name, metric in METRICS.items():
             if metric.per_relaxation:
                 rows += _rows(name, metric, {**fixed, **evidence}, relaxation)
@@ -159,9 +175,12 @@ def _fixed_evidence(answers: Answers, reals: Tensor, judges: Judges) -> dict[str
         "predicted": judges.apply(judges.classifier, answers.queries).argmax(1),
         "reconstruction_classes": judges.apply(judges.classifier, answers.reconstructions).argmax(1),
         "dimensions": math.prod(answers.queries.shape[1:]),
+        "probes": unit(answers.queries[: answers.probed]),
         **answers.diagnostics,
         **({} if answers.labels is None else {"labels": answers.labels}),
     }
+    if "null_edits" in answers.probes:
+        evidence["null_edits"] = unit(answers.probes["null_edits"])
     for name, extractor in judges.extractors.items():
         evidence[f"real_{name}_features"] = judges.apply(extractor, reals)
         evidence[f"query_{name}_features"] = judges.apply(extractor, answers.queries[: len(reals)])
@@ -184,6 +203,38 @@ def _answer_evidence(images: Tensor, targets: Tensor, real: int, judges: Judges)
     return evidence, logits.softmax(1).gather(1, targets[:, None])[:, 0]
 
 
+def _path_evidence(images: Tensor, answers: Answers, predicted: Tensor, judges: Judges) -> dict[str, Tensor]:
+    """What f gives the target and the query's class on the way from the first queries to their answers."""
+    found: dict[str, list[Tensor]] = {"answer_paths_target": [], "answer_paths_predicted": []}
+    for few in torch.arange(min(answers.probed, len(images))).split(max(1, BATCH // STEPS)):
+        paths = pasted(answers.queries[few], images[few])  # (B, STEPS + 1, C, H, W)
+        probability = judges.apply(judges.classifier, paths.flatten(0, 1)).softmax(1).unflatten(0, paths.shape[:2])
+        for name, classes in (("target", answers.targets), ("predicted", predicted)):
+            column = classes[few, None, None].expand(-1, paths.shape[1], 1)
+            found[f"answer_paths_{name}"].append(probability.gather(2, column)[..., 0])
+    return {name: torch.cat(parts) for name, parts in found.items()}
+
+
+def _restored_evidence(images: Tensor, targets: Tensor, predicted: Tensor, judges: Judges) -> dict[str, Tensor]:
+    """The answers as the autoencoders of their target, of their query's class and of all classes restore them."""
+    if not judges.autoencoders:
+        return {}
+    return {
+        "answer_target_autoencoded": _restored_by_class(images, targets, judges),
+        "answer_predicted_autoencoded": _restored_by_class(images, predicted, judges),
+        "answer_autoencoded": judges.apply(judges.autoencoders[-1], images),
+    }
+
+
+def _restored_by_class(images: Tensor, classes: Tensor, judges: Judges) -> Tensor:
+    """Each image restored by the autoencoder of its class."""
+    restored = torch.empty(images.shape)
+    for label in classes.unique().tolist():
+        own = classes == label
+        restored[own] = judges.apply(judges.autoencoders[label], images[own])
+    return restored
+
+
 def _rows(name: str, metric: Metric, evidence: Mapping[str, Any], relaxation: float | None = None) -> Iterator[Row]:
     """The metric over all queries and, where it is asked for, over the flipped ones; nothing without its evidence."""
     if not all(need in evidence for need in metric.needs):
@@ -192,7 +243,9 @@ def _rows(name: str, metric: Metric, evidence: Mapping[str, Any], relaxation: fl
     yield row(name, metric.load()(*inputs), relaxation)
     if metric.also_flipped:
         flipped = evidence["answer_classes"] == evidence["targets"]
-        yield row(name, metric.load()(*[part[flipped] for part in inputs]), relaxation, "flipped")
+        # Costly evidence is there of the first queries only.
+        subset = [part[flipped[: len(part)]] for part in inputs]
+        yield row(name, metric.load()(*subset), relaxation, "flipped")
 
 
 def row(metric: str, estimate: Sequence[float], relaxation: float | None = None, subset: str = "all") -> Row:

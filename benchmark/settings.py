@@ -7,6 +7,8 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from benchmark.autoencoders import PRESETS as AUTOENCODER_PRESETS
+from benchmark.autoencoders import AutoencoderConfig
 from benchmark.classifier import ORACLE, ClassifierConfig
 from benchmark.classifier import PRESETS as CLASSIFIER_PRESETS
 from benchmark.errors import UserError, unknown
@@ -23,7 +25,7 @@ PRESETS: Mapping[str, str] = MappingProxyType(
 """Name -> what it is for. What a preset changes stands with the class that it changes."""
 
 Overrides = Mapping[str, Mapping[str, Any]]
-"""Section (a method, "classifier", "oracle" or "data") -> field -> value."""
+"""Section (a method, "classifier", "oracle", "autoencoders" or "data") -> field -> value."""
 
 C = TypeVar("C", bound=BaseModel)
 
@@ -35,10 +37,13 @@ class DataConfig(BaseModel):
 
     train_images: int | None = Field(None, gt=0, description="training images, at most; null: all of them")
     queries: int = Field(1000, gt=0, description="queries, at most: the first ones of the split")
+    probes: int = Field(
+        100, gt=0, le=250, description="queries, at most, that composition, reversibility, diversity and COUT rest on"
+    )
 
 
 DATA_PRESETS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
-    {"smoke": {"train_images": 600, "queries": 60}, "paper": {"queries": 2048}}
+    {"smoke": {"train_images": 600, "queries": 60, "probes": 10}, "paper": {"queries": 2048}}
 )
 
 
@@ -56,7 +61,7 @@ def parse_overrides(assignments: Iterable[str]) -> dict[str, dict[str, Any]]:
         section, dot, name = path.partition(".")
         if not (equals and dot and name):
             raise UserError(f"--set takes section.field=value, as in --set vaex.epochs=30, not '{assignment}'")
-        known = [*METHODS, "classifier", "oracle", "data"]
+        known = [*METHODS, "classifier", "oracle", "autoencoders", "data"]
         if section not in known:
             raise unknown("section in --set", section, known)
         overrides.setdefault(section, {})[name] = _value(text)
@@ -105,6 +110,11 @@ def judge_config(role: str, preset: str, overrides: Overrides) -> ClassifierConf
     return resolve(role, ClassifierConfig, {**own, **CLASSIFIER_PRESETS.get(preset, {}).get(role, {})}, overrides)
 
 
+def autoencoder_config(preset: str, overrides: Overrides) -> AutoencoderConfig:
+    """The resolved settings of the autoencoders."""
+    return resolve("autoencoders", AutoencoderConfig, AUTOENCODER_PRESETS.get(preset, {}), overrides)
+
+
 def data_config(preset: str, overrides: Overrides) -> DataConfig:
     """How many images a run uses."""
     return resolve("data", DataConfig, DATA_PRESETS.get(preset, {}), overrides)
@@ -116,4 +126,5 @@ def check_overrides(methods: Iterable[str], preset: str, overrides: Overrides) -
         method_config(name, preset, overrides)
     for role in ("classifier", "oracle"):
         judge_config(role, preset, overrides)
+    autoencoder_config(preset, overrides)
     data_config(preset, overrides)

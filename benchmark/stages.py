@@ -1,4 +1,4 @@
-"""The stages of one job: judge -> fit -> explain -> show -> score -> record.
+"""The stages of one job: judge -> fit -> explain -> show -> probe -> score -> record.
 
 Each stage leaves an artefact named by the hash of what determines it, so nothing that is there is made again; the
 record, written last, says which artefacts it rests on.
@@ -17,13 +17,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from benchmark.autoencoders import AutoencoderConfig, Autoencoders, train_autoencoders
 from benchmark.classifier import ClassifierConfig, ConvClassifier, train
 from benchmark.data import ImageData, Source, Subset
 from benchmark.errors import UserError
 from benchmark.features import inception_network, penultimate, pooled
-from benchmark.record import Judge, Record, Row, environment
-from benchmark.scoring import Answers, Judges, normalised_distances, row, score
-from benchmark.settings import Overrides, data_config, judge_config, method_config
+from benchmark.probes import probe
+from benchmark.record import Judge, Record, Row, environment, peak_memory
+from benchmark.scoring import Answers, Judges, normalised_distances, row, score, unit
+from benchmark.settings import Overrides, autoencoder_config, data_config, judge_config, method_config
 from benchmark.store import Artefact, file_digest, key_of
 from benchmark.tasks import Splits, load_task, split
 from methods import METHODS
@@ -39,7 +41,7 @@ DISJOINT = 20_000
 """From this many training images on, the classifier and the oracle each get a half of their own."""
 CHUNK = 250
 """Queries that a method is asked at once; also what an interrupted run may have to answer again."""
-PURPOSES = ("training", "classifier", "oracle", "fit", "targets", "explain", "show")
+PURPOSES = ("training", "classifier", "oracle", "fit", "targets", "explain", "show", "probe", "autoencoders")
 """What random numbers are drawn for; a seed and a purpose make a stream."""
 
 
@@ -199,6 +201,40 @@ class Work:
         config = judge_config(role, self.protocol.preset, self.overrides)
         return ConvClassifier(config, self.data.shape, len(self.data.class_names))
 
+    def autoencoders(self) -> Artefact:
+        """An autoencoder of each class and one of all, trained for IM1 and IM2; no method sees them."""
+        config = autoencoder_config(self.protocol.preset, self.overrides)
+        artefact = Artefact(
+            self.protocol.runs,
+            "autoencoders",
+            key_of(
+                config=config.model_dump(),
+                seed=self.job.seed,
+                data=self.data.digest,
+                train=len(self.train),
+                precision=self.protocol.devices.precision,
+            ),
+        )
+        artefact.make(partial(self._train_autoencoders, config))
+        return artefact
+
+    def _train_autoencoders(
+        self, config: AutoencoderConfig, artefact: Artefact
+    ) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        torch.manual_seed(self.seed("autoencoders"))
+        started = time.perf_counter()
+        with _advised("autoencoders"):
+            trainer = self.trainer("autoencoders", artefact)
+            network = train_autoencoders(config, self.train, len(self.data.class_names), trainer)
+        return network.state_dict(), {"fit_seconds": time.perf_counter() - started + trainer.seconds_before}
+
+    def _autoencoder_networks(self) -> list[Callable[[Tensor], Tensor]]:
+        """The trained autoencoders themselves, that of all classes last, frozen, on the device."""
+        config = autoencoder_config(self.protocol.preset, self.overrides)
+        network = Autoencoders(config, self.data.shape, len(self.data.class_names))
+        network.load_state_dict(self.autoencoders().tensors())
+        return list(network.eval().requires_grad_(False).to(self.device).parts)
+
     @property
     def device(self) -> torch.device:
         """Where networks are applied."""
@@ -233,7 +269,7 @@ class Work:
         with _advised(self.job.method):
             method.fit(self.train, self.network("classifier"), trainer=trainer)
         seconds = time.perf_counter() - started + trainer.seconds_before
-        return method.network.state_dict(), {"fit_seconds": seconds}
+        return method.network.state_dict(), {"fit_seconds": seconds, "peak_memory": peak_memory()}
 
     def method(self) -> Method:
         """The method under its resolved settings, not fitted."""
@@ -295,6 +331,31 @@ class Work:
         }
         return tensors, facts
 
+    # -- what the first queries are asked beyond one edit --------------------------------------------------------------
+
+    def probe(self, fit: Artefact, first: Artefact) -> Artefact:
+        """Null edits, undone edits and repeated draws of the first queries, which the chunk `first` has answered."""
+        count = min(self.settings.probes, len(self.queries))
+        artefact = Artefact(self.protocol.runs, "probe", key_of(answers=first.name, count=count, seed=self.job.seed))
+        artefact.make(partial(self._probe, fit, first, count))
+        return artefact
+
+    def _probe(
+        self, fit: Artefact, first: Artefact, count: int, _: Artefact
+    ) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        chunk = {name: part.to(self.device) for name, part in first.tensors().items()}
+        asked = {name: chunk[name][:count] for name in ("targets", "predicted")}
+        at = int(np.argmin(self.protocol.relaxations))
+        with torch.no_grad():
+            found = probe(
+                self.fitted(fit),
+                {"queries": unit(chunk["queries"][:count]), **asked},
+                self.protocol.relaxations[at],
+                unit(chunk["images"][at, :count]),
+                partial(self.seed, "probe"),
+            )
+        return {name: eight_bit(images).cpu() for name, images in found.items()}, {"peak_memory": peak_memory()}
+
     # -- score and record ----------------------------------------------------------------------------------------------
 
     def record_key(self) -> str:
@@ -311,7 +372,9 @@ class Work:
             queries=len(self.queries),
             split=self.protocol.split,
             relaxations=self.protocol.relaxations,
+            probes=self.settings.probes,
             judges=[judge_config(role, self.protocol.preset, self.overrides).model_dump() for role in ROLES],
+            autoencoders=autoencoder_config(self.protocol.preset, self.overrides).model_dump(),
             precision=self.protocol.devices.precision,
             extractors=self.protocol.extractors,
             inception=file_digest(self.protocol.inception_weights) if self.protocol.inception_weights else None,
@@ -324,9 +387,10 @@ class Work:
         judges = {role: self.judge(role) for role in ROLES}
         fit = self.fit()
         chunks, shown = self.explain(fit), self.show(fit)
-        made = [chunk.name for chunk in [*chunks, shown]]
+        probed, autoencoders = self.probe(fit, chunks[0]), self.autoencoders()
+        made = [artefact.name for artefact in [*chunks, shown, probed, autoencoders]]
         outcome = Artefact(self.protocol.runs, "score", key_of(record=self.record_key(), chunks=made))
-        facts = outcome.make(partial(self._score, chunks, shown))
+        facts = outcome.make(partial(self._score, chunks, shown, probed))
         method = self.method()
         return Record(
             task=self.job.task,
@@ -344,7 +408,7 @@ class Work:
             classifier=judges["classifier"][1],
             oracle=judges["oracle"][1],
             rows=[*_accuracies({role: judge for role, (_, judge) in judges.items()}), *facts["rows"]],
-            timings=self._timings(fit, chunks),
+            timings=self._timings(fit, chunks, probed),
             remarks=list(method.remarks()),
             studies=(shown.facts() or {})["studies"] | facts.get("studies", {}),
             artefacts={
@@ -352,13 +416,15 @@ class Work:
                 "fit": fit.name,
                 "explain": chunks[0].name,
                 "show": shown.name,
+                "probe": probed.name,
+                "autoencoders": autoencoders.name,
                 "score": outcome.name,
             },
             environment={**environment(), "device": str(self.device), "precision": self.protocol.devices.precision},
         )
 
     def _score(
-        self, chunks: Sequence[Artefact], shown: Artefact, _: Artefact
+        self, chunks: Sequence[Artefact], shown: Artefact, probed: Artefact, _: Artefact
     ) -> tuple[dict[str, Tensor], dict[str, Any]]:
         parts = [chunk.tensors() for chunk in chunks]
         made = shown.tensors()
@@ -373,6 +439,8 @@ class Work:
             samples=samples.get("samples"),
             evidence=_joined(parts, "evidence", 1),
             labels=self.queries.labels,
+            probed=min(self.settings.probes, len(self.queries)),
+            probes=probed.tensors(),
         )
         reals, judges = self._reals(), self._judges()
         rows, outcomes = score(answers, reals, judges)
@@ -398,7 +466,7 @@ class Work:
             extractors["classifier"] = penultimate(oracle)
         if "inception" in self.protocol.extractors:
             extractors["inception"] = pooled(inception_network(self.protocol.inception_weights).to(self.device))
-        return Judges(self.network("classifier"), oracle, extractors, self.device)
+        return Judges(self.network("classifier"), oracle, extractors, self.device, self._autoencoder_networks())
 
     def _data_facts(self) -> dict[str, Any]:
         return {
@@ -411,14 +479,16 @@ class Work:
             "queries": len(self.queries),
         }
 
-    def _timings(self, fit: Artefact, chunks: Sequence[Artefact]) -> list[Row]:
-        """Wall-clock figures: of the fit, and of explaining all relaxations of one query."""
+    def _timings(self, fit: Artefact, chunks: Sequence[Artefact], probed: Artefact) -> list[Row]:
+        """Seconds of the fit and of explaining all relaxations of one query; memory of the process that did it."""
         fitted, explained = fit.facts() or {}, [chunk.facts() or {} for chunk in chunks]
+        memory = [facts.get("peak_memory", 0.0) for facts in (fitted, *explained, probed.facts() or {})]
         each = sum(facts["explain_seconds"] for facts in explained) / len(self.queries)
         missing = float("nan")
         return [
             row("fit_seconds", (fitted["fit_seconds"], missing, missing, 1)),
             row("seconds_per_counterfactual", (each, missing, missing, len(self.queries))),
+            row("peak_memory", (max(memory), missing, missing, 1)),
         ]
 
 
@@ -456,7 +526,10 @@ class _Ask:
             **{f"intervention.{name}": value for name, value in answers.intervention.items()},
             **{f"evidence.{name}": value for name, value in answers.evidence.items()},
         }
-        return {name: value.cpu() for name, value in tensors.items()}, {"explain_seconds": seconds}
+        return {name: value.cpu() for name, value in tensors.items()}, {
+            "explain_seconds": seconds,
+            "peak_memory": peak_memory(),
+        }
 
     def _targets(self, start: int, predicted: Tensor) -> Tensor:
         """For each query a class other than the predicted one; the same for all methods."""

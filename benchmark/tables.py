@@ -20,6 +20,7 @@ RATES = (
     "flip_rate_representation",
     "oracle_agreement",
     "adversarial_flips",
+    "oracle_aware_flips",
     "reconstruction_flips",
     "change",
     "accuracy_phi",
@@ -33,9 +34,18 @@ SUMMARY = {
     "flip_rate_representation": "flip rate on φ %",
     "oracle_agreement": "oracle agreement %",
     "adversarial_flips": "adversarial flips %",
+    "oracle_aware_flips": "oracle-aware flips %",
     "reconstruction_flips": "reconstruction flips %",
     "l1": "L1",
     "l2": "L2",
+    "l0": "L0",
+    "hoyer_sparsity": "Hoyer sparsity",
+    "cout": "COUT",
+    "im1": "IM1",
+    "im2": "IM2",
+    "composition": "composition",
+    "reversibility": "reversibility",
+    "diversity": "diversity",
     "mse": "MSE",
     "nll": "NLL",
     "kl": "KL",
@@ -44,7 +54,23 @@ SUMMARY = {
 }
 """Metric -> heading in the summary; Fréchet distances follow, four an extractor."""
 
-DECIMALS = {"nll": 1, "kl": 1, "bits_per_dim": 3, "l1": 4, "l2": 4, "mse": 5, "fisher_norm": 4, "fisher_norm_plain": 4}
+PROBED = ("cout", "composition", "reversibility", "diversity")
+"""What costs more than the others, and rests on the first queries only."""
+
+DECIMALS = {
+    "nll": 1,
+    "kl": 1,
+    "bits_per_dim": 3,
+    "l1": 4,
+    "l2": 4,
+    "mse": 5,
+    "composition": 4,
+    "reversibility": 4,
+    "diversity": 4,
+    "im2": 4,
+    "fisher_norm": 4,
+    "fisher_norm_plain": 4,
+}
 """Where they are not one (rates) or two."""
 
 
@@ -91,7 +117,7 @@ def _text(cells: pd.DataFrame, style: str) -> str:
 
 
 def tidy(records: Sequence[Record], *, timings: bool = False) -> pd.DataFrame:
-    """A row a number of every successful record: the wall-clock ones, or all the others.
+    """A row a number of every successful record: seconds and memory, or all the others.
 
     The two are kept apart because the others are the same to the last digit whenever a run is repeated.
     """
@@ -137,18 +163,25 @@ def _summary(records: Sequence[Record], notes: tuple[str, ...]) -> Table:
     strongest = numbers["relaxation"].min()
     here = numbers["relaxation"].isna() | (numbers["relaxation"] == strongest)
     numbers = numbers[here & (numbers["subset"] == "all")]
-    extractors = [name.removesuffix("_real") for name in numbers["metric"].unique() if name.endswith("_real")]
+    extractors = [name.removesuffix("_real") for name in numbers["metric"].unique() if _is_yardstick(name)]
     headings = dict(SUMMARY)
     for name in extractors:
         label = f"FID ({name.removeprefix('fid_')})"
         headings |= {name: f"{label} x'", f"{name}_reconstruction": f"{label} x̃"}
         headings |= {f"{name}_samples": f"{label} samples", f"{name}_real": f"{label} real"}
+        kernel, label = name.replace("fid", "kid", 1), label.replace("FID", "KID")
+        headings |= {kernel: f"{label} x'", f"{kernel}_real": f"{label} real"}
     rows = [
         {"task": str(task), "method": str(method), "n": _n(group)}
         | {heading: _cell(group[group["metric"] == metric], metric) for metric, heading in headings.items()}
         for (task, method), group in numbers.groupby(["task", "method"], sort=False)
     ]
     return _table("summary", f"All methods at r = {strongest:g}", rows, records, notes)
+
+
+def _is_yardstick(metric: str) -> bool:
+    """Whether it is a Fréchet distance of real images to others, of which there is one an extractor."""
+    return metric.startswith("fid") and metric.endswith("_real")
 
 
 def _flip_rates(records: Sequence[Record], task: str, notes: tuple[str, ...]) -> Table:
@@ -275,13 +308,16 @@ def _notes(records: Sequence[Record]) -> tuple[str, ...]:
     notes += [_task_note([r for r in good if r.task == task]) for task in dict.fromkeys(r.task for r in good)]
     notes.append("[low, high]: 95 % interval (Wilson for rates, bootstrap for Fréchet distances)")
     numbers = tidy(good)
-    for name in (name for name in numbers["metric"].unique() if name.endswith("_real")):
+    for name in (name for name in numbers["metric"].unique() if _is_yardstick(name)):
         counts = " and ".join(map(str, sorted({int(n) for n in numbers[numbers["metric"] == name]["n"]}, reverse=True)))
         extractor = name.removeprefix("fid_").removesuffix("_real")
         features = {"classifier": "the oracle's penultimate features"}.get(extractor, f"{extractor} features")
         notes.append(
             f"FID ({extractor}): {features}, n = {counts}, to as many other real images; real: of real to real"
         )
+    probed = numbers[numbers["metric"].isin(PROBED) & (numbers["subset"] == "all")]["n"]
+    if len(probed):
+        notes.append(f"{', '.join(SUMMARY[name] for name in PROBED)}: of the first {int(probed.max())} queries")
     for remark in dict.fromkeys(remark for record in good for remark in record.remarks):
         methods = dict.fromkeys(record.method for record in good if remark in record.remarks)
         notes.append(f"{', '.join(methods)}: {remark}")

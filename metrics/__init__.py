@@ -13,6 +13,7 @@ relaxation, the rest once for a job. A function is imported only when it is used
 import hashlib
 import importlib
 import inspect
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
@@ -37,6 +38,8 @@ class Metric:
         "" for a fraction or a number without unit.
     better : {"higher", "lower", ""}
         "" where neither is: a yardstick, or one half of a trade-off.
+    range : tuple of float
+        Lowest and highest value there can be; infinite where there is no limit.
     meaning : str
         One line for people.
     also_flipped : bool
@@ -48,8 +51,16 @@ class Metric:
     needs: tuple[str, ...]
     unit: str
     better: Literal["higher", "lower", ""]
+    range: tuple[float, float]
     meaning: str
     also_flipped: bool = False
+
+    @property
+    def scale(self) -> str:
+        """Unit, direction and range, for people."""
+        low, high = (f"{limit:g}".replace("inf", "∞") for limit in self.range)
+        ends = ("(" if low == "-∞" else "[") + f"{low}, {high}" + (")" if high == "∞" else "]")
+        return ", ".join(filter(None, (self.unit, self.better and f"{self.better} is better", ends)))
 
     @property
     def per_relaxation(self) -> bool:
@@ -71,9 +82,30 @@ class Metric:
         return hashlib.sha256(repr([replace(self, meaning=""), *sources]).encode()).hexdigest()[:16]
 
 
-def _fid(answers: str, network: str, better: Literal["lower", ""], meaning: str) -> Metric:
-    needs = (f"{answers}_{network}_features", f"real_{network}_features")
-    return Metric("metrics.frechet:frechet_distance", needs, "", better, meaning)
+FRACTION, POSITIVE, ANY = (0.0, 1.0), (0.0, math.inf), (-math.inf, math.inf)
+
+SETS = {
+    "": ("answer", "counterfactuals to real images"),
+    "_reconstruction": ("reconstruction", "reconstructions to real images"),
+    "_samples": ("sample", "generated samples to real images"),
+    "_real": ("query", "queries to as many other real images"),
+}
+"""What is held against real images: end of the metric's name -> beginning of the evidence's name, and its meaning."""
+
+
+def _to_reals(network: str, features: str) -> dict[str, Metric]:
+    """Fréchet and kernel distance of each set to real images by one network's features; of reals, a yardstick."""
+    found = {}
+    for family, function, limits, words in (
+        ("fid", "metrics.frechet:frechet_distance", POSITIVE, "Fréchet distance"),
+        ("kid", "metrics.kernel:kernel_distance", ANY, "kernel distance, without bias at small n,"),
+    ):
+        for suffix, (images, meaning) in SETS.items():
+            needs = (f"{images}_{network}_features", f"real_{network}_features")
+            better: Literal["lower", ""] = "" if images == "query" else "lower"
+            text = f"{words} of {meaning}, {features} features"
+            found[f"{family}_{network}{suffix}"] = Metric(function, needs, "", better, limits, text)
+    return found
 
 
 METRICS: Mapping[str, Metric] = MappingProxyType(
@@ -83,6 +115,7 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
             ("answer_classes", "targets"),
             "",
             "higher",
+            FRACTION,
             "share of counterfactuals that the classifier sees as their target class",
         ),
         "flip_rate_representation": Metric(
@@ -90,6 +123,7 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
             ("answer_representation_classes", "targets"),
             "",
             "higher",
+            FRACTION,
             "share of intervened representations, not pictures, that the classifier's head sees as their target class",
         ),
         "oracle_agreement": Metric(
@@ -97,6 +131,7 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
             ("answer_oracle_classes", "targets"),
             "",
             "higher",
+            FRACTION,
             "share of counterfactuals that an independent classifier sees as their target class",
             also_flipped=True,
         ),
@@ -105,13 +140,23 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
             ("answer_classes", "answer_oracle_classes", "targets"),
             "",
             "lower",
+            FRACTION,
             "share of counterfactuals that convince the classifier, but not the oracle",
+        ),
+        "oracle_aware_flips": Metric(
+            "metrics.rates:oracle_aware_flips",
+            ("answer_classes", "answer_oracle_classes", "targets"),
+            "",
+            "higher",
+            FRACTION,
+            "share of counterfactuals that convince both the classifier and the oracle",
         ),
         "reconstruction_flips": Metric(
             "metrics.rates:reconstruction_flips",
             ("reconstruction_classes", "predicted"),
             "",
             "lower",
+            FRACTION,
             "share of queries whose reconstruction alone changes the class",
         ),
         "l1": Metric(
@@ -119,6 +164,7 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
             ("answers", "queries"),
             "",
             "lower",
+            FRACTION,
             "mean absolute difference to the query, of the intensity range",
             also_flipped=True,
         ),
@@ -127,6 +173,7 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
             ("answer_start_l1",),
             "",
             "",
+            FRACTION,
             "mean absolute difference of the query to the picture that its search started from",
             also_flipped=True,
         ),
@@ -135,6 +182,7 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
             ("answers", "queries"),
             "",
             "lower",
+            FRACTION,
             "root mean square difference to the query, of the intensity range",
             also_flipped=True,
         ),
@@ -143,7 +191,17 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
             ("answers", "queries"),
             "",
             "lower",
+            FRACTION,
             "share of pixels that differ from the query by more than 8/255",
+            also_flipped=True,
+        ),
+        "hoyer_sparsity": Metric(
+            "metrics.distances:hoyer_sparsity",
+            ("answers", "queries"),
+            "",
+            "higher",
+            FRACTION,
+            "how much of the change sits in few pixels (Hoyer), over the answers that change anything",
             also_flipped=True,
         ),
         "mse": Metric(
@@ -151,13 +209,68 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
             ("reconstructions", "queries"),
             "",
             "lower",
+            FRACTION,
             "mean squared error of the reconstructions",
+        ),
+        "composition": Metric(
+            "metrics.distances:composition",
+            ("null_edits", "probes"),
+            "",
+            "lower",
+            FRACTION,
+            "mean absolute difference of the first queries to five reconstructions one after the other",
+        ),
+        "reversibility": Metric(
+            "metrics.distances:reversibility",
+            ("answer_undone", "probes"),
+            "",
+            "lower",
+            FRACTION,
+            "mean absolute difference of the first queries to their edits undone, at the smallest r",
+            also_flipped=True,
+        ),
+        "diversity": Metric(
+            "metrics.distances:diversity",
+            ("answer_draws",),
+            "",
+            "",
+            FRACTION,
+            "mean absolute difference between a first query's answers under several sampling seeds, at the smallest r",
+            also_flipped=True,
+        ),
+        "cout": Metric(
+            "metrics.transition:cout",
+            ("answer_paths_target", "answer_paths_predicted"),
+            "",
+            "higher",
+            (-1.0, 1.0),
+            "area under the target's less the old class's probability, the most changed pixels pasted first",
+            also_flipped=True,
+        ),
+        "im1": Metric(
+            "metrics.plausibility:im1",
+            ("answers", "answer_target_autoencoded", "answer_predicted_autoencoded"),
+            "",
+            "lower",
+            POSITIVE,
+            "error of the target class's autoencoder on the answer, over that of the old class's",
+            also_flipped=True,
+        ),
+        "im2": Metric(
+            "metrics.plausibility:im2",
+            ("answers", "answer_target_autoencoded", "answer_autoencoded"),
+            "",
+            "lower",
+            POSITIVE,
+            "disagreement of the target class's autoencoder with that of all classes, over the answer's L1",
+            also_flipped=True,
         ),
         "nll": Metric(
             "metrics.likelihood:nll",
             ("nll",),
             "nats/image",
             "lower",
+            ANY,
             "negative log-likelihood of the queries given their latents",
         ),
         "kl": Metric(
@@ -165,6 +278,7 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
             ("kl",),
             "nats/image",
             "",
+            ANY,
             "information that the latents carry beyond the prior",
         ),
         "bits_per_dim": Metric(
@@ -172,6 +286,7 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
             ("nll", "kl", "dimensions"),
             "bits/dim",
             "lower",
+            ANY,
             "bits that the model spends on a channel of a pixel",
         ),
         "change": Metric(
@@ -179,6 +294,7 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
             ("answer_representation_classes", "predicted"),
             "",
             "higher",
+            FRACTION,
             "share of intervened representations that the classifier's head sees as another class than the query's",
         ),
         "accuracy_phi": Metric(
@@ -186,6 +302,7 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
             ("phi_classes", "labels"),
             "",
             "",
+            FRACTION,
             "accuracy of the classifier's head on its own representation φ",
         ),
         "accuracy_phi_reconstruction": Metric(
@@ -193,6 +310,7 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
             ("phi_reconstruction_classes", "labels"),
             "",
             "higher",
+            FRACTION,
             "accuracy of the classifier's head on what the discrete code of φ stands for",
         ),
         "agreement": Metric(
@@ -200,6 +318,7 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
             ("phi_classes", "phi_reconstruction_classes"),
             "",
             "higher",
+            FRACTION,
             "share of queries that the classifier's head sees alike in φ and in what its discrete code stands for",
         ),
         "shared_fisher": Metric(
@@ -207,6 +326,7 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
             ("shared_fisher",),
             "",
             "higher",
+            FRACTION,
             "cosine of the information that the answering generator and the classifier's head take from φ",
         ),
         "shared_fisher_plain": Metric(
@@ -214,6 +334,7 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
             ("shared_fisher_plain",),
             "",
             "",
+            FRACTION,
             "the same of a generator that was trained without the regulariser",
         ),
         "fisher_norm": Metric(
@@ -221,6 +342,7 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
             ("fisher_norm",),
             "",
             "",
+            POSITIVE,
             "length of the answering generator's information, which a dot product can be raised by",
         ),
         "fisher_norm_plain": Metric(
@@ -228,37 +350,10 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
             ("fisher_norm_plain",),
             "",
             "",
+            POSITIVE,
             "the same of a generator that was trained without the regulariser",
         ),
-        "fid_classifier": _fid(
-            "answer", "classifier", "lower", "Fréchet distance of counterfactuals to real images, oracle features"
-        ),
-        "fid_classifier_reconstruction": _fid(
-            "reconstruction",
-            "classifier",
-            "lower",
-            "Fréchet distance of reconstructions to real images, oracle features",
-        ),
-        "fid_classifier_samples": _fid(
-            "sample", "classifier", "lower", "Fréchet distance of generated samples to real images, oracle features"
-        ),
-        "fid_classifier_real": _fid(
-            "query", "classifier", "", "Fréchet distance of queries to as many other real images, oracle features"
-        ),
-        "fid_inception": _fid(
-            "answer", "inception", "lower", "Fréchet distance of counterfactuals to real images, Inception features"
-        ),
-        "fid_inception_reconstruction": _fid(
-            "reconstruction",
-            "inception",
-            "lower",
-            "Fréchet distance of reconstructions to real images, Inception features",
-        ),
-        "fid_inception_samples": _fid(
-            "sample", "inception", "lower", "Fréchet distance of generated samples to real images, Inception features"
-        ),
-        "fid_inception_real": _fid(
-            "query", "inception", "", "Fréchet distance of queries to as many other real images, Inception features"
-        ),
+        **_to_reals("classifier", "oracle"),
+        **_to_reals("inception", "Inception"),
     }
 )

@@ -1,5 +1,6 @@
-"""How far an answer lies from its query, in pixels."""
+"""How far an answer lies from its query, from its undoing and from other answers, in pixels."""
 
+import torch
 from torch import Tensor
 
 from metrics.base import Estimate
@@ -122,6 +123,131 @@ def mse(reconstructions: Tensor, queries: Tensor) -> Estimate:
 
     """
     return mean(_mean_square(reconstructions, queries))
+
+
+def hoyer_sparsity(images: Tensor, queries: Tensor) -> Estimate:
+    """How much of the change sits in few entries: (√D − |δ|₁/|δ|₂) / (√D − 1) of δ = x' − x with D = C·H·W entries.
+
+    Parameters
+    ----------
+    images : Tensor
+        Shape (N, C, H, W), float in [0, 1]: the answers.
+    queries : Tensor
+        Shape (N, C, H, W), float in [0, 1].
+
+    Returns
+    -------
+    Estimate
+        In [0, 1], higher is sparser: 1 for a single changed entry, 0 where all change alike. It is not defined where
+        nothing changes: n counts the answers that differ from their query; NaN if none does.
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ, or an image is not float, leaves [0, 1], holds NaN, or has one entry only.
+
+    References
+    ----------
+    Hoyer, Non-negative Matrix Factorization with Sparseness Constraints, 2004.
+
+    """
+    change = _difference(images, queries).flatten(1).double()
+    if (entries := change.shape[1]) < 2:
+        raise ValueError("the sparsity of a single entry is not defined")
+    change = change[(change != 0).any(1)]
+    ratio = change.abs().sum(1) / change.norm(dim=1)  # from 1 to √D
+    return mean(((entries**0.5 - ratio) / (entries**0.5 - 1)).clamp(0, 1))  # rounding leaves the interval
+
+
+def composition(null_edits: Tensor, probes: Tensor) -> Estimate:
+    """How far a query drifts under repeated edits that are to change nothing: L1 to the query after the last.
+
+    Parameters
+    ----------
+    null_edits : Tensor
+        Shape (N, C, H, W), float in [0, 1]: the queries, reconstructed several times over, each time from the last.
+    probes : Tensor
+        Shape (N, C, H, W), float in [0, 1]: the queries.
+
+    Returns
+    -------
+    Estimate
+        In [0, 1], in units of the full intensity range, lower is better, 0 for exact reconstructions; NaN if N = 0.
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ, or an image is not float, leaves [0, 1], or holds NaN.
+
+    References
+    ----------
+    Monteiro et al., Measuring axiomatic soundness of counterfactual image models, 2023, definition of composition.
+
+    """
+    return l1(null_edits, probes)
+
+
+def reversibility(answer_undone: Tensor, probes: Tensor) -> Estimate:
+    """How far a query is from its edit and the undoing of it: L1 to the answer's own counterfactual for the old class.
+
+    Parameters
+    ----------
+    answer_undone : Tensor
+        Shape (N, C, H, W), float in [0, 1]: counterfactuals of the answers, towards the class that the classifier saw
+        in the query.
+    probes : Tensor
+        Shape (N, C, H, W), float in [0, 1]: the queries.
+
+    Returns
+    -------
+    Estimate
+        In [0, 1], in units of the full intensity range, lower is better; NaN if N = 0. No edit at all is reversible:
+        it means something over answers that flip.
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ, or an image is not float, leaves [0, 1], or holds NaN.
+
+    References
+    ----------
+    Monteiro et al., Measuring axiomatic soundness of counterfactual image models, 2023, definition of reversibility.
+
+    """
+    return l1(answer_undone, probes)
+
+
+def diversity(answer_draws: Tensor) -> Estimate:
+    """How much the answers to one query differ from each other: mean pairwise L1, averaged over the queries.
+
+    Parameters
+    ----------
+    answer_draws : Tensor
+        Shape (N, K, C, H, W), float in [0, 1]: K answers of one fitted method to each query, under K sampling seeds.
+
+    Returns
+    -------
+    Estimate
+        In [0, 1], in units of the full intensity range, 0 for a method without chance; NaN if N = 0. Neither
+        direction is better on its own: noise is diverse too.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than two answers a query, or an image is not float, leaves [0, 1], or holds NaN.
+
+    References
+    ----------
+    Mothilal et al., Explaining Machine Learning Classifiers through Diverse Counterfactual Explanations (DiCE), 2020.
+
+    """
+    if answer_draws.ndim != 5 or answer_draws.shape[1] < 2:
+        raise ValueError(f"draws must be (N, K, C, H, W) with K of at least 2, got {tuple(answer_draws.shape)}")
+    _check_images(answer_draws.flatten(0, 1))
+    draws = answer_draws.detach().float().flatten(2)  # (N, K, D)
+    pairs = [(first, second) for second in range(draws.shape[1]) for first in range(second)]
+    apart = [(draws[:, first] - draws[:, second]).abs().mean(1) for first, second in pairs]
+    return mean(torch.stack(apart).mean(0))
 
 
 def _mean_square(images: Tensor, queries: Tensor) -> Tensor:

@@ -99,6 +99,37 @@ def adversarial_flips(answer_classes: Tensor, answer_oracle_classes: Tensor, tar
     return proportion((answer_classes == targets) & (answer_oracle_classes != targets))
 
 
+def oracle_aware_flips(answer_classes: Tensor, answer_oracle_classes: Tensor, targets: Tensor) -> Estimate:
+    """Share of counterfactuals that convince both the classifier and the oracle of their target class.
+
+    Parameters
+    ----------
+    answer_classes : Tensor
+        Shape (N,), integer: the investigated classifier's class of each counterfactual.
+    answer_oracle_classes : Tensor
+        Shape (N,), integer: the oracle's class of each counterfactual.
+    targets : Tensor
+        Shape (N,), integer: the class that was asked for.
+
+    Returns
+    -------
+    Estimate
+        A fraction in [0, 1] of all N, the flip rate less the adversarial flips; higher is better; NaN if N = 0.
+
+    Raises
+    ------
+    ValueError
+        If an input is no integer vector, or the lengths differ.
+
+    References
+    ----------
+    Defined here, after the oracle of Hvilshøj et al., 2021.
+
+    """
+    check_classes(answer_classes=answer_classes, answer_oracle_classes=answer_oracle_classes, targets=targets)
+    return proportion((answer_classes == targets) & (answer_oracle_classes == targets))
+
+
 def reconstruction_flips(reconstruction_classes: Tensor, predicted: Tensor) -> Estimate:
     """Share of queries whose mere reconstruction already changes the classifier's answer.
 

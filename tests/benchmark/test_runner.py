@@ -19,7 +19,7 @@ from methods.base import Counterfactuals, Method, MethodConfig
 from metrics import METRICS, Metric
 from metrics.intervals import mean
 
-STAGES = ("classifier", "oracle", "fit", "explain", "show", "score")
+STAGES = ("classifier", "oracle", "fit", "explain", "show", "probe", "autoencoders", "score")
 
 
 class FakeConfig(MethodConfig):
@@ -163,6 +163,8 @@ def test_record_key_depends_on_what_determines_the_numbers(protocol, tmp_path):
         replace(protocol, overrides={"classifier": {"epochs": 3}}),
         replace(protocol, overrides={"oracle": {"epochs": 3}}),
         replace(protocol, overrides={"data": {"train_images": 500}}),
+        replace(protocol, overrides={"data": {"probes": 9}}),
+        replace(protocol, overrides={"autoencoders": {"epochs": 3}}),
         *[replace(inception, inception_weights=path) for path in weights],
     ]
     job = Job("mnist", "vaex", 0)
@@ -185,7 +187,7 @@ def test_settings_of_the_answer_share_one_fit(protocol, register, stamps):
 
 def test_new_metric_costs_no_training(protocol, monkeypatch, stamps):
     """A new metric is computed from what is on disk: nothing is fitted or asked again, and old numbers stay."""
-    metric = Metric(f"{__name__}:brightness", ("answers",), "", "", "how bright answers are")
+    metric = Metric(f"{__name__}:brightness", ("answers",), "", "", (0, 1), "how bright answers are")
     for module in (stages, scoring):
         monkeypatch.setattr(module, "METRICS", MappingProxyType({**METRICS, "brightness": metric}))
     before = read(Job("mnist", "vaex", 0).path(protocol))

@@ -175,3 +175,62 @@ def test_undefined_numbers_are_none(undefined):
     made = row("l1", (0.5, undefined, undefined, 1), 0.2)
     assert (made.value, made.low, made.high, made.n) == (0.5, None, None, 1)
     assert row("l1", (undefined, 0, 0, 0)).value is None
+
+
+def test_paths_are_scored_on_the_first_queries():
+    """COUT rests on the first queries, over all and over the flipped among them."""
+    found, _ = scored(answers(MIXED, probed=3))
+    assert found["cout", 0, "all"].n == 3
+    assert found["cout", 0, "flipped"].n == 2
+    assert found["l1", 0, "all"].n == 4
+
+
+def test_paths_show_the_classifier_pasted_images():
+    """A perfect answer convinces from the first pasted pixel on, and no answer at all never does."""
+    gap = (math.exp(3) - 1) / (math.exp(3) + CLASSES - 1)
+    found, _ = scored(answers((code(1, 1),) * 4, (0,) * 4))
+    assert found["cout", 0, "all"].value == pytest.approx(gap * 49 / 50)
+    assert found["cout", 1, "all"].value == pytest.approx(-gap)
+
+
+def test_autoencoders_are_asked_by_class():
+    """IM1 asks the autoencoder of the target and that of the query's class; without any it is left out."""
+    bare, _ = scored(answers(MIXED))
+    assert not {name for name, _, _ in bare} & {"im1", "im2"}
+    exact, black = (lambda images: images), torch.zeros_like
+    for parts, value in (((black, exact, black, black, exact), 0), ((exact, exact, exact, exact, exact), 0)):
+        judges = Judges(JUDGES.classifier, JUDGES.oracle, {}, torch.device("cpu"), parts)
+        found, _ = scored(answers((code(3, 3),) * 4), judges)
+        assert found["im1", 0, "all"].value == found["im2", 0, "all"].value == value
+    judges = Judges(JUDGES.classifier, JUDGES.oracle, {}, torch.device("cpu"), (exact, black, black, black, exact))
+    found, _ = scored(answers((code(3, 3),) * 4), judges)
+    assert found["im1", 0, "all"].value == pytest.approx(4 * (33 / 255) ** 2 / 0.01)
+
+
+def test_probes_stand_at_the_smallest_relaxation():
+    """Reversibility and diversity stand at the smallest relaxation alone, composition at none."""
+    queries = pictures(0, 0)
+    probes = {"null_edits": queries, "undone": pictures(51, 0), "draws": torch.stack([queries, pictures(0, 255)], 1)}
+    given = answers((0,) * 4, MIXED, relaxations=(1.0, 0.5), probed=2, probes=probes)
+    found, _ = scored(given)
+    assert found["composition", None, "all"].value == 0
+    assert {r for name, r, _ in found if name in {"reversibility", "diversity"}} == {0.5}
+    assert found["reversibility", 0.5, "all"].value == pytest.approx(0.1)
+    assert found["diversity", 0.5, "all"].value == pytest.approx(0.5)
+    assert found["diversity", 0.5, "flipped"].n == 2
+
+
+def test_networks_see_each_image_once():
+    """Every set of images is shown to a network once, however many metrics rest on it."""
+    seen = []
+
+    def counted(network):
+        def count(images):
+            seen.append(len(images))
+            return network(images)
+
+        return count
+
+    judges = Judges(JUDGES.classifier, JUDGES.oracle, {"classifier": counted(lambda x: x.flatten(1))}, JUDGES.device)
+    scored(answers(MIXED, MIXED), judges, reals=pictures(0, 0, 0))
+    assert seen == [3] * 5  # reals, queries, reconstructions, and the answers at two relaxations

@@ -58,7 +58,7 @@ def test_tidy_keeps_every_digit(tmp_path, make_record, make_row):
 
 
 def test_timings_stand_apart(tmp_path, records):
-    """Wall-clock numbers are in timings.csv and nowhere else."""
+    """Seconds and memory are in timings.csv and nowhere else."""
     write_tables(records, tmp_path)
     frame = pd.read_csv(tmp_path / "timings.csv")
     assert list(frame.columns) == COLUMNS

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import mean_absolute_error, mean_squared_error, root_mean_squared_error
 
-from metrics.distances import l0, l1, l2, mse
+from metrics.distances import diversity, hoyer_sparsity, l0, l1, l2, mse
 
 DISTANCES = [l0, l1, l2, mse]
 
@@ -143,3 +143,71 @@ def test_images_are_float_batches(distance, other):
     """Bytes, and images without a channel, are refused."""
     with pytest.raises(ValueError, match="must be float"):
         distance(images(0), other)
+
+
+def change(*values):
+    """One image whose entries differ so from a black query."""
+    return torch.tensor(values).view(1, 1, 1, -1), torch.zeros(1, 1, 1, len(values))
+
+
+def test_hoyer_extremes():
+    """A change of one entry has sparsity 1, wherever and however large; the same change everywhere has 0."""
+    assert hoyer_sparsity(*change(0.0, 0.3, 0.0, 0.0)).value == pytest.approx(1)
+    assert hoyer_sparsity(*change(0.5, 0.5, 0.5, 0.5)).value == pytest.approx(0, abs=1e-7)
+
+
+def test_hoyer_closed_form():
+    """Of k equal changes among D entries the sparsity is (√D − √k) / (√D − 1)."""
+    for k in range(1, 10):
+        values = [0.2] * k + [0.0] * (9 - k)
+        assert hoyer_sparsity(*change(*values)).value == pytest.approx((3 - math.sqrt(k)) / 2, abs=1e-7)
+
+
+@given(st.integers(0, 100), st.floats(0.1, 1))
+def test_hoyer_has_no_scale(seed, scale):
+    """Neither the size of a change nor the order of its entries matters."""
+    x, zero = images(seed), torch.zeros(6, 3, 5, 4)
+    value = hoyer_sparsity(x, zero).value
+    assert hoyer_sparsity(scale * x, zero).value == pytest.approx(value, rel=1e-5)
+    assert hoyer_sparsity(x.flip(1, 2, 3), zero).value == pytest.approx(value)
+
+
+def test_hoyer_counts_what_changes():
+    """Answers that change nothing are not counted; where none changes anything there is no value."""
+    x = images(0)
+    y = x.clone()
+    y[0] = 1 - y[0]
+    assert hoyer_sparsity(y, x).n == 1
+    assert math.isnan(hoyer_sparsity(x, x).value)
+    assert hoyer_sparsity(x, x).n == 0
+
+
+def test_hoyer_needs_entries():
+    """The sparsity of a single entry is refused."""
+    with pytest.raises(ValueError, match="single entry"):
+        hoyer_sparsity(*change(0.5))
+
+
+def test_draws_that_agree_and_differ():
+    """Equal draws have no diversity, black and white ones have it all, and of three the mean pair counts."""
+    x = images(0)
+    black, white = torch.zeros_like(x), torch.ones_like(x)
+    assert diversity(torch.stack([x, x, x], 1)).value == 0
+    assert diversity(torch.stack([black, white], 1)).value == 1
+    assert diversity(torch.stack([black, black, white], 1)).value == pytest.approx(2 / 3)
+
+
+@given(st.integers(0, 100), st.permutations(range(4)))
+def test_order_of_draws_does_not_matter(seed, order):
+    """Diversity does not depend on the order of the draws, and two draws are at their L1."""
+    draws = torch.stack([images(seed + i) for i in range(4)], 1)
+    assert diversity(draws[:, order]).value == pytest.approx(diversity(draws).value)
+    assert diversity(draws[:, :2]).value == pytest.approx(l1(draws[:, 0], draws[:, 1]).value)
+
+
+def test_draws_come_in_pairs():
+    """A single draw, and images without draws, are refused."""
+    with pytest.raises(ValueError, match="at least 2"):
+        diversity(images(0)[:, None])
+    with pytest.raises(ValueError, match="at least 2"):
+        diversity(images(0))

@@ -10,7 +10,7 @@ from pytorch_fid.fid_score import calculate_frechet_distance
 from scipy.linalg import sqrtm
 from scipy.stats import ortho_group
 
-from metrics.frechet import _from_factors, frechet_distance
+from metrics.frechet import frechet_distance, gaussian_distance
 
 
 def gaussian(seed, n=200, width=8):
@@ -39,12 +39,43 @@ def test_distance_is_scipys():
     assert value(x, y) == pytest.approx(expected)
 
 
-@pytest.mark.parametrize("n", [3, 20, 200])
-def test_the_bootstraps_distance_is_pytorch_fids(n):
-    """The distance without a matrix root, which the replicates use, is pytorch-fid's, for n below and above F."""
+def moments(x):
+    return x.mean(0), np.cov(x.T)
+
+
+@pytest.mark.parametrize("n", [3, 20, 31, 200])
+def test_distance_is_pytorch_fids(n):
+    """The distance without a matrix root is pytorch-fid's, for n below and above F, of features and of moments."""
     x, y = gaussian(0, n, 30), gaussian(1, n, 30)
-    moments = (x.mean(0), np.cov(x.T), y.mean(0), np.cov(y.T))
-    assert _from_factors(x, y) == pytest.approx(calculate_frechet_distance(*moments), rel=1e-6)
+    expected = calculate_frechet_distance(*moments(x), *moments(y))
+    assert value(x, y) == pytest.approx(expected, rel=1e-6)
+    assert gaussian_distance(*moments(x), *moments(y)) == pytest.approx(expected, rel=1e-6)
+
+
+def test_one_set_smaller_than_the_features():
+    """Which of the two sets is smaller than the number of features does not matter."""
+    few, many = gaussian(0, 12, 30), gaussian(1, 90, 30)
+    expected = calculate_frechet_distance(*moments(few), *moments(many))
+    assert value(few, many) == pytest.approx(expected, rel=1e-6)
+    assert value(many, few) == pytest.approx(expected, rel=1e-6)
+
+
+def test_dead_features_change_nothing():
+    """Features that never fire, as after a ReLU, add nothing, though the covariance is then singular."""
+    x, y = gaussian(0), gaussian(1)
+    dead = np.zeros((200, 3))
+    assert value(np.hstack([x, dead]), np.hstack([y, dead])) == pytest.approx(value(x, y))
+
+
+@pytest.mark.slow
+def test_many_features():
+    """Of 1024 features the distance is scipy's to 1e-4 of it, and pytorch-fid's to 1e-3."""
+    x, y = gaussian(0, 1500, 1024), 1.1 * gaussian(1, 1500, 1024)
+    (m, c), (k, d) = moments(x), moments(y)
+    ours = gaussian_distance(m, c, k, d)
+    theirs = np.square(m - k).sum() + np.trace(c + d - 2 * sqrtm(c @ d).real)
+    assert ours == pytest.approx(theirs, rel=1e-4)
+    assert ours == pytest.approx(calculate_frechet_distance(m, c, k, d), rel=1e-3)
 
 
 def test_diagonal_gaussians():
@@ -164,13 +195,12 @@ def test_interval_is_the_sampling_variation():
 
 def test_many_features_take_fewer_replicates(monkeypatch):
     """From 512 features on, the bootstrap makes 10 replicates instead of 50."""
-    replicate, value = Mock(return_value=0.0), Mock(return_value=0.0)
-    monkeypatch.setattr("metrics.frechet._from_factors", replicate)
-    monkeypatch.setattr("metrics.frechet._pytorch_fid", value)
+    distance = Mock(return_value=0.0)
+    monkeypatch.setattr("metrics.frechet._distance", distance)
     frechet_distance(np.ones((3, 511)), np.ones((3, 511)))
-    assert replicate.call_count == 50
+    assert distance.call_count == 1 + 50
     frechet_distance(np.ones((3, 512)), np.ones((3, 512)))
-    assert replicate.call_count == 50 + 10
+    assert distance.call_count == 1 + 50 + 1 + 10
 
 
 @pytest.mark.parametrize("replicates", [0, 1])

@@ -11,12 +11,15 @@ import pytest
 import metrics
 from metrics import METRICS
 
-PER_RELAXATION = {"flip_rate", "oracle_agreement", "adversarial_flips", "l0", "l1", "l1_start", "l2"} | {
-    "fid_classifier",
-    "fid_inception",
-    "flip_rate_representation",
-    "change",
+ALSO_FLIPPED = {"oracle_agreement", "l0", "l1", "l1_start", "l2", "hoyer_sparsity", "cout", "im1", "im2"} | {
+    "reversibility",
+    "diversity",
 }
+PER_RELAXATION = (
+    ALSO_FLIPPED
+    | {"flip_rate", "flip_rate_representation", "change", "adversarial_flips", "oracle_aware_flips"}
+    | {f"{family}_{network}" for family in ("fid", "kid") for network in ("classifier", "inception")}
+)
 
 
 @pytest.mark.parametrize("name", METRICS)
@@ -45,9 +48,10 @@ def test_arguments_are_named_after_the_evidence(name):
 
 @pytest.mark.parametrize("name", METRICS)
 def test_line_is_complete(name):
-    """Each line has a direction and one line of meaning."""
+    """Each line has a direction, a range and one line of meaning."""
     metric = METRICS[name]
     assert metric.better in {"higher", "lower", ""}
+    assert metric.range[0] < metric.range[1]
     assert metric.meaning
     assert "\n" not in metric.meaning
 
@@ -60,16 +64,24 @@ def test_what_depends_on_the_answer_is_per_relaxation():
 def test_over_the_flipped_too():
     """What the flipped queries could flatter is computed over them too, and only what depends on the answer."""
     also = {name for name, metric in METRICS.items() if metric.also_flipped}
-    assert also == {"oracle_agreement", "l0", "l1", "l1_start", "l2"}
+    assert also == ALSO_FLIPPED
     assert also <= PER_RELAXATION
 
 
-def test_every_frechet_distance_has_its_yardstick():
+@pytest.mark.parametrize("family", ["fid", "kid"])
+def test_every_distance_of_sets_has_its_yardstick(family):
     """Beside each network's distance stands that of real images to the same real images."""
     for network in ("classifier", "inception"):
-        reals = {METRICS[f"fid_{network}{what}"].needs[1] for what in ("", "_reconstruction", "_real")}
+        reals = {METRICS[f"{family}_{network}{what}"].needs[1] for what in ("", "_reconstruction", "_samples", "_real")}
         assert reals == {f"real_{network}_features"}
-        assert METRICS[f"fid_{network}_real"].better == ""
+        assert METRICS[f"{family}_{network}_real"].better == ""
+
+
+def test_scale_is_for_people():
+    """Unit, direction and range are said as far as there are any, an open end by a round bracket."""
+    assert METRICS["cout"].scale == "higher is better, [-1, 1]"
+    assert METRICS["nll"].scale == "nats/image, lower is better, (-∞, ∞)"
+    assert METRICS["fid_classifier_real"].scale == "[0, ∞)"
 
 
 def test_registry_is_read_only():

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score
 
 from metrics.intervals import proportion
-from metrics.rates import adversarial_flips, flip_rate, oracle_agreement, reconstruction_flips
+from metrics.rates import adversarial_flips, flip_rate, oracle_agreement, oracle_aware_flips, reconstruction_flips
 
 PAIRS = [flip_rate, oracle_agreement, reconstruction_flips]
 CLASSES = st.lists(st.tuples(*[st.integers(0, 3)] * 3), min_size=1, max_size=40)
@@ -48,6 +48,7 @@ def test_flips_are_confirmed_or_adversarial(rows):
     seen, oracle, targets = columns(rows)
     confirmed = proportion((seen == targets) & (oracle == targets)).value
     adversarial = adversarial_flips(seen, oracle, targets).value
+    assert oracle_aware_flips(seen, oracle, targets).value == confirmed
     assert confirmed + adversarial == pytest.approx(flip_rate(seen, targets).value)
     assert adversarial <= 1 - oracle_agreement(oracle, targets).value + 1e-12
 

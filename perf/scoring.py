@@ -1,0 +1,86 @@
+"""What scoring 1,000 queries at 6 relaxations costs on one thread: `python perf/scoring.py` (half a minute).
+
+Prints the CPU seconds of all metrics as a share of their goal, and which metrics and networks they go to. Random images
+and untrained networks of the default sizes cost what real ones do.
+"""
+
+import time
+from collections import Counter
+
+import torch
+from threadpoolctl import threadpool_limits
+
+import metrics
+from benchmark import scoring
+from benchmark.autoencoders import AutoencoderConfig, Autoencoders
+from benchmark.classifier import ORACLE, ClassifierConfig, ConvClassifier
+from benchmark.features import penultimate
+from benchmark.scoring import Answers, Judges
+
+GOAL = 40.0
+"""Seconds, without Inception."""
+QUERIES, RELAXATIONS, REALS, SHAPE, CLASSES = 1000, 6, 500, (1, 28, 28), 10
+EVIDENCE = ("_fixed_evidence", "_answer_evidence", "_path_evidence", "_restored_evidence")
+
+
+def pictures(*count):
+    """Random 8-bit images."""
+    return torch.randint(256, (*count, *SHAPE), dtype=torch.uint8)
+
+
+def answers():
+    """Answers of the default run's size."""
+    probes = {"null_edits": pictures(100), "undone": pictures(100), "draws": pictures(100, 3)}
+    return Answers(
+        queries=pictures(QUERIES),
+        targets=torch.randint(CLASSES, (QUERIES,)),
+        images=pictures(RELAXATIONS, QUERIES),
+        reconstructions=pictures(QUERIES),
+        relaxations=[r / 5 for r in range(RELAXATIONS)],
+        diagnostics={"nll": torch.randn(QUERIES), "kl": torch.randn(QUERIES)},
+        samples=pictures(REALS),
+        probes=probes,
+    )
+
+
+def judges():
+    """Untrained networks of the default sizes."""
+    classifier = ConvClassifier(ClassifierConfig(), SHAPE, CLASSES).eval()
+    oracle = ConvClassifier(ClassifierConfig(**ORACLE), SHAPE, CLASSES).eval()
+    parts = list(Autoencoders(AutoencoderConfig(), SHAPE, CLASSES).eval().parts)
+    return Judges(classifier, oracle, {"classifier": penultimate(oracle)}, torch.device("cpu"), parts)
+
+
+def timed(spent, name, function):
+    """`function`, with the seconds that it takes added to `spent[name]`."""
+
+    def call(*arguments, **options):
+        started = time.process_time()
+        try:
+            return function(*arguments, **options)
+        finally:
+            spent[name] += time.process_time() - started
+
+    return call
+
+
+def main():
+    """Print a share of the goal, then what took how long."""
+    torch.manual_seed(0)
+    torch.set_num_threads(1)
+    spent = Counter()
+    for name in EVIDENCE:
+        setattr(scoring, name, timed(spent, f"networks: {name.strip('_').replace('_', ' ')}", getattr(scoring, name)))
+    load = metrics.Metric.load
+    metrics.Metric.load = lambda metric: timed(spent, metric.function.split(":")[1], load(metric))
+    with threadpool_limits(1):
+        started = time.process_time()
+        scoring.score(answers(), pictures(REALS), judges())
+        seconds = time.process_time() - started
+    print(f"all metrics: {seconds:.1f} s, {seconds / GOAL:.2f} of the goal of {GOAL:g} s")
+    for name, part in spent.most_common():
+        print(f"  {part:6.2f} s  {name}")
+
+
+if __name__ == "__main__":
+    main()

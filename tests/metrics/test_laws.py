@@ -1,0 +1,107 @@
+"""What holds for every metric in the registry, on evidence of the kind that each one needs."""
+
+import math
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from metrics import METRICS
+
+VALUES = {"answer_start_l1", "shared_fisher", "shared_fisher_plain", "fisher_norm", "fisher_norm_plain"}
+"""What a method reports of each query, from 0 on."""
+SEEDS = st.integers(0, 10_000)
+
+
+def shape(need):
+    """Of one query's part of the evidence called `need`."""
+    if need in VALUES:
+        return ()
+    if need.endswith("_features"):
+        return (5,)
+    if "paths" in need:
+        return (6,)
+    return (3, 3, 4, 4) if need == "answer_draws" else (3, 4, 4)
+
+
+def piece(need, n, generator):
+    """Random evidence called `need` of n queries."""
+    if need == "dimensions":
+        return 48
+    if need.endswith("classes") or need in {"targets", "predicted", "labels"}:
+        return torch.randint(4, (n,), generator=generator)
+    if need in {"nll", "kl"}:
+        return torch.randn(n, generator=generator)
+    return torch.rand(n, *shape(need), generator=generator)
+
+
+def evidence(name, n, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    return [piece(need, n, generator) for need in METRICS[name].needs]
+
+
+def measured(name, inputs):
+    return METRICS[name].load()(*inputs)
+
+
+@pytest.mark.parametrize("name", METRICS)
+@settings(max_examples=15)
+@given(SEEDS, st.integers(2, 30))
+def test_values_lie_in_the_range(name, seed, n):
+    """A value lies in the range that the registry states, inside its own interval, and says on how many it rests."""
+    estimate = measured(name, evidence(name, n, seed))
+    low, high = METRICS[name].range
+    assert low <= estimate.value <= high
+    assert estimate.n == n
+    assert math.isnan(estimate.low) or estimate.low <= estimate.value <= estimate.high
+
+
+@pytest.mark.parametrize("name", METRICS)
+@settings(max_examples=5)
+@given(SEEDS, st.permutations(range(12)))
+def test_order_does_not_matter(name, seed, order):
+    """The order of the queries changes no value."""
+    inputs = evidence(name, 12, seed)
+    shuffled = [part[order] if isinstance(part, torch.Tensor) else part for part in inputs]
+    assert measured(name, shuffled).value == pytest.approx(measured(name, inputs).value, abs=1e-9)
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_no_query(name):
+    """Over no query there is no value and no interval, and n is 0."""
+    estimate = measured(name, evidence(name, 0))
+    assert estimate.n == 0
+    assert all(map(math.isnan, estimate[:3]))
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_one_query(name):
+    """One query has a value, unless it takes a pair to have one, and n is 1."""
+    estimate = measured(name, evidence(name, 1))
+    assert estimate.n == 1
+    assert math.isnan(estimate.value) == ("_features" in METRICS[name].needs[0])
+
+
+@pytest.mark.parametrize("name", METRICS)
+@pytest.mark.parametrize("wrong", [math.nan, math.inf])
+def test_what_is_not_finite_is_refused(name, wrong):
+    """NaN and infinity are refused wherever they stand; classes are integers, which have neither."""
+    for place, part in enumerate(evidence(name, 5)):
+        if isinstance(part, torch.Tensor):
+            inputs = evidence(name, 5)
+            inputs[place] = part.double()
+            inputs[place][3] = wrong
+            with pytest.raises(ValueError, match=r"\w"):
+                measured(name, inputs)
+
+
+NO_CHANGE = {"l1": 0, "l2": 0, "l0": 0, "mse": 0, "composition": 0, "reversibility": 0}
+"""Of images that are equal."""
+
+
+@pytest.mark.parametrize(("name", "value"), NO_CHANGE.items())
+def test_equal_images(name, value):
+    """Of equal images each distance is 0, constant images included."""
+    for images in (torch.rand(4, 3, 4, 4), torch.zeros(4, 3, 4, 4), torch.ones(4, 3, 4, 4)):
+        assert measured(name, [images, images]).value == value
