@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from benchmark.record import Row
-from metrics import METRICS, Metric
+from metrics import METRICS, Estimate, Metric
+from metrics.base import Average
 
 Network = Callable[[Tensor], Tensor]
 
@@ -78,20 +79,35 @@ def score(answers: Answers, reals: Tensor, judges: Judges) -> tuple[list[Row], d
     rows
         A number each.
     outcomes
-        "answer_classes", "answer_oracle_classes" and "target_probability" (R, N), "predicted" (N,).
+        "answer_classes", "answer_oracle_classes" and "target_probability" (R, N), "predicted" (N,); and, as
+        "value.METRIC", what each metric that is a mean over the queries averages, (R, N) or (N,).
     """
     fixed = _fixed_evidence(answers, reals, judges)
-    rows = [row for name, metric in METRICS.items() if not metric.per_relaxation for row in _rows(name, metric, fixed)]
-    outcomes: dict[str, list[Tensor]] = {"answer_classes": [], "answer_oracle_classes": [], "target_probability": []}
+    rows, single = _measure(fixed, len(answers.targets))
+    outcomes: dict[str, list[Tensor]] = {}
     for relaxation, images in zip(answers.relaxations, answers.images, strict=True):
         evidence, probability = _answer_evidence(images, answers.targets, len(reals), judges)
-        for name, metric in METRICS.items():
-            if metric.per_relaxation:
-                rows += _rows(name, metric, {**fixed, **evidence}, relaxation)
-        for name in ("answer_classes", "answer_oracle_classes"):
-            outcomes[name].append(evidence[name])
-        outcomes["target_probability"].append(probability)
-    return rows, {**{name: torch.stack(parts) for name, parts in outcomes.items()}, "predicted": fixed["predicted"]}
+        more, values = _measure({**fixed, **evidence}, len(answers.targets), relaxation)
+        rows += more
+        values |= {name: evidence[name] for name in ("answer_classes", "answer_oracle_classes")}
+        for name, value in {**values, "target_probability": probability}.items():
+            outcomes.setdefault(name, []).append(value)
+    per_relaxation = {name: torch.stack(parts) for name, parts in outcomes.items()}
+    return rows, {**single, **per_relaxation, "predicted": fixed["predicted"]}
+
+
+def _measure(
+    evidence: Mapping[str, Any], count: int, relaxation: float | None = None
+) -> tuple[list[Row], dict[str, Tensor]]:
+    """The metrics of one relaxation, or those that depend on none: rows, and "value.METRIC" of the `count` queries."""
+    rows, values = [], {}
+    for name, metric in METRICS.items():
+        if metric.per_relaxation == (relaxation is not None) and all(need in evidence for need in metric.needs):
+            for subset, estimate in _estimates(metric, evidence):
+                rows.append(row(name, estimate, relaxation, subset))
+                if subset == "all" and isinstance(estimate, Average) and estimate.n == count:
+                    values[f"value.{name}"] = estimate.values
+    return rows, values
 
 
 def _fixed_evidence(answers: Answers, reals: Tensor, judges: Judges) -> dict[str, Any]:
@@ -127,15 +143,13 @@ def _answer_evidence(images: Tensor, targets: Tensor, real: int, judges: Judges)
     return evidence, logits.softmax(1).gather(1, targets[:, None])[:, 0]
 
 
-def _rows(name: str, metric: Metric, evidence: Mapping[str, Any], relaxation: float | None = None) -> Iterator[Row]:
-    """The metric over all queries and, where it is asked for, over the flipped ones; nothing without its evidence."""
-    if not all(need in evidence for need in metric.needs):
-        return
+def _estimates(metric: Metric, evidence: Mapping[str, Any]) -> Iterator[tuple[str, Estimate]]:
+    """The metric over all queries and, where it is asked for, over the flipped ones, by the name of the subset."""
     inputs = [evidence[need] for need in metric.needs]
-    yield row(name, metric.load()(*inputs), relaxation)
+    yield "all", metric.load()(*inputs)
     if metric.also_flipped:
         flipped = evidence["answer_classes"] == evidence["targets"]
-        yield row(name, metric.load()(*[part[flipped] for part in inputs]), relaxation, "flipped")
+        yield "flipped", metric.load()(*[part[flipped] for part in inputs])
 
 
 def row(metric: str, estimate: Sequence[float], relaxation: float | None = None, subset: str = "all") -> Row:

@@ -369,7 +369,8 @@ class Work:
             samples=shown.tensors().get("sample.samples"),
         )
         rows, outcomes = score(answers, self._reals(), self._judges())
-        return outcomes, {"rows": [row.model_dump() for row in rows]}
+        asked = torch.from_numpy(self.queries.indices)
+        return {**outcomes, "asked": asked}, {"rows": [row.model_dump() for row in rows]}
 
     def _reals(self) -> Tensor:
         """As many images from the end of the split as can stand against the queries at its beginning, (M, C, H, W)."""
