@@ -31,6 +31,7 @@ Start here:
   benchmark run --preset smoke         the same in seconds; the numbers mean nothing
   benchmark list                       methods, tasks, metrics, presets
   benchmark report                     tables and figures again, from what was written down
+  benchmark compare vaex gan-search    what differs between two methods, and whether by more than chance
   benchmark check                      the numbers against results/baselines
 
 What was computed is kept in results/runs, so a run that was interrupted goes on where it was.
@@ -188,6 +189,29 @@ def check(
     return 1 if len(moved) else 0
 
 
+@app.command()
+def compare(
+    first: Annotated[str, typer.Argument(metavar="A", help="A method.")],
+    second: Annotated[str, typer.Argument(metavar="B", help="Another one.")],
+    tasks: Annotated[str, typer.Option(help="Comma-separated, or 'all': whatever both have a record of.")] = "all",
+    seeds: Annotated[str, typer.Option(help="Comma-separated numbers, or 'all'.")] = "all",
+    relaxation: Annotated[
+        str | None, typer.Option(help="Comma-separated values of r. [default: the smallest that both were asked at]")
+    ] = None,
+    preset: Preset = "default",
+    results: Results = Path("results"),
+) -> int:
+    """What two methods differ in on the same queries: by how much, with interval and p."""
+    from benchmark.compare import compare as compare_methods  # noqa: PLC0415 - see `run`
+    from benchmark.compare import describe  # noqa: PLC0415
+
+    names = (_method(first), _method(second))
+    chosen = None if relaxation is None else _relaxations(relaxation)
+    records = _records(results, preset, ",".join(names), tasks, seeds)
+    typer.echo(describe(names, compare_methods(names, records, results / "runs", chosen)))
+    return 0
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit with its code."""
     logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING)
@@ -250,6 +274,13 @@ def _methods(text: str) -> list[str]:
     for name in names:
         _one_of("method", name, METHODS)
     return [name for name in METHODS if name in names]
+
+
+def _method(name: str) -> str:
+    from methods import METHODS  # noqa: PLC0415 - see `run`
+
+    _one_of("method", name, METHODS)
+    return name
 
 
 def _tasks(text: str) -> list[str]:
@@ -356,7 +387,7 @@ def _publish(records: Sequence["Record"], results: Path) -> None:
     if all(record.status != "ok" for record in records):
         return
     with locked(results / "runs" / "locks" / "tables.lock"):
-        shown = write_tables(records, results / "tables")
+        shown = write_tables(records, results / "tables", results / "runs")
         write_figures(records, results / "runs", results / "tables")
     for table in shown:
         typer.echo(table.markdown())

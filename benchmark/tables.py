@@ -1,16 +1,18 @@
 """Records -> tables: one tidy file, and what is pivoted from it as csv, Markdown and LaTeX."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 from tabulate import tabulate
 
+from benchmark.compare import ARROWS, BEST, BEST_NOTE, best
 from benchmark.papers import PAPERS, Paper, load
 from benchmark.record import Record
 from methods.base import Study
 from methods.files import write_whole
+from metrics import METRICS
 
 COLUMNS = ["task", "method", "seed", "relaxation", "metric", "subset", "value", "low", "high", "n"]
 """Of the tidy file; `relaxation` is empty where it does not apply."""
@@ -61,7 +63,8 @@ class Table:
         lines = _text(both, "latex_booktabs").splitlines()
         if len(self.references) and len(self.methods):
             lines.insert(len(lines) - 2 - len(self.references), r"\midrule")
-        return "".join(f"% {note}\n" for note in (self.title, *self.notes)) + "\n".join(lines) + "\n"
+        cells = "\n".join(lines).replace("↑", r"\textuparrow{}").replace("↓", r"\textdownarrow{}")
+        return "".join(f"% {note}\n" for note in (self.title, *self.notes)) + cells + "\n"
 
     def csv(self) -> str:
         """The same cells, with a column that marks the references."""
@@ -92,8 +95,11 @@ def tidy(records: Sequence[Record], *, timings: bool = False) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def tables(records: Sequence[Record]) -> list[Table]:
-    """The summary, flip rates against r for each task, and each paper's numbers beside ours."""
+def tables(records: Sequence[Record], marked: Collection[tuple[str, str, str]] | None = None) -> list[Table]:
+    """The summary, flip rates against r for each task, and each paper's numbers beside ours.
+
+    `marked` are the (task, method, metric) that the summary marks as significantly best; None if nobody looked.
+    """
     good = [record for record in records if record.status == "ok"]
     if not good:
         return []
@@ -103,14 +109,18 @@ def tables(records: Sequence[Record]) -> list[Table]:
         for task in dict.fromkeys(record.task for record in good)
     ]
     papers = [_published(name, load(name), good, notes) for name in PAPERS]
-    return [_summary(good, notes), *flips, *_studies(good), *(table for table in papers if len(table.methods))]
+    summary = _summary(good, notes if marked is None else (*notes, BEST_NOTE), marked or ())
+    return [summary, *flips, *_studies(good), *(table for table in papers if len(table.methods))]
 
 
-def write_tables(records: Sequence[Record], folder: Path) -> list[Table]:
-    """Everything that is made of `records`, written to `folder`; returns the tables to show."""
+def write_tables(records: Sequence[Record], folder: Path, runs: Path | None = None) -> list[Table]:
+    """Everything that is made of `records`, written to `folder`; returns the tables to show.
+
+    With the outcomes of single queries, which lie in `runs`, the summary marks what is significantly best.
+    """
     for name, timings in (("metrics", False), ("timings", True)):
         write_whole(folder / f"{name}.csv", tidy(records, timings=timings).to_csv(index=False).encode())
-    made = tables(records)
+    made = tables(records, None if runs is None else best(records, runs))
     for table in made:
         table.write(folder)
     return made
@@ -119,8 +129,8 @@ def write_tables(records: Sequence[Record], folder: Path) -> list[Table]:
 # -- pivoting ----------------------------------------------------------------------------------------------------------
 
 
-def _summary(records: Sequence[Record], notes: tuple[str, ...]) -> Table:
-    """One row a task and method, at the smallest relaxation."""
+def _summary(records: Sequence[Record], notes: tuple[str, ...], marked: Collection[tuple[str, str, str]] = ()) -> Table:
+    """One row a task and method, at the smallest relaxation; a mark at what is significantly best."""
     numbers = tidy(records)
     strongest = numbers["relaxation"].min()
     here = numbers["relaxation"].isna() | (numbers["relaxation"] == strongest)
@@ -133,10 +143,19 @@ def _summary(records: Sequence[Record], notes: tuple[str, ...]) -> Table:
         headings |= {f"{name}_samples": f"{label} samples", f"{name}_real": f"{label} real"}
     rows = [
         {"task": str(task), "method": str(method), "n": _n(group)}
-        | {heading: _cell(group[group["metric"] == metric], metric) for metric, heading in headings.items()}
+        | {
+            _arrow(heading, metric): _cell(group[group["metric"] == metric], metric)
+            + (f" {BEST}" if (task, method, metric) in marked else "")
+            for metric, heading in headings.items()
+        }
         for (task, method), group in numbers.groupby(["task", "method"], sort=False)
     ]
     return _table("summary", f"All methods at r = {strongest:g}", rows, records, notes)
+
+
+def _arrow(heading: str, metric: str) -> str:
+    """A heading with the direction in which the metric is better, if one is."""
+    return f"{heading} {ARROWS[METRICS[metric].better]}".strip()
 
 
 def _flip_rates(records: Sequence[Record], task: str, notes: tuple[str, ...]) -> Table:
@@ -145,11 +164,16 @@ def _flip_rates(records: Sequence[Record], task: str, notes: tuple[str, ...]) ->
     numbers = numbers[numbers["subset"] == "all"]
     rows = []
     for method, group in numbers.groupby("method", sort=False):
-        row = {"method": str(method), "n": _n(group), "MSE": _cell(group[group["metric"] == "mse"], "mse")}
+        row = {
+            "method": str(method),
+            "n": _n(group),
+            _arrow("MSE", "mse"): _cell(group[group["metric"] == "mse"], "mse"),
+        }
         for relaxation in sorted(group["relaxation"].dropna().unique()):
             row[f"r = {relaxation:g}"] = _flips(group[group["relaxation"] == relaxation])
         rows.append(row)
-    title = f"{task}: flip rate % [95 % interval] / oracle agreement %, against r"
+    flips, agreement = _arrow("flip rate %", "flip_rate"), _arrow("oracle agreement %", "oracle_agreement")
+    title = f"{task}: {flips} [95 % interval] / {agreement}, against r"
     return _table(f"flip-rate-{task.replace('/', '_')}", title, rows, records, notes)
 
 
@@ -195,7 +219,11 @@ def _published(name: str, paper: Paper, records: Sequence[Record], notes: tuple[
         at = ""
         if number.relaxation is not None:
             mine, at = mine[mine["relaxation"] == number.relaxation], f" at r = {number.relaxation:g}"
-        heading = {"table": number.table, "method": number.method, "number": f"{number.metric}{at}"}
+        heading = {
+            "table": number.table,
+            "method": number.method,
+            "number": _arrow(f"{number.metric}{at}", number.metric),
+        }
         rows.append(heading | {"published": number.value} | _ours(mine, number.metric))
     cells = pd.DataFrame(rows).fillna("")
     shown = "flip rates: % [95 % interval] / oracle agreement %"

@@ -116,7 +116,7 @@ def test_outcomes_are_single_queries():
 
 
 def test_values_are_what_the_numbers_average():
-    """What is kept of each query has the metric's number as its mean, and is the metric's number of this query alone."""
+    """What is kept of each query averages to the number, and is the number of this query alone."""
     rounds = (MIXED, (0, code(1, 2), 0, code(1, 1)))
     found, outcomes = scored(answers(*rounds))
     names = {name.removeprefix("value.") for name in outcomes if name.startswith("value.")}
