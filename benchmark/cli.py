@@ -32,6 +32,7 @@ Start here:
   benchmark list                       methods, tasks, metrics, presets
   benchmark report                     tables and figures again, from what was written down
   benchmark compare vaex gan-search    what differs between two methods, and whether by more than chance
+  benchmark score --help               numbers for counterfactuals that another program made
   benchmark check                      the numbers against results/baselines
 
 What was computed is kept in results/runs, so a run that was interrupted goes on where it was.
@@ -209,6 +210,54 @@ def compare(
     chosen = None if relaxation is None else _relaxations(relaxation)
     records = _records(results, preset, ",".join(names), tasks, seeds)
     typer.echo(describe(names, compare_methods(names, records, results / "runs", chosen)))
+    return 0
+
+
+@app.command()
+def score(
+    queries: Annotated[Path, typer.Option(help="Folder of PNG files; or an npy or npz file.")],
+    counterfactuals: Annotated[Path, typer.Option(help="The same, by the same names; or subfolders r=0.2 and so on.")],
+    task: Annotated[str, typer.Option(help="Whose classifier and oracle judge, as in mnist or mnist/3-8.")],
+    targets: Annotated[
+        Path | None, typer.Option(help="csv with the header name,target. [default, with two classes: the other one]")
+    ] = None,
+    reconstructions: Annotated[Path | None, typer.Option(help='Answers to "change nothing", as the queries.')] = None,
+    name: Annotated[str, typer.Option(help="What stands in the tables.")] = "outside",
+    seed: Annotated[str, typer.Option(help="Of the classifier, the oracle and the splits.")] = "0",
+    preset: Preset = "default",
+    data_root: Annotated[Path | None, typer.Option(help="Folder of data sets that are not embedded.")] = None,
+    fid: Annotated[str, typer.Option(help="Extractors of Fréchet distances: classifier,inception.")] = "classifier",
+    inception_weights: Annotated[Path | None, typer.Option(help="pytorch-fid's, for --fid inception.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder to write the tables to. [default: only print]")] = None,
+    results: Results = Path("results"),
+) -> int:
+    """Score counterfactuals that another program made, by the judges and metrics of a run."""
+    from benchmark.outside import Files, score_files  # noqa: PLC0415 - see `run`
+    from benchmark.progress import board  # noqa: PLC0415
+    from benchmark.settings import PRESETS  # noqa: PLC0415
+    from benchmark.stages import Job, Protocol  # noqa: PLC0415
+    from benchmark.store import check_writable  # noqa: PLC0415
+    from benchmark.tables import tables, write_tables  # noqa: PLC0415
+    from methods.training import Devices  # noqa: PLC0415
+
+    _one_of("preset", preset, PRESETS)
+    if len(_tasks(task)) > 1 or len(_numbers(seed)) > 1:
+        raise UserError("score takes one --task and one --seed")
+    protocol = Protocol(
+        results=results,
+        preset=preset,
+        data_root=data_root,
+        extractors=_extractors(fid),
+        inception_weights=_file(inception_weights),
+        devices=Devices(_accelerator("auto")),
+    )
+    check_writable(protocol.runs)
+    check_writable(*([out] if out else []), option="--out")
+    files = Files(queries, counterfactuals, targets, reconstructions)
+    with board(Console(stderr=True)) as drawn:
+        record = score_files(files, Job(task, name, _numbers(seed)[0]), protocol, drawn)
+    for table in write_tables([record], out) if out else tables([record]):
+        typer.echo(table.markdown())
     return 0
 
 

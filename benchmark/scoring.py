@@ -29,8 +29,8 @@ class Answers:
     """(N,)."""
     images: Tensor
     """(R, N, C, H, W) uint8."""
-    reconstructions: Tensor
-    """(N, C, H, W) uint8."""
+    reconstructions: Tensor | None
+    """(N, C, H, W) uint8; None where nobody gave them."""
     relaxations: Sequence[float]
     diagnostics: Mapping[str, Tensor]
     """What only the method can report, each (N,)."""
@@ -114,17 +114,19 @@ def _fixed_evidence(answers: Answers, reals: Tensor, judges: Judges) -> dict[str
     """What does not depend on the relaxation."""
     evidence: dict[str, Any] = {
         "queries": unit(answers.queries),
-        "reconstructions": unit(answers.reconstructions),
         "targets": answers.targets,
         "predicted": judges.apply(judges.classifier, answers.queries).argmax(1),
-        "reconstruction_classes": judges.apply(judges.classifier, answers.reconstructions).argmax(1),
         "dimensions": math.prod(answers.queries.shape[1:]),
         **answers.diagnostics,
     }
+    if answers.reconstructions is not None:
+        evidence["reconstructions"] = unit(answers.reconstructions)
+        evidence["reconstruction_classes"] = judges.apply(judges.classifier, answers.reconstructions).argmax(1)
     for name, extractor in judges.extractors.items():
         evidence[f"real_{name}_features"] = judges.apply(extractor, reals)
         evidence[f"query_{name}_features"] = judges.apply(extractor, answers.queries[: len(reals)])
-        evidence[f"reconstruction_{name}_features"] = judges.apply(extractor, answers.reconstructions[: len(reals)])
+        if answers.reconstructions is not None:
+            evidence[f"reconstruction_{name}_features"] = judges.apply(extractor, answers.reconstructions[: len(reals)])
         if answers.samples is not None:
             evidence[f"sample_{name}_features"] = judges.apply(extractor, answers.samples)
     return evidence

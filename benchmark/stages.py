@@ -123,6 +123,10 @@ class Work:
             self.method().build(self.data.shape, len(self.data.class_names))
         except ValueError as error:
             raise UserError(f"{self.job.method} on {self.job.task}: {error}") from error
+        self.check_extractors()
+
+    def check_extractors(self) -> None:
+        """Refuse to let Inception look at grey images."""
         if "inception" in self.protocol.extractors and self.data.shape[0] != 3:
             raise UserError(f"{self.data.name} has no colours, which Inception needs; use --fid classifier")
 
@@ -340,7 +344,7 @@ class Work:
             data=self._data_facts(),
             classifier=judges["classifier"][1],
             oracle=judges["oracle"][1],
-            rows=[*_accuracies({role: judge for role, (_, judge) in judges.items()}), *facts["rows"]],
+            rows=[*accuracies({role: judge for role, (_, judge) in judges.items()}), *facts["rows"]],
             timings=self._timings(fit, chunks),
             remarks=list(method.remarks()),
             studies=(shown.facts() or {})["studies"],
@@ -368,7 +372,7 @@ class Work:
             diagnostics={name: torch.cat([part[f"diagnostic.{name}"] for part in parts]) for name in names},
             samples=shown.tensors().get("sample.samples"),
         )
-        rows, outcomes = score(answers, self._reals(), self._judges())
+        rows, outcomes = score(answers, self._reals(), self.judges())
         asked = torch.from_numpy(self.queries.indices)
         return {**outcomes, "asked": asked}, {"rows": [row.model_dump() for row in rows]}
 
@@ -381,7 +385,8 @@ class Work:
         """How many images stand on either side of a Fréchet distance."""
         return min(len(self.queries), len(self.asked) // 2)
 
-    def _judges(self) -> Judges:
+    def judges(self) -> Judges:
+        """The networks that answers are shown to."""
         oracle = self.network("oracle")
         extractors: dict[str, Callable[[Tensor], Tensor]] = {}
         if "classifier" in self.protocol.extractors:
@@ -480,7 +485,7 @@ def eight_bit(images: Tensor) -> Tensor:
     return (images.clamp(0, 1) * 255).round().to(torch.uint8)
 
 
-def _accuracies(judges: Mapping[str, Judge]) -> list[Row]:
+def accuracies(judges: Mapping[str, Judge]) -> list[Row]:
     """The test accuracy of the classifier and the oracle, as numbers of every job that they judge."""
     return [
         row(f"{role}_accuracy", proportion(torch.arange(judge.test_n) < round(judge.test_accuracy * judge.test_n)))
