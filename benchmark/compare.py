@@ -156,7 +156,7 @@ def _kept_or_refused(record: Record, runs: Path) -> Kept:
     if not kept:
         raise UserError(
             f"{runs} does not hold the outcomes of {record.method} on {record.task}, seed {record.seed}; "
-            "the same benchmark run makes them again"
+            "the same benchmark run makes them again, --tasks and --seeds leave them out"
         )
     return kept
 
@@ -203,33 +203,51 @@ BEST_NOTE = (
     f"flips, Holm-corrected over the comparisons with the apparent best) below {SIGNIFICANT}; references do not "
     "compete, Fréchet distances have no value a query and cannot"
 )
+UNTOLD = (
+    "no mark, as its methods were not all asked the same under the same seeds, or outcomes are gone; run them again"
+)
 
 
-def best(records: Sequence[Record], runs: Path) -> set[tuple[str, str, str]]:
-    """(task, method, metric) of whatever is significantly best at the smallest relaxation.
+class Marks(NamedTuple):
+    """What a table marks, and what its reader has to know."""
+
+    best: frozenset[tuple[str, str, str]]
+    """(task, method, metric)."""
+    notes: tuple[str, ...]
+
+
+def best(records: Sequence[Record], runs: Path) -> Marks:
+    """Whatever is significantly best of its task by a metric, at the smallest relaxation.
 
     The method that looks best must differ significantly from each other one, where p is Holm-corrected over these
     comparisons. Nothing is marked on a task whose methods were not all asked the same, under the same seeds, or rest
-    on outcomes that are gone.
+    on outcomes that are gone; a note says so.
     """
     competing = [record for record in records if record.status == "ok" and not record.reference]
     strongest = min((r for record in records for r in record.relaxations), default=0.0)
     found: set[tuple[str, str, str]] = set()
+    notes: dict[str, None] = {}
     for task in dict.fromkeys(record.task for record in competing):
         methods: dict[str, list[Record]] = {}
         for record in sorted(competing, key=lambda record: record.seed):
             if record.task == task:
                 methods.setdefault(record.method, []).append(record)
-        found |= {(task, method, metric) for method, metric in _best_of_task(methods, runs, strongest)}
-    return found
+        if len(methods) < 2:
+            continue
+        if (winners := _best_of_task(methods, runs, strongest)) is None:
+            notes[f"{task}: {UNTOLD}"] = None
+        else:
+            found |= {(task, method, metric) for method, metric in winners}
+            notes[BEST_NOTE] = None
+    return Marks(frozenset(found), tuple(notes))
 
 
-def _best_of_task(methods: Mapping[str, Sequence[Record]], runs: Path, strongest: float) -> set[tuple[str, str]]:
-    """(method, metric) of whatever is significantly best among `methods`, which have a record a seed each."""
+def _best_of_task(methods: Mapping[str, Sequence[Record]], runs: Path, strongest: float) -> set[tuple[str, str]] | None:
+    """(method, metric) of whatever is significantly best among `methods`, a record a seed each; None if untold."""
     asked = {tuple((record.seed, *_asked(record).values()) for record in records) for records in methods.values()}
     kept = {method: [_kept(record, runs) for record in records] for method, records in methods.items()}
-    if len(methods) < 2 or len(asked) > 1 or not all(part for parts in kept.values() for part in parts):
-        return set()
+    if len(asked) > 1 or not all(part for parts in kept.values() for part in parts):
+        return None
     columns: dict[tuple[str, str], list[Array]] = {}
     for name, metric in METRICS.items():
         relaxation = strongest if metric.per_relaxation else None

@@ -1,13 +1,13 @@
 """Records -> tables: one tidy file, and what is pivoted from it as csv, Markdown and LaTeX."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 from tabulate import tabulate
 
-from benchmark.compare import ARROWS, BEST, BEST_NOTE, best
+from benchmark.compare import ARROWS, BEST, Marks, best
 from benchmark.papers import PAPERS, Paper, load
 from benchmark.record import Record
 from methods.base import Study
@@ -33,6 +33,8 @@ SUMMARY = {
     "bits_per_dim": "bits/dim",
 }
 """Metric -> heading in the summary; Fréchet distances follow, four an extractor."""
+
+UNMARKED = Marks(frozenset(), ())
 
 DECIMALS = {"nll": 1, "kl": 1, "bits_per_dim": 3, "l1": 4, "l2": 4, "mse": 5}
 """Where they are not one (rates) or two."""
@@ -95,10 +97,10 @@ def tidy(records: Sequence[Record], *, timings: bool = False) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def tables(records: Sequence[Record], marked: Collection[tuple[str, str, str]] | None = None) -> list[Table]:
+def tables(records: Sequence[Record], marks: Marks = UNMARKED) -> list[Table]:
     """The summary, flip rates against r for each task, and each paper's numbers beside ours.
 
-    `marked` are the (task, method, metric) that the summary marks as significantly best; None if nobody looked.
+    `marks` says what the summary marks as significantly best.
     """
     good = [record for record in records if record.status == "ok"]
     if not good:
@@ -109,8 +111,7 @@ def tables(records: Sequence[Record], marked: Collection[tuple[str, str, str]] |
         for task in dict.fromkeys(record.task for record in good)
     ]
     papers = [_published(name, load(name), good, notes) for name in PAPERS]
-    summary = _summary(good, notes if marked is None else (*notes, BEST_NOTE), marked or ())
-    return [summary, *flips, *_studies(good), *(table for table in papers if len(table.methods))]
+    return [_summary(good, notes, marks), *flips, *_studies(good), *(table for table in papers if len(table.methods))]
 
 
 def write_tables(records: Sequence[Record], folder: Path, runs: Path | None = None) -> list[Table]:
@@ -120,7 +121,7 @@ def write_tables(records: Sequence[Record], folder: Path, runs: Path | None = No
     """
     for name, timings in (("metrics", False), ("timings", True)):
         write_whole(folder / f"{name}.csv", tidy(records, timings=timings).to_csv(index=False).encode())
-    made = tables(records, None if runs is None else best(records, runs))
+    made = tables(records, UNMARKED if runs is None else best(records, runs))
     for table in made:
         table.write(folder)
     return made
@@ -129,7 +130,7 @@ def write_tables(records: Sequence[Record], folder: Path, runs: Path | None = No
 # -- pivoting ----------------------------------------------------------------------------------------------------------
 
 
-def _summary(records: Sequence[Record], notes: tuple[str, ...], marked: Collection[tuple[str, str, str]] = ()) -> Table:
+def _summary(records: Sequence[Record], notes: tuple[str, ...], marks: Marks) -> Table:
     """One row a task and method, at the smallest relaxation; a mark at what is significantly best."""
     numbers = tidy(records)
     strongest = numbers["relaxation"].min()
@@ -145,12 +146,12 @@ def _summary(records: Sequence[Record], notes: tuple[str, ...], marked: Collecti
         {"task": str(task), "method": str(method), "n": _n(group)}
         | {
             _arrow(heading, metric): _cell(group[group["metric"] == metric], metric)
-            + (f" {BEST}" if (task, method, metric) in marked else "")
+            + (f" {BEST}" if (task, method, metric) in marks.best else "")
             for metric, heading in headings.items()
         }
         for (task, method), group in numbers.groupby(["task", "method"], sort=False)
     ]
-    return _table("summary", f"All methods at r = {strongest:g}", rows, records, notes)
+    return _table("summary", f"All methods at r = {strongest:g}", rows, records, (*notes, *marks.notes))
 
 
 def _arrow(heading: str, metric: str) -> str:

@@ -6,6 +6,7 @@ from itertools import pairwise
 import pandas as pd
 import pytest
 
+from benchmark.compare import Marks
 from benchmark.tables import COLUMNS, tables, tidy, write_tables
 from methods.base import Study
 
@@ -231,7 +232,7 @@ def test_headings_say_which_direction_is_better(records):
 
 def test_marks_stand_where_they_belong(records):
     """A mark is at the marked method's number of the marked metric on the marked task, and explained below."""
-    table = named(tables(records, {("mnist", "vaex", "flip_rate")}), "summary")
+    table = named(tables(records, Marks(frozenset({("mnist", "vaex", "flip_rate")}), ("*: better",))), "summary")
     cells = table.methods.set_index(["task", "method"])
     starred = [(*place, column) for place, row in cells.iterrows() for column in cells if row[column].endswith(" *")]
     assert starred == [("mnist", "vaex", "flip rate % ↑")]
