@@ -31,6 +31,8 @@ Start here:
   benchmark run --preset smoke         the same in seconds; the numbers mean nothing
   benchmark list                       methods, tasks, metrics, presets
   benchmark report                     tables and figures again, from what was written down
+  benchmark compare vaex gan-search    what differs between two methods, and whether by more than chance
+  benchmark score --help               numbers for counterfactuals that another program made
   benchmark check                      the numbers against results/baselines
 
 What was computed is kept in results/runs, so a run that was interrupted goes on where it was.
@@ -188,6 +190,77 @@ def check(
     return 1 if len(moved) else 0
 
 
+@app.command()
+def compare(
+    first: Annotated[str, typer.Argument(metavar="A", help="A method.")],
+    second: Annotated[str, typer.Argument(metavar="B", help="Another one.")],
+    tasks: Annotated[str, typer.Option(help="Comma-separated, or 'all': whatever both have a record of.")] = "all",
+    seeds: Annotated[str, typer.Option(help="Comma-separated numbers, or 'all'.")] = "all",
+    relaxation: Annotated[
+        str | None, typer.Option(help="Comma-separated values of r. [default: the smallest that both were asked at]")
+    ] = None,
+    preset: Preset = "default",
+    results: Results = Path("results"),
+) -> int:
+    """What two methods differ in on the same queries: by how much, with interval and p."""
+    from benchmark.compare import compare as compare_methods  # noqa: PLC0415 - see `run`
+    from benchmark.compare import describe  # noqa: PLC0415
+
+    names = (_method(first), _method(second))
+    chosen = None if relaxation is None else _relaxations(relaxation)
+    records = _records(results, preset, ",".join(names), tasks, seeds)
+    typer.echo(describe(names, compare_methods(names, records, results / "runs", chosen)))
+    return 0
+
+
+@app.command()
+def score(
+    queries: Annotated[Path, typer.Option(help="Folder of PNG files; or an npy or npz file.")],
+    counterfactuals: Annotated[Path, typer.Option(help="The same, by the same names; or subfolders r=0.2 and so on.")],
+    task: Annotated[str, typer.Option(help="Whose classifier and oracle judge, as in mnist or mnist/3-8.")],
+    targets: Annotated[
+        Path | None, typer.Option(help="csv with the header name,target. [default, with two classes: the other one]")
+    ] = None,
+    reconstructions: Annotated[Path | None, typer.Option(help='Answers to "change nothing", as the queries.')] = None,
+    name: Annotated[str, typer.Option(help="What stands in the tables.")] = "outside",
+    seed: Annotated[str, typer.Option(help="Of the classifier, the oracle and the splits.")] = "0",
+    preset: Preset = "default",
+    data_root: Annotated[Path | None, typer.Option(help="Folder of data sets that are not embedded.")] = None,
+    fid: Annotated[str, typer.Option(help="Extractors of Fréchet distances: classifier,inception.")] = "classifier",
+    inception_weights: Annotated[Path | None, typer.Option(help="pytorch-fid's, for --fid inception.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder to write the tables to. [default: only print]")] = None,
+    results: Results = Path("results"),
+) -> int:
+    """Score counterfactuals that another program made, by the judges and metrics of a run."""
+    from benchmark.outside import Files, score_files  # noqa: PLC0415 - see `run`
+    from benchmark.progress import board  # noqa: PLC0415
+    from benchmark.settings import PRESETS  # noqa: PLC0415
+    from benchmark.stages import Job, Protocol  # noqa: PLC0415
+    from benchmark.store import check_writable  # noqa: PLC0415
+    from benchmark.tables import tables, write_tables  # noqa: PLC0415
+    from methods.training import Devices  # noqa: PLC0415
+
+    _one_of("preset", preset, PRESETS)
+    if len(_tasks(task)) > 1 or len(_numbers(seed)) > 1:
+        raise UserError("score takes one --task and one --seed")
+    protocol = Protocol(
+        results=results,
+        preset=preset,
+        data_root=data_root,
+        extractors=_extractors(fid),
+        inception_weights=_file(inception_weights),
+        devices=Devices(_accelerator("auto")),
+    )
+    check_writable(protocol.runs)
+    check_writable(*([out] if out else []), option="--out")
+    files = Files(queries, counterfactuals, targets, reconstructions)
+    with board(Console(stderr=True)) as drawn:
+        record = score_files(files, Job(task, name, _numbers(seed)[0]), protocol, drawn)
+    for table in write_tables([record], out) if out else tables([record]):
+        typer.echo(table.markdown())
+    return 0
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit with its code."""
     logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING)
@@ -244,6 +317,13 @@ def _methods(text: str) -> list[str]:
     for name in names:
         _one_of("method", name, METHODS)
     return [name for name in METHODS if name in names]
+
+
+def _method(name: str) -> str:
+    from methods import METHODS  # noqa: PLC0415 - see `run`
+
+    _one_of("method", name, METHODS)
+    return name
 
 
 def _tasks(text: str) -> list[str]:
@@ -350,7 +430,7 @@ def _publish(records: Sequence["Record"], results: Path) -> None:
     if all(record.status != "ok" for record in records):
         return
     with locked(results / "runs" / "locks" / "tables.lock"):
-        shown = write_tables(records, results / "tables")
+        shown = write_tables(records, results / "tables", results / "runs")
         write_figures(records, results / "runs", results / "tables")
     for table in shown:
         typer.echo(table.markdown())

@@ -79,7 +79,7 @@ def _ahead(jobs: Sequence[Job], protocol: Protocol, workers: int, board: Board) 
 
 def _prepare(stage: Callable[[Work], Any], job: Job, protocol: Protocol, board: Board) -> None:
     """One stage of one job; what goes wrong is met again, and said, by the job itself."""
-    with _limited(protocol.threads):
+    with limited(protocol.threads):
         try:
             stage(Work(job, protocol, board.channel(str(job))))
         except Exception:
@@ -89,7 +89,7 @@ def _prepare(stage: Callable[[Work], Any], job: Job, protocol: Protocol, board: 
 def run_job(job: Job, protocol: Protocol, board: Board) -> Record:
     """The record of one job, written down; a job that fails is recorded as that."""
     path = job.path(protocol)
-    with _limited(protocol.threads), locked(protocol.runs / "locks" / f"{key_of(path=str(path))}.lock"):
+    with limited(protocol.threads), locked(protocol.runs / "locks" / f"{key_of(path=str(path))}.lock"):
         try:
             record = _finished(job, protocol) or Work(job, protocol, board.channel(str(job))).record()
         except Exception as error:
@@ -120,7 +120,7 @@ def _failure(job: Job, protocol: Protocol, error: Exception) -> Record:
 
 
 @contextmanager
-def _limited(threads: int) -> Iterator[None]:
+def limited(threads: int) -> Iterator[None]:
     """So many threads for BLAS, OpenMP and torch, wherever a job runs."""
     before = torch.get_num_threads()
     torch.set_num_threads(threads)

@@ -11,7 +11,8 @@ from torch import Tensor
 
 from benchmark.record import Row
 from methods.base import Study
-from metrics import METRICS, Metric
+from metrics import METRICS, Estimate, Metric
+from metrics.base import Average
 from metrics.frechet import frechet_distance
 from metrics.transition import STEPS, pasted
 
@@ -31,8 +32,8 @@ class Answers:
     """(N,)."""
     images: Tensor
     """(R, N, C, H, W) uint8."""
-    reconstructions: Tensor
-    """(N, C, H, W) uint8."""
+    reconstructions: Tensor | None
+    """(N, C, H, W) uint8; None where nobody gave them."""
     relaxations: Sequence[float]
     diagnostics: Mapping[str, Tensor]
     """What only the method can report, each (N,)."""
@@ -96,25 +97,39 @@ def score(answers: Answers, reals: Tensor, judges: Judges) -> tuple[list[Row], d
     rows
         A number each.
     outcomes
-        "answer_classes", "answer_oracle_classes" and "target_probability" (R, N), "predicted" (N,).
+        "answer_classes", "answer_oracle_classes" and "target_probability" (R, N), "predicted" (N,); and, as
+        "value.METRIC", what each metric averages that is a mean over all queries at all relaxations, (R, N) or (N,).
     """
     fixed = _fixed_evidence(answers, reals, judges)
-    rows = [row for name, metric in METRICS.items() if not metric.per_relaxation for row in _rows(name, metric, fixed)]
-    outcomes: dict[str, list[Tensor]] = {"answer_classes": [], "answer_oracle_classes": [], "target_probability": []}
+    rows, single = _measure(fixed, len(answers.targets))
+    outcomes: dict[str, list[Tensor]] = {}
     for place, (relaxation, images) in enumerate(zip(answers.relaxations, answers.images, strict=True)):
         evidence, probability = _answer_evidence(images, answers.targets, len(reals), judges)
-        evidence |= {f"answer_{name}": values[place] for name, values in answers.evidence.items()}
+        evidence |= _told_evidence(answers, place)
         evidence |= _path_evidence(images, answers, fixed["predicted"], judges)
         evidence |= _restored_evidence(images, answers.targets, fixed["predicted"], judges)
-        if relaxation == min(answers.relaxations):
-            evidence |= {f"answer_{name}": unit(answers.probes[name]) for name in PROBES if name in answers.probes}
-        for name, metric in METRICS.items():
-            if metric.per_relaxation:
-                rows += _rows(name, metric, {**fixed, **evidence}, relaxation)
-        for name in ("answer_classes", "answer_oracle_classes"):
-            outcomes[name].append(evidence[name])
-        outcomes["target_probability"].append(probability)
-    return rows, {**{name: torch.stack(parts) for name, parts in outcomes.items()}, "predicted": fixed["predicted"]}
+        more, values = _measure({**fixed, **evidence}, len(answers.targets), relaxation)
+        rows += more
+        values |= {name: evidence[name] for name in ("answer_classes", "answer_oracle_classes")}
+        for name, value in {**values, "target_probability": probability}.items():
+            outcomes.setdefault(name, []).append(value)
+    everywhere = {name: parts for name, parts in outcomes.items() if len(parts) == len(answers.relaxations)}
+    per_relaxation = {name: torch.stack(parts) for name, parts in everywhere.items()}
+    return rows, {**single, **per_relaxation, "predicted": fixed["predicted"]}
+
+
+def _measure(
+    evidence: Mapping[str, Any], count: int, relaxation: float | None = None
+) -> tuple[list[Row], dict[str, Tensor]]:
+    """The metrics of one relaxation, or those that depend on none: rows, and "value.METRIC" of the `count` queries."""
+    rows, values = [], {}
+    for name, metric in METRICS.items():
+        if metric.per_relaxation == (relaxation is not None) and all(need in evidence for need in metric.needs):
+            for subset, estimate in _estimates(metric, evidence):
+                rows.append(row(name, estimate, relaxation, subset))
+                if subset == "all" and isinstance(estimate, Average) and estimate.n == count:
+                    values[f"value.{name}"] = estimate.values
+    return rows, values
 
 
 def normalised_distances(sets: Mapping[str, Tensor], reals: Tensor, judges: Judges) -> dict[str, Study]:
@@ -170,23 +185,25 @@ def _fixed_evidence(answers: Answers, reals: Tensor, judges: Judges) -> dict[str
     """What does not depend on the relaxation."""
     evidence: dict[str, Any] = {
         "queries": unit(answers.queries),
-        "reconstructions": unit(answers.reconstructions),
         "targets": answers.targets,
         "predicted": judges.apply(judges.classifier, answers.queries).argmax(1),
-        "reconstruction_classes": judges.apply(judges.classifier, answers.reconstructions).argmax(1),
         "dimensions": math.prod(answers.queries.shape[1:]),
         "probes": unit(answers.queries[: answers.probed]),
         **answers.diagnostics,
-        **({} if answers.labels is None else {"labels": answers.labels}),
     }
+    sets = {"real": reals, "query": answers.queries[: len(reals)]}
+    if answers.labels is not None:
+        evidence["labels"] = answers.labels
     if "null_edits" in answers.probes:
         evidence["null_edits"] = unit(answers.probes["null_edits"])
+    if answers.reconstructions is not None:
+        evidence["reconstructions"] = unit(answers.reconstructions)
+        evidence["reconstruction_classes"] = judges.apply(judges.classifier, answers.reconstructions).argmax(1)
+        sets["reconstruction"] = answers.reconstructions[: len(reals)]
+    if answers.samples is not None:
+        sets["sample"] = answers.samples
     for name, extractor in judges.extractors.items():
-        evidence[f"real_{name}_features"] = judges.apply(extractor, reals)
-        evidence[f"query_{name}_features"] = judges.apply(extractor, answers.queries[: len(reals)])
-        evidence[f"reconstruction_{name}_features"] = judges.apply(extractor, answers.reconstructions[: len(reals)])
-        if answers.samples is not None:
-            evidence[f"sample_{name}_features"] = judges.apply(extractor, answers.samples)
+        evidence |= {f"{of}_{name}_features": judges.apply(extractor, images) for of, images in sets.items()}
     return evidence
 
 
@@ -201,6 +218,14 @@ def _answer_evidence(images: Tensor, targets: Tensor, real: int, judges: Judges)
     for name, extractor in judges.extractors.items():
         evidence[f"answer_{name}_features"] = judges.apply(extractor, images[:real])
     return evidence, logits.softmax(1).gather(1, targets[:, None])[:, 0]
+
+
+def _told_evidence(answers: Answers, place: int) -> dict[str, Tensor]:
+    """What the method says of its answers at one relaxation, and what it was asked beyond them at the smallest."""
+    told = {f"answer_{name}": values[place] for name, values in answers.evidence.items()}
+    if answers.relaxations[place] == min(answers.relaxations):
+        told |= {f"answer_{name}": unit(answers.probes[name]) for name in PROBES if name in answers.probes}
+    return told
 
 
 def _path_evidence(images: Tensor, answers: Answers, predicted: Tensor, judges: Judges) -> dict[str, Tensor]:
@@ -235,17 +260,14 @@ def _restored_by_class(images: Tensor, classes: Tensor, judges: Judges) -> Tenso
     return restored
 
 
-def _rows(name: str, metric: Metric, evidence: Mapping[str, Any], relaxation: float | None = None) -> Iterator[Row]:
-    """The metric over all queries and, where it is asked for, over the flipped ones; nothing without its evidence."""
-    if not all(need in evidence for need in metric.needs):
-        return
+def _estimates(metric: Metric, evidence: Mapping[str, Any]) -> Iterator[tuple[str, Estimate]]:
+    """The metric over all queries and, where it is asked for, over the flipped ones, by the name of the subset."""
     inputs = [evidence[need] for need in metric.needs]
-    yield row(name, metric.load()(*inputs), relaxation)
+    yield "all", metric.load()(*inputs)
     if metric.also_flipped:
         flipped = evidence["answer_classes"] == evidence["targets"]
         # Costly evidence is there of the first queries only.
-        subset = [part[flipped[: len(part)]] for part in inputs]
-        yield row(name, metric.load()(*subset), relaxation, "flipped")
+        yield "flipped", metric.load()(*[part[flipped[: len(part)]] for part in inputs])
 
 
 def row(metric: str, estimate: Sequence[float], relaxation: float | None = None, subset: str = "all") -> Row:

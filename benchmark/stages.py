@@ -125,6 +125,10 @@ class Work:
             self.method().prepare(self.data.shape, self._untrained("classifier"))
         except ValueError as error:
             raise UserError(f"{self.job.method} on {self.job.task}: {error}") from error
+        self.check_extractors()
+
+    def check_extractors(self) -> None:
+        """Refuse to let Inception look at grey images."""
         if "inception" in self.protocol.extractors and self.data.shape[0] != 3:
             raise UserError(f"{self.data.name} has no colours, which Inception needs; use --fid classifier")
 
@@ -335,14 +339,13 @@ class Work:
 
     def probe(self, fit: Artefact, first: Artefact) -> Artefact:
         """Null edits, undone edits and repeated draws of the first queries, which the chunk `first` has answered."""
-        count = min(self.settings.probes, len(self.queries))
-        artefact = Artefact(self.protocol.runs, "probe", key_of(answers=first.name, count=count, seed=self.job.seed))
-        artefact.make(partial(self._probe, fit, first, count))
+        key = key_of(answers=first.name, count=self.settings.probes, seed=self.job.seed)
+        artefact = Artefact(self.protocol.runs, "probe", key)
+        artefact.make(partial(self._probe, fit, first))
         return artefact
 
-    def _probe(
-        self, fit: Artefact, first: Artefact, count: int, _: Artefact
-    ) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    def _probe(self, fit: Artefact, first: Artefact, _: Artefact) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        count = self.settings.probes
         chunk = {name: part.to(self.device) for name, part in first.tensors().items()}
         asked = {name: chunk[name][:count] for name in ("targets", "predicted")}
         at = int(np.argmin(self.protocol.relaxations))
@@ -407,7 +410,7 @@ class Work:
             data=self._data_facts(),
             classifier=judges["classifier"][1],
             oracle=judges["oracle"][1],
-            rows=[*_accuracies({role: judge for role, (_, judge) in judges.items()}), *facts["rows"]],
+            rows=[*accuracies({role: judge for role, (_, judge) in judges.items()}), *facts["rows"]],
             timings=self._timings(fit, chunks, probed),
             remarks=list(method.remarks()),
             studies=(shown.facts() or {})["studies"] | facts.get("studies", {}),
@@ -439,13 +442,13 @@ class Work:
             samples=samples.get("samples"),
             evidence=_joined(parts, "evidence", 1),
             labels=self.queries.labels,
-            probed=min(self.settings.probes, len(self.queries)),
+            probed=self.settings.probes,
             probes=probed.tensors(),
         )
-        reals, judges = self._reals(), self._judges()
+        reals, judges = self._reals(), self.judges()
         rows, outcomes = score(answers, reals, judges)
         studies = normalised_distances(samples, reals, judges)
-        return outcomes, {
+        return {**outcomes, "asked": torch.from_numpy(self.queries.indices)}, {
             "rows": [row.model_dump() for row in rows],
             "studies": {name: study.model_dump(mode="json") for name, study in studies.items()},
         }
@@ -459,7 +462,8 @@ class Work:
         """How many images stand on either side of a Fréchet distance."""
         return min(len(self.queries), len(self.asked) // 2)
 
-    def _judges(self) -> Judges:
+    def judges(self) -> Judges:
+        """The networks that answers are shown to."""
         oracle = self.network("oracle")
         extractors: dict[str, Callable[[Tensor], Tensor]] = {}
         if "classifier" in self.protocol.extractors:
@@ -570,7 +574,7 @@ def eight_bit(images: Tensor) -> Tensor:
     return (images.clamp(0, 1) * 255).round().to(torch.uint8)
 
 
-def _accuracies(judges: Mapping[str, Judge]) -> list[Row]:
+def accuracies(judges: Mapping[str, Judge]) -> list[Row]:
     """The test accuracy of the classifier and the oracle, as numbers of every job that they judge."""
     return [
         row(f"{role}_accuracy", proportion(torch.arange(judge.test_n) < round(judge.test_accuracy * judge.test_n)))

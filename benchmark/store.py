@@ -29,7 +29,7 @@ def key_of(**parts: Any) -> str:  # noqa: ANN401 - whatever JSON can hold
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def check_writable(*folders: Path) -> None:
+def check_writable(*folders: Path, option: str = "--results") -> None:
     """See that `folders` can be made and written to; nothing is left behind.
 
     Raises
@@ -49,7 +49,7 @@ def check_writable(*folders: Path) -> None:
                     place.rmdir()
         except OSError as error:
             why = error.strerror
-            raise UserError(f"cannot write to {folder} ({why}); choose another folder with --results") from error
+            raise UserError(f"cannot write to {folder} ({why}); choose another folder with {option}") from error
 
 
 @contextmanager

@@ -7,10 +7,12 @@ from pathlib import Path
 import pandas as pd
 from tabulate import tabulate
 
+from benchmark.compare import ARROWS, BEST, Marks, best
 from benchmark.papers import PAPERS, Paper, load
 from benchmark.record import Record
 from methods.base import Study
 from methods.files import write_whole
+from metrics import METRICS
 
 COLUMNS = ["task", "method", "seed", "relaxation", "metric", "subset", "value", "low", "high", "n"]
 """Of the tidy file; `relaxation` is empty where it does not apply."""
@@ -52,7 +54,7 @@ SUMMARY = {
     "bits_per_dim": "bits/dim",
     "shared_fisher": "shared Fisher",
 }
-"""Metric -> heading in the summary; Fréchet distances follow, four an extractor."""
+"""Metric -> heading in the summary; for each extractor follow four Fréchet distances and two kernel distances."""
 
 PROBED = ("cout", "composition", "reversibility", "diversity")
 """What costs more than the others, and rests on the first queries only."""
@@ -72,6 +74,9 @@ DECIMALS = {
     "fisher_norm_plain": 4,
 }
 """Where they are not one (rates) or two."""
+
+UNMARKED = Marks(frozenset(), ())
+"""Of tables that are made without the outcomes of single queries."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +104,8 @@ class Table:
         lines = _text(both, "latex_booktabs").splitlines()
         if len(self.references) and len(self.methods):
             lines.insert(len(lines) - 2 - len(self.references), r"\midrule")
-        return "".join(f"% {note}\n" for note in (self.title, *self.notes)) + "\n".join(lines) + "\n"
+        cells = "\n".join(lines).replace("↑", r"\textuparrow{}").replace("↓", r"\textdownarrow{}")
+        return "".join(f"% {note}\n" for note in (self.title, *self.notes)) + cells + "\n"
 
     def csv(self) -> str:
         """The same cells, with a column that marks the references."""
@@ -130,8 +136,11 @@ def tidy(records: Sequence[Record], *, timings: bool = False) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def tables(records: Sequence[Record]) -> list[Table]:
-    """The summary, flip rates against r for each task, and each paper's numbers beside ours."""
+def tables(records: Sequence[Record], marks: Marks = UNMARKED) -> list[Table]:
+    """The summary, flip rates against r for each task, and each paper's numbers beside ours.
+
+    `marks` says what the summary marks as significantly best.
+    """
     good = [record for record in records if record.status == "ok"]
     if not good:
         return []
@@ -141,14 +150,17 @@ def tables(records: Sequence[Record]) -> list[Table]:
         for task in dict.fromkeys(record.task for record in good)
     ]
     papers = [_published(name, load(name), good, notes) for name in PAPERS]
-    return [_summary(good, notes), *flips, *_studies(good), *(table for table in papers if len(table.methods))]
+    return [_summary(good, notes, marks), *flips, *_studies(good), *(table for table in papers if len(table.methods))]
 
 
-def write_tables(records: Sequence[Record], folder: Path) -> list[Table]:
-    """Everything that is made of `records`, written to `folder`; returns the tables to show."""
+def write_tables(records: Sequence[Record], folder: Path, runs: Path | None = None) -> list[Table]:
+    """Everything that is made of `records`, written to `folder`; returns the tables to show.
+
+    With the outcomes of single queries, which lie in `runs`, the summary marks what is significantly best.
+    """
     for name, timings in (("metrics", False), ("timings", True)):
         write_whole(folder / f"{name}.csv", tidy(records, timings=timings).to_csv(index=False).encode())
-    made = tables(records)
+    made = tables(records, UNMARKED if runs is None else best(records, runs))
     for table in made:
         table.write(folder)
     return made
@@ -157,8 +169,8 @@ def write_tables(records: Sequence[Record], folder: Path) -> list[Table]:
 # -- pivoting ----------------------------------------------------------------------------------------------------------
 
 
-def _summary(records: Sequence[Record], notes: tuple[str, ...]) -> Table:
-    """One row a task and method, at the smallest relaxation."""
+def _summary(records: Sequence[Record], notes: tuple[str, ...], marks: Marks) -> Table:
+    """One row a task and method, at the smallest relaxation; a mark at what is significantly best."""
     numbers = tidy(records)
     strongest = numbers["relaxation"].min()
     here = numbers["relaxation"].isna() | (numbers["relaxation"] == strongest)
@@ -173,10 +185,19 @@ def _summary(records: Sequence[Record], notes: tuple[str, ...]) -> Table:
         headings |= {kernel: f"{label} x'", f"{kernel}_real": f"{label} real"}
     rows = [
         {"task": str(task), "method": str(method), "n": _n(group)}
-        | {heading: _cell(group[group["metric"] == metric], metric) for metric, heading in headings.items()}
+        | {
+            _arrow(heading, metric): _cell(group[group["metric"] == metric], metric)
+            + (f" {BEST}" if (task, method, metric) in marks.best else "")
+            for metric, heading in headings.items()
+        }
         for (task, method), group in numbers.groupby(["task", "method"], sort=False)
     ]
-    return _table("summary", f"All methods at r = {strongest:g}", rows, records, notes)
+    return _table("summary", f"All methods at r = {strongest:g}", rows, records, (*notes, *marks.notes))
+
+
+def _arrow(heading: str, metric: str) -> str:
+    """A heading with the direction in which the metric is better, if one is."""
+    return f"{heading} {ARROWS[METRICS[metric].better]}".strip()
 
 
 def _is_yardstick(metric: str) -> bool:
@@ -190,11 +211,16 @@ def _flip_rates(records: Sequence[Record], task: str, notes: tuple[str, ...]) ->
     numbers = numbers[numbers["subset"] == "all"]
     rows = []
     for method, group in numbers.groupby("method", sort=False):
-        row = {"method": str(method), "n": _n(group), "MSE": _cell(group[group["metric"] == "mse"], "mse")}
+        row = {
+            "method": str(method),
+            "n": _n(group),
+            _arrow("MSE", "mse"): _cell(group[group["metric"] == "mse"], "mse"),
+        }
         for relaxation in sorted(group["relaxation"].dropna().unique()):
             row[f"r = {relaxation:g}"] = _flips(group[group["relaxation"] == relaxation])
         rows.append(row)
-    title = f"{task}: flip rate % [95 % interval] / oracle agreement %, against r"
+    flips, agreement = _arrow("flip rate %", "flip_rate"), _arrow("oracle agreement %", "oracle_agreement")
+    title = f"{task}: {flips} [95 % interval] / {agreement}, against r"
     return _table(f"flip-rate-{task.replace('/', '_')}", title, rows, records, notes)
 
 
@@ -248,7 +274,11 @@ def _published(name: str, paper: Paper, records: Sequence[Record], notes: tuple[
         at = ""
         if number.relaxation is not None:
             mine, at = mine[mine["relaxation"] == number.relaxation], f" at r = {number.relaxation:g}"
-        heading = {"table": number.table, "method": number.method, "number": f"{number.metric}{at}"}
+        heading = {
+            "table": number.table,
+            "method": number.method,
+            "number": _arrow(f"{number.metric}{at}", number.metric),
+        }
         rows.append(heading | {"published": number.value} | _ours(mine, number.metric))
     cells = pd.DataFrame(rows).fillna("")
     shown = "flip rates: % [95 % interval] / oracle agreement %"

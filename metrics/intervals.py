@@ -6,7 +6,7 @@ from statistics import NormalDist
 import torch
 from torch import Tensor
 
-from metrics.base import Estimate
+from metrics.base import Estimate, average
 
 Z = NormalDist().inv_cdf(0.975)  # the 1.96 of a two-sided 95 % interval
 NOTHING = Estimate(math.nan, math.nan, math.nan, 0)
@@ -23,7 +23,8 @@ def proportion(successes: Tensor) -> Estimate:
     Returns
     -------
     Estimate
-        A fraction in [0, 1]; its interval lies in [0, 1] and holds the value. All NaN if N = 0.
+        A fraction in [0, 1]; its interval lies in [0, 1] and holds the value. All NaN if N = 0; otherwise an `Average`
+        that keeps `successes`.
 
     Raises
     ------
@@ -44,7 +45,7 @@ def proportion(successes: Tensor) -> Estimate:
     centre = (p + Z**2 / (2 * n)) / (1 + Z**2 / n)
     half = Z * math.sqrt(p * (1 - p) / n + Z**2 / (4 * n**2)) / (1 + Z**2 / n)
     # At p = 0 and p = 1 one end of the interval is p itself; rounding must not push it past.
-    return Estimate(p, max(0.0, min(centre - half, p)), min(1.0, max(centre + half, p)), n)
+    return average(successes, p, max(0.0, min(centre - half, p)), min(1.0, max(centre + half, p)))
 
 
 def mean(values: Tensor) -> Estimate:
@@ -58,7 +59,7 @@ def mean(values: Tensor) -> Estimate:
     Returns
     -------
     Estimate
-        In the unit of `values`. The interval is NaN if N = 1, everything is NaN if N = 0.
+        In the unit of `values`, an `Average` that keeps them. The interval is NaN if N = 1, everything is NaN if N = 0.
 
     Raises
     ------
@@ -76,4 +77,4 @@ def mean(values: Tensor) -> Estimate:
         raise ValueError(f"{wrong} of {n} values are NaN or infinite: no mean is taken over the others")
     value = values.mean().item()
     half = Z * values.std().item() / math.sqrt(n) if n > 1 else math.nan
-    return Estimate(value, value - half, value + half, n)
+    return average(values, value, value - half, value + half)

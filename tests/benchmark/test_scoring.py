@@ -115,6 +115,54 @@ def test_outcomes_are_single_queries():
     assert outcomes["target_probability"][0].tolist() == pytest.approx([sure, sure, unsure, unsure])
 
 
+def test_values_are_what_the_numbers_average():
+    """What is kept of each query averages to the number, and is the number of this query alone."""
+    rounds = (MIXED, (0, code(1, 2), 0, code(1, 1)))
+    found, outcomes = scored(answers(*rounds))
+    names = {name.removeprefix("value.") for name in outcomes if name.startswith("value.")}
+    assert names == {metric for metric, _, _ in found} - {"hoyer_sparsity"}  # which unchanged answers have none of
+    for name in names:
+        values = outcomes[f"value.{name}"].double()
+        fixed = (name, None, "all") in found
+        for r, kept in enumerate(values[None] if fixed else values):
+            key = (name, None if fixed else r, "all")
+            assert kept.mean().item() == found[key].value
+            alone, _ = scored(Answers(**{**vars(answers(*rounds)), **one_query(rounds, 1)}))
+            assert kept[1].item() == alone[key].value
+
+
+def one_query(rounds, place):
+    """What answers to the query at `place` alone are."""
+    given = answers(*rounds)
+    return {
+        "queries": given.queries[place, None],
+        "targets": given.targets[place, None],
+        "reconstructions": given.reconstructions[place, None],
+        "images": given.images[:, place, None],
+    }
+
+
+def test_values_are_of_every_query_and_relaxation():
+    """What rests on some of the queries, or is not there at some relaxation, keeps no values."""
+    flipped, probes = (code(1, 1),) * 4, {"undone": pictures(0, 0, 0, 0)}
+    _, outcomes = scored(answers(flipped, flipped))
+    assert outcomes["value.hoyer_sparsity"].shape == outcomes["value.cout"].shape == (2, 4)
+    found, outcomes = scored(answers(flipped, (0,) * 4, probed=3))
+    assert (found["hoyer_sparsity", 0, "all"].n, found["cout", 0, "all"].n) == (4, 3)
+    assert not {"value.hoyer_sparsity", "value.cout"} & outcomes.keys()
+    found, outcomes = scored(answers(flipped, flipped, probes=probes))
+    assert found["reversibility", 0, "all"].n == 4
+    assert "value.reversibility" not in outcomes
+
+
+def test_what_is_no_mean_keeps_no_values():
+    """A Fréchet distance, which is of sets, keeps nothing of a single query."""
+    judges = Judges(JUDGES.classifier, JUDGES.oracle, {"classifier": lambda x: x.flatten(1)}, torch.device("cpu"))
+    found, outcomes = scored(answers(MIXED), judges, reals=pictures(0, 0, 0))
+    assert ("fid_classifier", 0, "all") in found
+    assert not any(name.startswith("value.fid") for name in outcomes)
+
+
 def test_metrics_without_evidence_are_left_out():
     """A metric is there exactly where its evidence is: diagnostics and feature extractors bring theirs."""
     bare, _ = scored(answers(MIXED))

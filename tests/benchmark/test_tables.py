@@ -6,6 +6,7 @@ from itertools import pairwise
 import pandas as pd
 import pytest
 
+from benchmark.compare import Marks
 from benchmark.tables import COLUMNS, tables, tidy, write_tables
 from methods.base import Study
 
@@ -123,7 +124,7 @@ def test_flip_rate_never_stands_alone(records):
 def test_summary_is_over_all_queries(records):
     """The summary shows numbers over all queries, not over the flipped ones."""
     row = row_of(named(tables(records), "summary").methods, "vaex")
-    assert float(row["L1"]) == 0.1
+    assert float(row["L1 ↓"]) == 0.1
 
 
 def test_fid_stands_beside_real_against_real(records):
@@ -153,7 +154,7 @@ def test_several_seeds_are_mean_and_spread(make_record):
     """Over several seeds a cell is mean ± standard deviation, and the notes name the seeds."""
     made = tables([make_record(seed=seed, flips=flips) for seed, flips in enumerate((0.6, 0.7, 0.8))])
     summary = named(made, "summary")
-    cell = row_of(summary.methods, "vaex")["flip rate %"]
+    cell = row_of(summary.methods, "vaex")["flip rate % ↑"]
     assert cell.startswith("70.0 ± 10.0")
     assert any("0, 1, 2" in note for note in summary.notes)
 
@@ -214,6 +215,29 @@ def test_methods_asked_at_other_relaxations(make_record, relaxations):
     assert row_of(flips, "vaex")["r = 0.5"] == ""
     assert row_of(flips, "vaex-cat")["r = 1"] == ""
     assert row_of(flips, "vaex-cat")["r = 0.5"].startswith("37.5")
+
+
+def test_headings_say_which_direction_is_better(records):
+    """A heading has an arrow upwards where more is better, downwards where less is, and none where neither is."""
+    made = tables(records)
+    headings = set(named(made, "summary").methods)
+    assert {"flip rate % ↑", "oracle agreement % ↑", "L1 ↓", "MSE ↓", "FID (classifier) x' ↓"} <= headings
+    assert "FID (classifier) real" in headings
+    flips = named(made, "flip-rate-mnist")
+    assert "MSE ↓" in flips.methods
+    assert "flip rate % ↑" in flips.title
+    assert "oracle agreement % ↑" in flips.title
+    assert {"mse ↓", "kl"} <= set(named(made, "paper-vaex").methods["number"])
+
+
+def test_marks_stand_where_they_belong(records):
+    """A mark is at the marked method's number of the marked metric on the marked task, and explained below."""
+    table = named(tables(records, Marks(frozenset({("mnist", "vaex", "flip_rate")}), ("*: better",))), "summary")
+    cells = table.methods.set_index(["task", "method"])
+    starred = [(*place, column) for place, row in cells.iterrows() for column in cells if row[column].endswith(" *")]
+    assert starred == [("mnist", "vaex", "flip rate % ↑")]
+    assert any(note.startswith("*: ") for note in table.notes)
+    assert not any(note.startswith("*: ") for note in named(tables(records), "summary").notes)
 
 
 # -- LaTeX -------------------------------------------------------------------------------------------------------------
