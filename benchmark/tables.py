@@ -343,11 +343,12 @@ def _notes(records: Sequence[Record]) -> tuple[str, ...]:
         extractor = name.removeprefix("fid_").removesuffix("_real")
         features = {"classifier": "the oracle's penultimate features"}.get(extractor, f"{extractor} features")
         notes.append(
-            f"FID ({extractor}): {features}, n = {counts}, to as many other real images; real: of real to real"
+            f"FID, KID ({extractor}): {features}, n = {counts}, to as many other real images; real: of real to real"
         )
-    probed = numbers[numbers["metric"].isin(PROBED) & (numbers["subset"] == "all")]["n"]
+    probed = numbers[numbers["metric"].isin(PROBED) & (numbers["subset"] == "all")]
     if len(probed):
-        notes.append(f"{', '.join(SUMMARY[name] for name in PROBED)}: of the first {int(probed.max())} queries")
+        names = ", ".join(SUMMARY[name] for name in PROBED if name in set(probed["metric"]))
+        notes.append(f"{names}: of the first {int(probed['n'].max())} queries")
     for remark in dict.fromkeys(remark for record in good for remark in record.remarks):
         methods = dict.fromkeys(record.method for record in good if remark in record.remarks)
         notes.append(f"{', '.join(methods)}: {remark}")

@@ -161,7 +161,8 @@ def test_names_are_what_matches(score, handed, tmp_path):
     assert before.keys() == after.keys()
     for key in before:
         if not key[0].startswith(ON_THE_FIRST):
-            assert after[key] == pytest.approx(before[key], rel=1e-12)
+            # An autoencoder's float32 rounding depends on which images are beside it in the batch.
+            assert after[key] == pytest.approx(before[key], rel=1e-6 if key[0] in {"im1", "im2"} else 1e-12)
 
 
 def test_queries_that_are_already_there_are_told(score, handed, run_record):

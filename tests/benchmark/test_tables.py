@@ -135,6 +135,17 @@ def test_fid_stands_beside_real_against_real(records):
     assert all("classifier" in name for name in fids)
 
 
+def test_what_rests_on_the_first_queries_is_named(make_record, make_row):
+    """A note names those numbers of the table that rest on the first queries, and says how many these are."""
+
+    def first(record):
+        return [note for note in named(tables([record]), "summary").notes if "first" in note]
+
+    assert first(make_record()) == []
+    rows = [*make_record().rows, make_row("cout", 0.5, 0.0, n=10)]
+    assert first(make_record(rows=rows)) == ["COUT: of the first 10 queries"]
+
+
 @pytest.mark.parametrize("name", ["summary", "flip-rate-mnist", "flip-rate-mnist_3-8"])
 def test_references_stand_apart(records, name):
     """References are in a part of their own, in every format."""
