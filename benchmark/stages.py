@@ -145,22 +145,22 @@ class Work:
             advance=self.advance,
         )
 
+    def _training(self) -> dict[str, Any]:
+        """What every training depends on, beside its settings."""
+        return {
+            "seed": self.job.seed,
+            "data": self.data.digest,
+            "train": len(self.train),
+            "precision": self.protocol.devices.precision,
+        }
+
     # -- classifier and oracle -----------------------------------------------------------------------------------------
 
     def judge(self, role: str) -> tuple[Artefact, Judge]:
         """The trained classifier or oracle, and what a record says of it."""
         config = judge_config(role, self.protocol.preset, self.overrides)
-        artefact = Artefact(
-            self.protocol.runs,
-            role,
-            key_of(
-                config=config.model_dump(),
-                seed=self.job.seed,
-                data=self.data.digest,
-                train=len(self.train),
-                precision=self.protocol.devices.precision,
-            ),
-        )
+        key = key_of(config=config.model_dump(), **self._training())
+        artefact = Artefact(self.protocol.runs, role, key)
         return artefact, Judge.model_validate(artefact.make(partial(self._train_judge, role, config)))
 
     def _train_judge(
@@ -208,17 +208,8 @@ class Work:
     def autoencoders(self) -> Artefact:
         """An autoencoder of each class and one of all, trained for IM1 and IM2; no method sees them."""
         config = autoencoder_config(self.protocol.preset, self.overrides)
-        artefact = Artefact(
-            self.protocol.runs,
-            "autoencoders",
-            key_of(
-                config=config.model_dump(),
-                seed=self.job.seed,
-                data=self.data.digest,
-                train=len(self.train),
-                precision=self.protocol.devices.precision,
-            ),
-        )
+        key = key_of(config=config.model_dump(), **self._training())
+        artefact = Artefact(self.protocol.runs, "autoencoders", key)
         artefact.make(partial(self._train_autoencoders, config))
         return artefact
 
@@ -260,10 +251,7 @@ class Work:
             "method": METHODS[self.job.method].path,
             "version": method.version,
             "config": method.config.fit_part(),
-            "seed": self.job.seed,
-            "data": self.data.digest,
-            "train": len(self.train),
-            "precision": self.protocol.devices.precision,
+            **self._training(),
         }
 
     def _fit(self, method: Method, artefact: Artefact) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -369,16 +357,13 @@ class Work:
             path=METHODS[self.job.method].path,
             version=method.version,
             config=method.config.model_dump(),
-            seed=self.job.seed,
-            data=self.data.digest,
-            train=len(self.train),
+            **self._training(),
             queries=len(self.queries),
             split=self.protocol.split,
             relaxations=self.protocol.relaxations,
             probes=self.settings.probes,
             judges=[judge_config(role, self.protocol.preset, self.overrides).model_dump() for role in ROLES],
             autoencoders=autoencoder_config(self.protocol.preset, self.overrides).model_dump(),
-            precision=self.protocol.devices.precision,
             extractors=self.protocol.extractors,
             inception=file_digest(self.protocol.inception_weights) if self.protocol.inception_weights else None,
             metrics={name: metric.fingerprint() for name, metric in METRICS.items()},

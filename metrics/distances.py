@@ -243,7 +243,7 @@ def diversity(answer_draws: Tensor) -> Estimate:
     """
     if answer_draws.ndim != 5 or answer_draws.shape[1] < 2:
         raise ValueError(f"draws must be (N, K, C, H, W) with K of at least 2, got {tuple(answer_draws.shape)}")
-    _check_images(answer_draws.flatten(0, 1))
+    check_images(answer_draws.flatten(0, 1))
     draws = answer_draws.detach().float().flatten(2)  # (N, K, D)
     pairs = [(first, second) for second in range(draws.shape[1]) for first in range(second)]
     apart = [(draws[:, first] - draws[:, second]).abs().mean(1) for first, second in pairs]
@@ -255,15 +255,16 @@ def _mean_square(images: Tensor, queries: Tensor) -> Tensor:
 
 
 def _difference(images: Tensor, queries: Tensor) -> Tensor:
-    _check_images(images)
-    _check_images(queries)
-    if images.shape != queries.shape:
-        raise ValueError(f"images and queries differ in shape: {tuple(images.shape)} and {tuple(queries.shape)}")
+    check_images(images, queries)
     return images.detach().float() - queries.detach().float()
 
 
-def _check_images(images: Tensor) -> None:
-    if not images.is_floating_point() or images.ndim != 4:
-        raise ValueError(f"images must be float (N, C, H, W), got {images.dtype} {tuple(images.shape)}")
-    if not ((images >= 0) & (images <= 1)).all():  # NaN fails both comparisons
-        raise ValueError(f"images must lie in [0, 1] and hold no NaN, got [{images.min():g}, {images.max():g}]")
+def check_images(*batches: Tensor) -> None:
+    """Refuse what is no batch of images in [0, 1], and batches that differ in shape."""
+    for images in batches:
+        if not images.is_floating_point() or images.ndim != 4:
+            raise ValueError(f"images must be float (N, C, H, W), got {images.dtype} {tuple(images.shape)}")
+        if not ((images >= 0) & (images <= 1)).all():  # NaN fails both comparisons
+            raise ValueError(f"images must lie in [0, 1] and hold no NaN, got [{images.min():g}, {images.max():g}]")
+    if len({batch.shape for batch in batches}) > 1:
+        raise ValueError(f"the images differ in shape: {[tuple(batch.shape) for batch in batches]}")

@@ -54,9 +54,7 @@ def frechet_distance(
     Autoencoders for Visual Counterfactuals (VAEX), Table II. Agrees with pytorch-fid's value, without its matrix root.
 
     """
-    x, y = _matrix(features, "features"), _matrix(reference, "reference")
-    if x.shape[1] != y.shape[1]:
-        raise ValueError(f"features and reference come from different networks: F = {x.shape[1]} and {y.shape[1]}")
+    x, y = feature_pair(features, reference)
     if min(len(x), len(y)) < 2:  # no covariance
         return Estimate(math.nan, math.nan, math.nan, len(x))
     few = x.shape[1] < MANY_FEATURES
@@ -140,6 +138,14 @@ def _bootstrap_deviation(x: Array, y: Array, replicates: int) -> float:
 
 def _resample(x: Array, generator: np.random.Generator) -> Array:
     return x[generator.integers(len(x), size=len(x))]
+
+
+def feature_pair(features: Tensor | Array, reference: Tensor | Array) -> tuple[Array, Array]:
+    """Two sets of features as matrices of doubles; refuses what is none, and sets of different networks."""
+    x, y = _matrix(features, "features"), _matrix(reference, "reference")
+    if x.shape[1] != y.shape[1]:
+        raise ValueError(f"features and reference come from different networks: F = {x.shape[1]} and {y.shape[1]}")
+    return x, y
 
 
 def _matrix(features: Tensor | Array, name: str) -> Array:

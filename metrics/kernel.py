@@ -3,14 +3,11 @@
 import math
 
 import numpy as np
-import numpy.typing as npt
-import torch
 from torch import Tensor
 
 from metrics.base import Estimate
+from metrics.frechet import Array, feature_pair
 from metrics.intervals import Z
-
-Array = npt.NDArray[np.float64]
 
 
 def kernel_distance(features: Tensor | Array, reference: Tensor | Array) -> Estimate:
@@ -46,9 +43,7 @@ def kernel_distance(features: Tensor | Array, reference: Tensor | Array) -> Esti
     Bińkowski et al., Demystifying MMD GANs, 2018 (KID); Gretton et al., A Kernel Two-Sample Test, 2012, lemma 6.
 
     """
-    x, y = _matrix(features, "features"), _matrix(reference, "reference")
-    if x.shape[1] != y.shape[1]:
-        raise ValueError(f"features and reference come from different networks: F = {x.shape[1]} and {y.shape[1]}")
+    x, y = feature_pair(features, reference)
     if min(len(x), len(y)) < 2:  # no pair within a set
         return Estimate(math.nan, math.nan, math.nan, len(x))
     within, among, between = _kernel(x, x), _kernel(y, y), _kernel(x, y)
@@ -79,12 +74,3 @@ def _mean_pair(kernel: Array) -> float:
 def _kernel(x: Array, y: Array) -> Array:
     kernel: Array = (x @ y.T / x.shape[1] + 1) ** 3
     return kernel
-
-
-def _matrix(features: Tensor | Array, name: str) -> Array:
-    matrix = torch.as_tensor(features).detach().cpu().double().numpy()
-    if matrix.ndim != 2:
-        raise ValueError(f"{name} must be (n, F), got {matrix.shape}")
-    if not np.isfinite(matrix).all():
-        raise ValueError(f"{name} hold NaN or infinity")
-    return matrix

@@ -3,6 +3,7 @@
 from torch import Tensor
 
 from metrics.base import Estimate
+from metrics.distances import check_images
 from metrics.intervals import mean
 
 EPSILON = 0.01
@@ -32,14 +33,14 @@ def im1(answers: Tensor, answer_target_autoencoded: Tensor, answer_predicted_aut
     Raises
     ------
     ValueError
-        If the shapes differ, or an image is not float or not finite.
+        If the shapes differ, or an image is not float, leaves [0, 1], or holds NaN.
 
     References
     ----------
     Van Looveren & Klaise, Interpretable Counterfactual Explanations Guided by Prototypes, 2021, equation 15.
 
     """
-    _check(answers, answer_target_autoencoded, answer_predicted_autoencoded)
+    check_images(answers, answer_target_autoencoded, answer_predicted_autoencoded)
     own = _squares(answers, answer_predicted_autoencoded)
     return mean(_squares(answers, answer_target_autoencoded) / (own + EPSILON))
 
@@ -67,27 +68,17 @@ def im2(answers: Tensor, answer_target_autoencoded: Tensor, answer_autoencoded: 
     Raises
     ------
     ValueError
-        If the shapes differ, or an image is not float or not finite.
+        If the shapes differ, or an image is not float, leaves [0, 1], or holds NaN.
 
     References
     ----------
     Van Looveren & Klaise, Interpretable Counterfactual Explanations Guided by Prototypes, 2021, equation 16.
 
     """
-    _check(answers, answer_target_autoencoded, answer_autoencoded)
+    check_images(answers, answer_target_autoencoded, answer_autoencoded)
     size = answers.double().abs().flatten(1).sum(1)
     return mean(_squares(answer_target_autoencoded, answer_autoencoded) / (size + EPSILON))
 
 
 def _squares(images: Tensor, others: Tensor) -> Tensor:
     return (images.double() - others.double()).square().flatten(1).sum(1)  # (N,)
-
-
-def _check(*images: Tensor) -> None:
-    if len({tuple(batch.shape) for batch in images}) > 1:
-        raise ValueError(f"the images differ in shape: {[tuple(batch.shape) for batch in images]}")
-    for batch in images:
-        if not batch.is_floating_point() or batch.ndim != 4:
-            raise ValueError(f"images must be float (N, C, H, W), got {batch.dtype} {tuple(batch.shape)}")
-        if not batch.isfinite().all():
-            raise ValueError("images hold NaN or infinity")
