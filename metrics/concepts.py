@@ -69,12 +69,12 @@ def agreement(first_classes: Tensor, second_classes: Tensor) -> Estimate:
 
 
 def mean_of_queries(values: Tensor) -> Estimate:
-    """Mean of what was computed for each query: shared information, or the norm of information.
+    """Mean of what a method reports of each query: shared information, the norm of information, a distance.
 
     Parameters
     ----------
     values : Tensor
-        Shape (N,): cosines in [0, 1], or norms of at least 0.
+        Shape (N,): cosines or distances in [0, 1], or norms of at least 0.
 
     Returns
     -------
