@@ -55,7 +55,7 @@ class DvaeConfig(MethodConfig):
     temperature: float = Field(0.5, gt=0, description="τ of the Gumbel-softmax relaxation (ours)")
     kl_weight: float = Field(0.03, ge=0, description="of the KL term (Eq. 1: 1)")
     epochs: Positive = Field(40, description="passes over the training images, of the DVAE (ours)")
-    min_steps: int = Field(1200, ge=0, description="steps of the DVAE, at least (ours)")
+    min_steps: int = Field(2500, ge=0, description="steps of the DVAE, at least (ours)")
     generator: tuple[Positive, ...] = Field((256, 256), description="widths inside g (ours)")
     generator_epochs: Positive = Field(16, description="passes over the training images, of g (ours)")
     generator_min_steps: int = Field(1500, ge=0, description="steps of g, at least (ours)")
