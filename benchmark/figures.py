@@ -23,6 +23,8 @@ from methods.files import write_whole
 QUERIES = 8
 """Rows of a grid: the first queries, not chosen ones."""
 FORMATS = ("png", "svg")
+GREY = 7
+"""The place of grey in seaborn's colour-blind palette; greys are for references."""
 
 
 def write_figures(records: Sequence[Record], runs: Path, folder: Path) -> list[Path]:
@@ -44,12 +46,12 @@ def flip_rates(records: Sequence[Record]) -> Figure:
     """Flip rate against r with its 95 % interval, a line a method (over several seeds, their mean); dashed: oracle."""
     numbers = tidy(records)
     numbers = numbers[numbers["subset"] == "all"]
-    figure = Figure(figsize=(5.2, 3.6), layout="constrained")
+    figure = Figure(figsize=(7.2, 3.8), layout="constrained")
     axes = figure.add_subplot()
     methods = list(dict.fromkeys(record.method for record in records))
     references = {record.method for record in records if record.reference}
-    palette = iter(sns.color_palette("colorblind"))
-    greys = iter(("0.75", "0.45", "0.6", "0.3"))
+    palette = cycle(colour for place, colour in enumerate(sns.color_palette("colorblind")) if place != GREY)
+    greys = cycle(("0.75", "0.45", "0.6", "0.3"))
     colours = {method: next(greys if method in references else palette) for method in methods}
     for method in methods:
         colour = colours[method]
@@ -64,7 +66,7 @@ def flip_rates(records: Sequence[Record]) -> Figure:
     n = int(numbers[numbers["metric"] == "flip_rate"]["n"].max())
     axes.set(xlabel="relaxation r (0: the intervention acts fully)", ylabel="flip rate %", ylim=(-3, 103))
     axes.set_title(f"{records[0].task}, n = {n}")
-    axes.legend(frameon=True, fontsize=7)
+    figure.legend(loc="outside right center", frameon=False, fontsize=7)
     return figure
 
 

@@ -54,7 +54,7 @@ class DvaeConfig(MethodConfig):
     dropout: float = Field(0.0, ge=0, lt=1, description="between linear layers (the paper uses some, not how much)")
     temperature: float = Field(0.5, gt=0, description="τ of the Gumbel-softmax relaxation (ours)")
     kl_weight: float = Field(0.03, ge=0, description="of the KL term (Eq. 1: 1)")
-    epochs: Positive = Field(40, description="passes over the training images, of the DVAE (ours)")
+    epochs: Positive = Field(90, description="passes over the training images, of the DVAE (ours)")
     min_steps: int = Field(1200, ge=0, description="steps of the DVAE, at least (ours)")
     generator: tuple[Positive, ...] = Field((256, 256), description="widths inside g (ours)")
     generator_epochs: Positive = Field(16, description="passes over the training images, of g (ours)")

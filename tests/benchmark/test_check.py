@@ -74,6 +74,16 @@ def test_undefined_number():
     assert len(compare(undefined, defined)) == len(compare(defined, undefined)) == 1
 
 
+def test_number_that_some_seeds_do_not_define():
+    """What a seed of the baseline leaves undefined may be so now; what all define, or a lost row, has moved."""
+    undefined = one(float("nan"), float("nan"))
+    every, some = (pd.concat([one(0.5), one(other, seed=1)]) for other in (0.5, float("nan")))
+    assert len(compare(undefined, some)) == 0
+    assert len(compare(undefined, every)) == 1
+    assert len(compare(undefined.iloc[:0], some)) == 1
+    assert len(compare(one(0.9), some)) == 1
+
+
 def test_new_numbers_are_not_compared(make_record):
     """A method, a task or a metric that the baseline does not know is new, and moves nothing."""
     baseline = tidy([make_record()])

@@ -246,7 +246,7 @@ def candidates(value, annotation):
 def with_other_explanations(config):
     """`config` with each of its explain-only settings changed; a new kind of setting must be added above."""
     kind, settings = type(config), config.model_dump()
-    for name in kind.explain_only:
+    for name in sorted(kind.explain_only):  # in one order: a set's differs from process to process
         for value in candidates(settings[name], kind.model_fields[name].annotation):
             try:
                 settings = kind.model_validate({**settings, name: value}).model_dump()
