@@ -10,8 +10,8 @@ from pathlib import Path
 import pandas as pd
 from scipy.stats import norm
 
+from benchmark.cells import COLUMNS
 from benchmark.errors import UserError
-from benchmark.tables import COLUMNS
 
 KEY = ["task", "method", "relaxation", "metric", "subset"]
 """What a number is known by; seeds are spread."""

@@ -174,8 +174,8 @@ def check(
     results: Results = Path("results"),
 ) -> int:
     """Hold the records against a baseline; exit code 1 and a table if numbers moved."""
+    from benchmark.cells import tidy  # noqa: PLC0415
     from benchmark.check import compare, describe, read_baseline  # noqa: PLC0415 - see `run`
-    from benchmark.tables import tidy  # noqa: PLC0415
 
     expected = read_baseline(baseline or Path("results") / "baselines" / f"{preset}.csv")
     if methods != "all":

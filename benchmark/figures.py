@@ -15,9 +15,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
+from benchmark.cells import tidy
 from benchmark.record import Record
 from benchmark.store import find
-from benchmark.tables import tidy
 from methods.files import write_whole
 
 QUERIES = 8

@@ -9,8 +9,8 @@ from methods.base import Method
 
 NULL_EDITS = 5
 """Reconstructions, one of the other, before the distance is taken."""
-DRAWS = 3
-"""Answers to the same query under sampling seeds of their own."""
+DRAWS = 2
+"""Answers to the same query under different sampling seeds; a pair has the distance of many on average."""
 
 
 def probe(
@@ -45,7 +45,7 @@ def probe(
         torch.manual_seed(seed(number))
         return method.explain(images, target, [at]).images[0].clamp(0, 1)
 
-    draws = [ask(queries, answered["targets"], number) for number in range(DRAWS)]
+    draws = [edited, *(ask(queries, answered["targets"], number) for number in range(1, DRAWS))]
     undone = ask(edited, answered["predicted"], DRAWS)
     images = queries
     for _ in range(NULL_EDITS):

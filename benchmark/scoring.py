@@ -191,7 +191,7 @@ def _fixed_evidence(answers: Answers, reals: Tensor, judges: Judges) -> dict[str
         "probes": unit(answers.queries[: answers.probed]),
         **answers.diagnostics,
     }
-    sets = {"real": reals, "query": answers.queries[: len(reals)]}
+    sets = {"real": reals, "queries": answers.queries}
     if answers.labels is not None:
         evidence["labels"] = answers.labels
     if "null_edits" in answers.probes:
@@ -203,7 +203,9 @@ def _fixed_evidence(answers: Answers, reals: Tensor, judges: Judges) -> dict[str
     if answers.samples is not None:
         sets["sample"] = answers.samples
     for name, extractor in judges.extractors.items():
-        evidence |= {f"{of}_{name}_features": judges.apply(extractor, images) for of, images in sets.items()}
+        features = {of: judges.apply(extractor, images) for of, images in sets.items()}
+        features["query"] = features["queries"][: len(reals)]
+        evidence |= {f"{of}_{name}_features": found for of, found in features.items()}
     return evidence
 
 
@@ -216,7 +218,8 @@ def _answer_evidence(images: Tensor, targets: Tensor, real: int, judges: Judges)
         "answer_oracle_classes": judges.apply(judges.oracle, images).argmax(1),
     }
     for name, extractor in judges.extractors.items():
-        evidence[f"answer_{name}_features"] = judges.apply(extractor, images[:real])
+        features = judges.apply(extractor, images)
+        evidence |= {f"answers_{name}_features": features, f"answer_{name}_features": features[:real]}
     return evidence, logits.softmax(1).gather(1, targets[:, None])[:, 0]
 
 

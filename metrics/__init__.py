@@ -105,6 +105,14 @@ def _to_reals(network: str, features: str) -> dict[str, Metric]:
             better: Literal["lower", ""] = "" if images == "query" else "lower"
             text = f"{words} of {meaning}, {features} features"
             found[f"{family}_{network}{suffix}"] = Metric(function, needs, "", better, limits, text)
+    found[f"sfid_{network}"] = Metric(
+        "metrics.frechet:split_distance",
+        (f"answers_{network}_features", f"queries_{network}_features"),
+        "",
+        "lower",
+        POSITIVE,
+        f"split FID: Fréchet distance of answers to one half of the queries to the other half, {features} features",
+    )
     return found
 
 

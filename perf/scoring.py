@@ -30,7 +30,7 @@ def pictures(*count):
 
 def answers():
     """Answers of the default run's size."""
-    probes = {"null_edits": pictures(100), "undone": pictures(100), "draws": pictures(100, 3)}
+    probes = {"null_edits": pictures(100), "undone": pictures(100), "draws": pictures(100, 2)}
     return Answers(
         queries=pictures(QUERIES),
         targets=torch.randint(CLASSES, (QUERIES,)),

@@ -3,9 +3,9 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from benchmark.cells import COLUMNS, tidy
 from benchmark.check import compare, describe, read_baseline
 from benchmark.errors import UserError
-from benchmark.tables import COLUMNS, tidy
 
 
 def numbers(*rows):

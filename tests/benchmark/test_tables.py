@@ -6,8 +6,9 @@ from itertools import pairwise
 import pandas as pd
 import pytest
 
+from benchmark.cells import COLUMNS, tidy
 from benchmark.compare import Marks
-from benchmark.tables import COLUMNS, tables, tidy, write_tables
+from benchmark.tables import tables, write_tables
 from methods.base import Study
 
 
@@ -129,7 +130,7 @@ def test_summary_is_over_all_queries(records):
 
 def test_fid_stands_beside_real_against_real(records):
     """A Fréchet distance names its extractor and stands beside those of reconstructions and of real images."""
-    row = row_of(named(tables(records), "summary").methods, "vaex")
+    row = row_of(named(tables(records), "plausibility").methods, "vaex")
     fids = {name: cell.split()[0] for name, cell in row.items() if "FID" in name}
     assert list(fids.values()) == ["3.50", "2.50", "1.50"]
     assert all("classifier" in name for name in fids)
@@ -139,7 +140,7 @@ def test_what_rests_on_the_first_queries_is_named(make_record, make_row):
     """A note names those numbers of the table that rest on the first queries, and says how many these are."""
 
     def first(record):
-        return [note for note in named(tables([record]), "summary").notes if "first" in note]
+        return [note for note in named(tables([record]), "plausibility").notes if "first" in note]
 
     assert first(make_record()) == []
     rows = [*make_record().rows, make_row("cout", 0.5, 0.0, n=10)]
@@ -212,9 +213,11 @@ def test_notes_name_what_numbers_rest_on(make_record):
 def test_method_without_a_metric_has_an_empty_cell(make_record, make_row):
     """What only one method reports is empty for the others, and a column without numbers is left out."""
     with_kl = make_record(rows=[*make_record().rows, make_row("kl", 5.0)])
-    summary = named(tables([with_kl, make_record("vaex-cat")]), "summary").methods
-    assert (row_of(summary, "vaex")["KL"], row_of(summary, "vaex-cat")["KL"]) == ("5.0", "")
-    assert "NLL" not in summary
+    with_nll = make_record("vaex-cat", rows=[*make_record().rows, make_row("nll", 7.0)])
+    models = named(tables([with_kl, with_nll, make_record("hybrid")]), "models").methods
+    assert (row_of(models, "vaex")["KL"], row_of(models, "vaex-cat")["KL"]) == ("5.0", "")
+    assert "bits/dim" not in models
+    assert set(models["method"]) == {"vaex", "vaex-cat"}
 
 
 @pytest.mark.parametrize("relaxations", [(0.0, 0.5), (0.5,)])
@@ -231,7 +234,7 @@ def test_methods_asked_at_other_relaxations(make_record, relaxations):
 def test_headings_say_which_direction_is_better(records):
     """A heading has an arrow upwards where more is better, downwards where less is, and none where neither is."""
     made = tables(records)
-    headings = set(named(made, "summary").methods)
+    headings = set(named(made, "summary").methods) | set(named(made, "plausibility").methods)
     assert {"flip rate % ↑", "oracle agreement % ↑", "L1 ↓", "MSE ↓", "FID (classifier) x' ↓"} <= headings
     assert "FID (classifier) real" in headings
     flips = named(made, "flip-rate-mnist")
@@ -249,6 +252,19 @@ def test_marks_stand_where_they_belong(records):
     assert starred == [("mnist", "vaex", "flip rate % ↑")]
     assert any(note.startswith("*: ") for note in table.notes)
     assert not any(note.startswith("*: ") for note in named(tables(records), "summary").notes)
+
+
+def test_references_that_no_method_beats_are_marked(make_record):
+    """A reference's number carries a dagger where no method's is better, in the direction of the metric."""
+    flips = {"vaex": 0.75, "vaex-cat": 0.5, "null": 0.0, "nearest-unlike": 0.75, "pixel-search": 0.7}
+    table = named(tables([make_record(name, flips=rate) for name, rate in flips.items()]), "summary")
+    marked = [name for name in flips if name not in set(table.methods["method"])]
+    cells = {name: row_of(table.references, name)["flip rate % ↑"] for name in marked}
+    assert [name for name, text in cells.items() if text.endswith(" †")] == ["nearest-unlike"]
+    assert all(row_of(table.references, name)["L1 ↓"].endswith(" †") for name in marked)  # all are alike
+    assert not any("†" in text for text in table.methods.to_numpy().ravel())
+    assert any(note.startswith("†: ") for note in table.notes)
+    assert r"\textdagger{}" in table.latex()
 
 
 # -- LaTeX -------------------------------------------------------------------------------------------------------------

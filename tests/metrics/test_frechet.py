@@ -10,7 +10,7 @@ from pytorch_fid.fid_score import calculate_frechet_distance
 from scipy.linalg import sqrtm
 from scipy.stats import ortho_group
 
-from metrics.frechet import frechet_distance, gaussian_distance
+from metrics.frechet import frechet_distance, gaussian_distance, split_distance
 
 
 def gaussian(seed, n=200, width=8):
@@ -245,3 +245,52 @@ def test_features_are_matrices_of_one_network():
         frechet_distance(torch.zeros(5, 4, 1, 1), torch.zeros(5, 4))
     with pytest.raises(ValueError, match="different networks"):
         frechet_distance(torch.zeros(5, 4), torch.zeros(5, 3))
+
+
+# -- split -------------------------------------------------------------------------------------------------------------
+
+
+def test_split_does_not_reward_copies():
+    """Answers that repeat their queries are at no Fréchet distance, but as far in split as two sets of real images."""
+    x, other = gaussian(0, 400), gaussian(0, 800)[400:]
+    assert value(x, x) == pytest.approx(0, abs=1e-6)
+    halves = [value(x[:200], other[:200]), value(x[200:], other[200:])]
+    assert split_distance(x, x).value == pytest.approx(np.mean(halves), rel=0.5)
+
+
+def test_split_is_the_distance_of_halves():
+    """Of many images it is the ordinary distance of the two sets, which no choice of halves changes much."""
+    x, y = gaussian(0, 4000), gaussian(1, 4000) + 1
+    assert split_distance(x, y).value == pytest.approx(value(x, y), rel=0.02)
+
+
+def test_no_answer_meets_its_own_query():
+    """In each split the answers of one half stand against the queries of the other."""
+    seen = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("metrics.frechet._distance", lambda x, y: seen.append((set(x[:, 0]), set(y[:, 0]))) or 1.0)
+        rows = np.arange(21.0)[:, None]
+        split_distance(rows, rows, replicates=0)
+    assert len(seen) == 10
+    assert len({frozenset(x) for x, _ in seen}) == 10
+    assert all(not x & y and len(x | y) == 21 for x, y in seen)
+
+
+def test_split_interval_is_of_one_split():
+    """The interval is as wide as that of the distance of two sets of half as many images."""
+    x, y = gaussian(0, 400), gaussian(1, 400)
+    split, half = split_distance(x, y), frechet_distance(x[:200], y[200:])
+    assert split.high - split.value == pytest.approx(half.high - half.value, rel=0.5)
+    assert split.n == 400
+
+
+@pytest.mark.parametrize("n", [1, 3])
+def test_too_few_to_split(n):
+    """A half of one image has no covariance: there is no distance."""
+    assert all(map(math.isnan, split_distance(gaussian(0, n), gaussian(1, n))[:3]))
+
+
+def test_answers_belong_to_queries():
+    """Another number of answers than of queries is refused."""
+    with pytest.raises(ValueError, match="an answer to every query"):
+        split_distance(gaussian(0, 9), gaussian(1, 8))
