@@ -35,6 +35,8 @@ DECIMALS = {
     "bits_per_dim": 3,
     "l1": 4,
     "l2": 4,
+    "l0": 3,
+    "hoyer_sparsity": 3,
     "mse": 5,
     "composition": 4,
     "reversibility": 4,
@@ -125,7 +127,7 @@ def count(group: pd.DataFrame) -> str:
 
 
 def cell(numbers: pd.DataFrame, metric: str) -> str:
-    """One metric of one method, a row a seed: the value, over several seeds mean ± std, and the interval of a rate.
+    """One metric of one method, a row a seed: the value, over several seeds mean ± std, and the interval of a rate or a distance of sets.
 
     Over several seeds the interval is the mean of theirs: their test images overlap, so they are not pooled.
     """
@@ -136,7 +138,7 @@ def cell(numbers: pd.DataFrame, metric: str) -> str:
     text = f"{factor * values.mean():.{digits}f}"
     if len(values) > 1:
         text += f" ± {factor * values.std():.{digits}f}"
-    if metric in RATES or metric.startswith("fid"):
+    if metric in RATES or metric.startswith(("fid", "sfid", "kid")):
         text += f" [{factor * numbers['low'].mean():.{digits}f}, {factor * numbers['high'].mean():.{digits}f}]"
     return text
 

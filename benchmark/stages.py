@@ -8,7 +8,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,7 @@ from benchmark.store import Artefact, file_digest, key_of
 from benchmark.tasks import Splits, load_task, split
 from methods import METHODS
 from methods.base import Method
-from methods.training import Advance, Devices, DivergedError, Trainer, derived_seed, silent
+from methods.training import Advance, Devices, DivergedError, Trainer, Training, derived_seed, silent
 from metrics import METRICS
 from metrics.intervals import proportion
 
@@ -143,7 +143,23 @@ class Work:
             devices=self.protocol.devices,
             checkpoints=artefact.checkpoints,
             advance=self.advance,
+            shared=self._shared,
         )
+
+    def _shared(self, trainer: Trainer, key: Mapping[str, Any], training: Training) -> Mapping[str, Tensor]:
+        """A training that several methods share, made once; its seconds count for each of them."""
+
+        def make(artefact: Artefact) -> tuple[Mapping[str, Tensor], dict[str, Any]]:
+            own = replace(trainer, checkpoints=artefact.checkpoints, seconds_before=0.0)
+            started = time.perf_counter()
+            state = training(own)
+            return state, {"seconds": time.perf_counter() - started + own.seconds_before}
+
+        artefact = Artefact(self.protocol.runs, "training", key_of(**key, **self._training()))
+        started = time.perf_counter()
+        seconds = artefact.make(make)["seconds"]
+        trainer.seconds_before += seconds - (time.perf_counter() - started)
+        return artefact.tensors()
 
     def _training(self) -> dict[str, Any]:
         """What every training depends on, beside its settings."""

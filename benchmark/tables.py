@@ -152,7 +152,7 @@ def _notes(records: Sequence[Record]) -> tuple[str, ...]:
     notes = [f"preset `{preset}`, {split} split" for preset, split in dict.fromkeys((r.preset, r.split) for r in good)]
     notes += [f"**partial run**: --limit {limit}" for limit in dict.fromkeys(r.limit for r in good) if limit]
     notes += [_task_note([r for r in good if r.task == task]) for task in dict.fromkeys(r.task for r in good)]
-    notes.append("[low, high]: 95 % interval (Wilson for rates, bootstrap for Fréchet distances)")
+    notes.append("[low, high]: 95 % interval (Wilson for rates, bootstrap for Fréchet distances, jackknife for KID)")
     numbers = tidy(good)
     for name in (name for name in numbers["metric"].unique() if is_yardstick(name)):
         counts = " and ".join(map(str, sorted({int(n) for n in numbers[numbers["metric"] == name]["n"]}, reverse=True)))

@@ -7,7 +7,7 @@ import math
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -128,12 +128,22 @@ class Trainer:
     checkpoint_seconds: float = 20.0
     advance: Advance = silent
     seconds_before: float = 0.0
-    """What earlier processes, interrupted since, spent on the trainings that this one went on with."""
+    """What interrupted processes spent on trainings that this one went on with, and other methods on shared ones."""
+    shared: Callable[["Trainer", Mapping[str, Any], "Training"], Mapping[str, Tensor]] | None = None
+    """Where trainings are kept that methods share; None trains each time."""
 
     @property
     def device(self) -> torch.device:
         """The device that a single process computes on."""
         return Fabric(accelerator=self.devices.accelerator, devices=1).device
+
+    def once(self, key: Mapping[str, Any], training: "Training") -> Mapping[str, Tensor]:
+        """The state that `training` ends in, which is made once for all methods that ask under the same `key`.
+
+        `training` trains by the trainer that it is given; whatever it depends on beside data, seed and precision has
+        to be in `key`.
+        """
+        return training(self) if self.shared is None else self.shared(self, key, training)
 
     def fit(
         self, module: nn.Module, phases: Callable[[nn.Module], Sequence[Phase]], plan: Plan, stage: str = "fit"
@@ -149,7 +159,8 @@ class Trainer:
         """
         with TemporaryDirectory() as folder:
             trained = Path(folder) / "trained.safetensors"
-            loop = partial(_fit, trainer=self, phases=phases, plan=plan, stage=stage, trained=trained)
+            alone = replace(self, shared=None)  # which other processes could not reach
+            loop = partial(_fit, trainer=alone, phases=phases, plan=plan, stage=stage, trained=trained)
             try:
                 self.seconds_before += self.devices.fabric().launch(loop, module)
             except ProcessRaisedException as error:  # of several processes; it holds what one of them raised as text
@@ -157,6 +168,10 @@ class Trainer:
                 raise (DivergedError(told[1]) if told else error) from error
             module.cpu().load_state_dict(load_file(trained))
         return module.eval()
+
+
+Training = Callable[[Trainer], Mapping[str, Tensor]]
+"""Trains by the trainer that it is given, and returns the state of what it trained."""
 
 
 def _fit(

@@ -17,6 +17,8 @@ from methods.gan_search.model import LatentGAN, Sizes
 from methods.gan_search.search import Found, Positive, Question, SearchConfig, descend, search
 from methods.training import Phase, Plan, Trainer, warmup_cosine
 
+BANK = "bank_"
+"""What the names of the bank's buffers begin with."""
 SAMPLED = 1000
 """Latents that sampled queries are looked for among."""
 
@@ -119,8 +121,21 @@ class GanSearch(Method):
 
     def fit(self, data: ImageSet, classifier: Classifier, *, trainer: Trainer) -> Self:
         """Train the GAN, then its encoder, then fill the bank; only the bank asks the classifier anything."""
+        torch.manual_seed(trainer.seed)  # the same first weights, whichever method asks first
         network = self.prepare(data.shape, classifier)
-        config, images = self.config, Images(data)
+        settings = self.config.fit_part()
+        gan = {name: settings[name] for name in settings if name in GanConfig.model_fields}
+        key = {"training": "DCGAN and encoder", "version": self.version, "config": gan}
+        bank = {name: value for name, value in network.state_dict().items() if name.startswith(BANK)}
+        network.load_state_dict({**trainer.once(key, partial(self._train, data)), **bank})
+        network.to(trainer.device).eval()
+        self._fill_bank(data, trainer.device)
+        network.cpu()
+        return self
+
+    def _train(self, data: ImageSet, trainer: Trainer) -> Mapping[str, Tensor]:
+        """The state of the GAN and its encoder, whose training no classifier and no bank has a part in."""
+        network, config, images = self.network, self.config, Images(data)
         gan = Plan(images, len(data), config.epochs, config.batch_size, config.min_steps)
         trainer.fit(network, self._gan_phases, gan)
         encoder = Plan(
@@ -132,10 +147,7 @@ class GanSearch(Method):
             partial(warmup_cosine, 0),
         )
         trainer.fit(network, self._encoder_phases, encoder, stage="encoder")
-        network.to(trainer.device)
-        self._fill_bank(data, trainer.device)
-        network.cpu()
-        return self
+        return {name: value for name, value in network.state_dict().items() if not name.startswith(BANK)}
 
     def _gan_phases(self, network: nn.Module) -> list[Phase]:
         assert isinstance(network, LatentGAN)  # noqa: S101 - `build` returned it

@@ -16,6 +16,7 @@ from benchmark.store import find
 from benchmark.tables import write_tables
 from methods import METHODS, Entry
 from methods.base import Counterfactuals, Method, MethodConfig
+from methods.training import Trainer
 from metrics import METRICS, Metric
 from metrics.intervals import mean
 
@@ -117,6 +118,27 @@ def test_second_run_computes_nothing(cli, results, stamps):
     assert outcome.code == 0, outcome.err
     assert stamps(results / "runs" / "artefacts") == artefacts
     assert tables_of(results / "tables") == tables
+
+
+def test_a_shared_training_is_made_once(protocol, tmp_path, monkeypatch):
+    """Two methods with the same GAN train it once a run, and the second has the weights that it would have alone."""
+    first, second = run(protocol, "gan-search", "hybrid-gan")
+    assert len(list((protocol.runs / "artefacts").glob("training-*"))) == 1
+    alone = replace(protocol, results=tmp_path / "alone")
+    monkeypatch.setattr(Trainer, "once", lambda trainer, key, training: training(trainer))
+    (record,) = run(alone, "hybrid-gan")
+    states = [find(where.runs, record.artefacts["fit"])[0] for where in (alone, protocol)]
+    assert states[0].keys() == states[1].keys()
+    assert all(torch.equal(states[0][key], states[1][key]) for key in states[0])
+    assert record.rows == second.rows != first.rows
+
+
+def test_a_shared_training_counts_for_each(protocol):
+    """The seconds of a shared training are part of each method's fit, whichever was there first."""
+    records = run(protocol, "gan-search", "hybrid-gan")
+    shared = find(protocol.runs, next((protocol.runs / "artefacts").glob("training-*")).name)[1]["seconds"]
+    for record in records:
+        assert next(row.value for row in record.timings if row.metric == "fit_seconds") >= shared > 0
 
 
 @pytest.mark.parametrize("content", [b"", b"{}", b"\xff"])
