@@ -127,9 +127,10 @@ def count(group: pd.DataFrame) -> str:
 
 
 def cell(numbers: pd.DataFrame, metric: str) -> str:
-    """One metric of one method, a row a seed: the value, over several seeds mean ± std, and the interval of a rate or a distance of sets.
+    """One metric of one method, a row a seed: the value, over several seeds mean ± std, and some intervals.
 
-    Over several seeds the interval is the mean of theirs: their test images overlap, so they are not pooled.
+    Rates and distances of sets have an interval. Over several seeds it is the mean of theirs: their test images
+    overlap, so they are not pooled.
     """
     values = numbers["value"].dropna()
     if values.empty:
