@@ -36,9 +36,11 @@ def run(jobs: Sequence[Job], protocol: Protocol, workers: int, board: Board) -> 
         if record is None:
             Work(job, protocol).check()
     open_jobs = [job for job, record in zip(jobs, found, strict=True) if record is None]
+    open_jobs.sort(key=lambda job: not METHODS[job.method].load().reference)  # else one that searches long is left last
     _ahead(open_jobs, protocol, workers, board)
-    made = iter(_in_parallel((partial(run_job, job, protocol, board) for job in open_jobs), workers))
-    return [record or next(made) for record in found]
+    made = _in_parallel((partial(run_job, job, protocol, board) for job in open_jobs), workers)
+    by_job = dict(zip(open_jobs, made, strict=True))
+    return [record or by_job[job] for job, record in zip(jobs, found, strict=True)]
 
 
 def _in_parallel(calls: Iterable[Callable[[], Any]], workers: int) -> list[Any]:
