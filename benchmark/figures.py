@@ -1,6 +1,7 @@
 """Records -> figures: flip rate against r, queries and their counterfactuals, and what a method shows of its own."""
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from io import BytesIO
 from itertools import cycle
 from pathlib import Path
@@ -30,16 +31,39 @@ GREY = 7
 def write_figures(records: Sequence[Record], runs: Path, folder: Path) -> list[Path]:
     """All figures of the successful `records`; returns the files."""
     good = [record for record in records if record.status == "ok"]
-    with sns.axes_style("whitegrid"), sns.plotting_context("paper"), mpl.rc_context({"svg.hashsalt": "benchmark"}):
+    with _style():
         files = []
         for task in dict.fromkeys(record.task for record in good):
             of_task = [record for record in good if record.task == task]
             files += _save(flip_rates(of_task), folder / f"flip-rate-{task.replace('/', '_')}")
         for record in good:
             if record.seed == min(other.seed for other in good if other.task == record.task):
-                files += _save_grid(record, runs, folder) + _save_paths(record, runs, folder)
-                files += _save_illustrations(record, runs, folder) + _save_studies(record, folder)
+                files += _of_record(record, runs, folder)
     return files
+
+
+def write_record_figures(record: Record, runs: Path, folder: Path, shown: Sequence[str] = ()) -> list[Path]:
+    """The figures of one successful record, and those that further artefacts in `shown` keep of it."""
+    with _style():
+        files = _of_record(record, runs, folder)
+        return files + [path for name in shown for path in _save_illustrations(record, runs, name, folder)]
+
+
+def _style() -> ExitStack:
+    """How all figures look; nothing in them differs from run to run."""
+    stack = ExitStack()
+    for part in (
+        sns.axes_style("whitegrid"),
+        sns.plotting_context("paper"),
+        mpl.rc_context({"svg.hashsalt": "benchmark"}),
+    ):
+        stack.enter_context(part)
+    return stack
+
+
+def _of_record(record: Record, runs: Path, folder: Path) -> list[Path]:
+    files = _save_grid(record, runs, folder) + _save_paths(record, runs, folder) + _save_studies(record, folder)
+    return files + _save_illustrations(record, runs, record.artefacts.get("show", ""), folder)
 
 
 def flip_rates(records: Sequence[Record]) -> Figure:
@@ -141,9 +165,9 @@ def _save_paths(record: Record, runs: Path, folder: Path) -> list[Path]:
     return _save(figure, folder / f"paths-{record.task.replace('/', '_')}-{record.method}")
 
 
-def _save_illustrations(record: Record, runs: Path, folder: Path) -> list[Path]:
-    """What a method shows of its own accord, under the names of the classes."""
-    tensors, facts = find(runs, record.artefacts.get("show", ""))
+def _save_illustrations(record: Record, runs: Path, artefact: str, folder: Path) -> list[Path]:
+    """The illustrations in an artefact, under the names of the classes."""
+    tensors, facts = find(runs, artefact)
     files = []
     for name, words in facts.get("illustrations", {}).items():
         pictures = tensors[f"illustration.{name}"]

@@ -5,7 +5,9 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
 from types import MappingProxyType
+from typing import NamedTuple
 
+from benchmark.papers.experiments import Experiment
 from benchmark.papers.measures import Measure, Setting
 from benchmark.papers.verdicts import Evidence, Verdict
 
@@ -23,8 +25,7 @@ NEEDS_FACES = "needs faces with known attributes"
 """Why much of what was shown on CelebA is not shown on digits."""
 
 
-@dataclass(frozen=True)
-class Cell:
+class Cell(NamedTuple):
     """One number that a paper prints, with its place."""
 
     table: str
@@ -119,6 +120,8 @@ class Paper:
     claims: tuple[Claim, ...]
     notes: tuple[str, ...] = ()
     """Where a reader must not compare without thinking."""
+    experiments: Mapping[str, Experiment] = field(default_factory=dict)
+    """Method -> what the paper does with it beyond a run."""
     task: str = "celeba/Male"
     """What the preset `paper` asks, unless it is told."""
 

@@ -4,6 +4,7 @@ The paper has no table: its numbers stand in the text, its results are figures.
 """
 
 from benchmark.papers import Claim, Paper, Printed, Shown
+from benchmark.papers.experiments import distance_term
 from benchmark.papers.measures import Measure, Setting, metric, study
 from benchmark.papers.verdicts import ahead, at_least, at_most, untestable
 
@@ -38,14 +39,15 @@ PROTOTYPES = "prototypes"
 
 def _term(quantity: str, column: str = "difference") -> Measure:
     """What the distance term changes of a quantity: with it minus without."""
-    return study(
-        "gan-search", TERM, column, {"quantity": quantity}, error="standard error" if column == "difference" else ""
-    )
+    difference = column == "difference"
+    words = f"{quantity} with the term minus without" if difference else f"{quantity}, {column} the term,"
+    return study("gan-search", TERM, column, {"quantity": quantity}, words=words, interval=difference)
 
 
 def _surer(judge: str) -> Measure:
     """How much more of the query's class a prototype has for a judge than the query's reconstruction."""
-    return study("gan-search", PROTOTYPES, "difference", {"judge": judge}, error="standard error")
+    words = f"the {judge}'s probability, prototype minus query,"
+    return study("gan-search", PROTOTYPES, "difference", {"judge": judge}, words=words, interval=True)
 
 
 PAPER = Paper(
@@ -114,6 +116,7 @@ PAPER = Paper(
         Claim("Sec. 4.2, Fig. 7", "eyeglasses are more frequent among the old", untestable("needs avatars")),
         Claim("Sec. 4.2, Fig. 8", "hair decides most about age", untestable(NEEDS_ATTRIBUTES)),
     ),
+    experiments={"gan-search": distance_term},
     notes=(
         "the paper's queries are sampled from its generator; those of the claims here are real ones, inverted, and the "
         "figures' are sampled",

@@ -72,7 +72,7 @@ def _set(k: int) -> str:
 
 
 def _distance(method: str, of: str, to: str) -> Measure:
-    return study(method, "normalised-fid-classifier", f"to {to}", {"set": of})
+    return study(method, "normalised-fid-classifier", f"to {to}", {"set": of}, words=f"distance of {of} to {to} images")
 
 
 def _distances(method: str) -> dict[str, tuple[Measure | None, ...]]:
@@ -129,7 +129,9 @@ TABLE_3 = Printed(
 def stability(method: str, algorithm: str, k: int, column: str = "consistency") -> Measure:
     """A number of the stability of modules, as a mean over random splits."""
     spread = {"consistency": "std", "cosine": "std of cosine"}[column]
-    return study(method, "stability", column, {"algorithm": algorithm, "K": k}, spread=spread, count="repetitions")
+    words = f"{column}, {algorithm}, K = {k},"
+    where: dict[str, str | float] = {"algorithm": algorithm, "K": k}
+    return study(method, "stability", column, where, words=words, spread=spread, count="repetitions")
 
 
 SEC_4 = Printed(
@@ -161,7 +163,7 @@ def _at(end: str, name: str, column: str, *, error: str = "", spread: str = "") 
             record
         )
 
-    return Measure("hybrid", f"{column} ({end} layer) of hybrid", find, digits=3)
+    return Measure("hybrid", f"{column} at the {end} layer of hybrid", find, digits=3)
 
 
 _recognition = partial(_at, name="recognition", column="recognition rate", error="standard error")
@@ -171,7 +173,14 @@ _entropy = partial(_at, name="entropy", column="entropy", spread="std")
 
 def _agreement(what: str) -> Measure:
     """The share of the β-VAE's pictures that all classifiers give the same class."""
-    return study("hybrid", PANEL, "all agree", {"pictures": what}, error="standard error")
+    return study(
+        "hybrid",
+        PANEL,
+        "all agree",
+        {"pictures": what},
+        words=f"share of {what} pictures that all judges agree on",
+        interval=True,
+    )
 
 
 PAPER = Paper(
@@ -274,7 +283,7 @@ PAPER = Paper(
         Claim(
             "Sec. 4.2, Table 3",
             "classifiers agree less on hybrids than on what the generator makes by itself",
-            more(_agreement("generated"), _agreement("hybrids")),
+            more(_agreement("generated"), _agreement("hybrid")),
         ),
         Claim("Sec. 4.1, Fig. 8", "three modules stand for background, face and hair", untestable(NEEDS_FACES)),
         Claim("Sec. 4.1", "a BEGAN needs interventions on two successive layers", untestable(NEEDS_BEGAN)),

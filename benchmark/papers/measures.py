@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from benchmark.record import Record
-from benchmark.tables import DECIMALS, RATES
+from benchmark.tables import DECIMALS, RATES, SUMMARY
 
 NONE = float("nan")
 
@@ -74,6 +74,8 @@ class Measure:
     """Of a record of that method; None if it has no such number."""
     percent: bool = False
     digits: int = 2
+    metric: str = ""
+    """Its name in METRICS; empty if it is of a study."""
 
     def of(self, records: Sequence[Record]) -> Measured | None:
         """The number in the records of one task; None if they have none."""
@@ -119,7 +121,9 @@ def metric(method: str, name: str, relaxation: float | None = None) -> Measure:
         return None
 
     at = "" if relaxation is None else f" at r = {relaxation:g}"
-    return Measure(method, f"{name}{at} of {method}", find, name in RATES, DECIMALS.get(name, 2))
+    words = SUMMARY.get(name, name.replace("_", " ")).removesuffix(" %")
+    percent = name in RATES or name.endswith("_accuracy")
+    return Measure(method, f"{words}{at} of {method}", find, percent, DECIMALS.get(name, 2), name)
 
 
 def study(
@@ -128,14 +132,17 @@ def study(
     column: str,
     where: Mapping[str, str | float],
     *,
+    words: str = "",
+    interval: bool = False,
     error: str = "",
     spread: str = "",
     count: str = "",
 ) -> Measure:
     """A cell of a study: `column` of the rows that have `where` in their columns, their mean if there are several.
 
-    The interval is ± 1.96 standard errors: from the column `error`, or from the standard deviations in the column
-    `spread`. n is the setting called `count`, or else the column "n".
+    The interval is in the columns "low" and "high" if `interval` says so; else it is ± 1.96 standard errors: from the
+    column `error`, or from the standard deviations in the column `spread`. n is the setting called `count`, or else the
+    column "n". In sentences it goes by `words`.
     """
 
     def find(record: Record) -> Found | None:
@@ -146,14 +153,16 @@ def study(
             return None
         n = int(record.config[count]) if count else int(of[0].get("n", 0))
         value = sum(float(row[column]) for row in of) / len(of)
+        if interval:
+            return Found(value, float(of[0]["low"]), float(of[0]["high"]), n)
         half = NONE
         if error or spread:
             squares = sum(float(row[error or spread]) ** 2 for row in of) / (n if spread else 1)
             half = 1.96 * squares**0.5 / len(of)
         return Found(value, value - half, value + half, n)
 
-    at = ", ".join(f"{key} {value}" for key, value in where.items())
-    return Measure(method, f"{column} ({at}) of {method}", find, digits=3)
+    at = ", ".join(f"{key} {value:g}" if isinstance(value, float) else f"{key} {value}" for key, value in where.items())
+    return Measure(method, f"{words or f'{column} ({at})'} of {method}", find, digits=3)
 
 
 def _words(value: object) -> str:

@@ -104,8 +104,8 @@ def test_methods_are_registered(name):
 def test_metrics_are_registered(name):
     """A measure by a metric names one that there is."""
     measures = [one for table in load(name).tables for row in table.here.values() for one in row if one is not None]
-    names = [one.name.split(" ")[0] for one in measures if not isinstance(one, Setting) and "(" not in one.name]
-    assert set(names) <= METRICS.keys() | {"classifier_accuracy"}
+    names = {one.metric for one in measures if not isinstance(one, Setting)} - {""}
+    assert names <= METRICS.keys() | {"classifier_accuracy"}
 
 
 @every_paper
