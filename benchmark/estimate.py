@@ -64,11 +64,18 @@ def estimate(jobs: Sequence[Job], protocol: Protocol) -> Estimate:
     """What `jobs` need, judges included; what they share is counted once. Nothing is written.
 
     What scoring takes is not counted, nor what a hybrid does between its training and its answers.
+
+    Raises
+    ------
+    UserError
+        If a task cannot be had or a method refuses its settings.
     """
+    for job in jobs:
+        images_of(job.task, protocol)
+        Work(job, protocol).check()
     parts: list[Part] = []
     seen: set[tuple[object, ...]] = set()
     for job in jobs:
-        images_of(job.task, protocol)
         work = Work(job, protocol)
         if (job.task, job.seed) not in seen:
             seen.add((job.task, job.seed))

@@ -23,6 +23,8 @@ from methods.files import write_whole
 
 QUERIES = 8
 """Rows of a grid: the first queries, not chosen ones."""
+CHARACTERS = 17
+"""Of a grid's title, above each column of pictures."""
 FORMATS = ("png", "svg")
 GREY = 7
 """The place of grey in seaborn's colour-blind palette; greys are for references."""
@@ -105,8 +107,10 @@ def grid(
     rows, columns, height, width, channels = pictures.shape
     gap, strip = round(0.08 * width), round(0.3 * height)
     canvas = np.full((rows * (height + strip), columns * (width + gap) - gap, channels), 255, dtype=np.uint8)
-    figure = Figure(figsize=(columns, canvas.shape[0] / canvas.shape[1] * columns + 0.6))
-    axes = figure.add_axes((0.01, 0.0, 0.98, 1 - 0.55 / figure.get_figheight()))
+    title = "\n".join(piece for line in title.splitlines() for piece in wrap(line, CHARACTERS * columns))
+    top = max(0.55, 0.3 + 0.13 * (title.count("\n") + max(heading.count("\n") for heading in headings)))
+    figure = Figure(figsize=(columns, canvas.shape[0] / canvas.shape[1] * columns + top + 0.05))
+    axes = figure.add_axes((0.01, 0.0, 0.98, 1 - top / figure.get_figheight()))
     axes.set_axis_off()
     for row, column in np.ndindex(rows, columns):
         top, left = row * (height + strip), column * (width + gap)

@@ -17,6 +17,8 @@ from methods.files import write_whole
 
 PUBLISHED = "published"
 """The source of a row that the paper printed; every other row is of ours, under its task's name."""
+LONG = 14
+"""A study of more rows than that stands in a file of its own."""
 MINUS = "\N{MINUS SIGN}"
 
 Cells = dict[str, str]
@@ -38,6 +40,8 @@ def _write_page(name: str, paper: Paper, records: Sequence[Record], runs: Path, 
     of_task = [[record for record in records if record.task == task] for task in _tasks(records)]
     tasks = {some[0].task: with_panel([with_outcome(one, runs) for one in some], runs) for some in of_task}
     own = {table.name: table for some in tasks.values() for table in studies(some)}
+    for table in own.values():
+        table.write(folder)
     for printed in paper.tables:
         stem = f"paper-{name}-{printed.name.lower().replace('. ', '-').replace(' ', '-')}"
         write_whole(folder / f"{stem}.tex", latex(printed, tasks).encode())
@@ -116,11 +120,20 @@ def _table(printed: Printed, tasks: Tasks, own: Mapping[str, Table]) -> str:
     else:
         published = [row for row in rows(printed, tasks) if row["source"] == PUBLISHED]
         parts.append(tabulate(published, headers="keys", tablefmt="github", disable_numparse=True))
-    notes = [*printed.notes, *(f"{what}: no difference, {why}" for what, why in printed.incomparable.items())]
-    if any(cell.startswith("(") for row in rows(printed, tasks) for cell in row.values()):
-        notes.append(f"a difference in brackets is within {_plain(printed.tolerance, printed)}, which is our judgement")
+    notes = [*printed.notes, *_incomparable(printed)]
+    if any(MINUS in row["source"] and cell.startswith("(") for row in rows(printed, tasks) for cell in row.values()):
+        notes.append(f"a difference in brackets is within {_plain(printed)}, which is our judgement")
     parts += [_bullets(notes)] if notes else []
     return "\n\n".join([*parts, *_studies(printed.studies, tasks, own)])
+
+
+def _incomparable(printed: Printed) -> list[str]:
+    """Each reason why no difference is given, with what it is a reason for."""
+    reasons = dict.fromkeys(printed.incomparable.values())
+    return [
+        f"no difference, {why}: {', '.join(what for what, other in printed.incomparable.items() if other == why)}"
+        for why in reasons
+    ]
 
 
 def _setting(printed: Printed) -> str:
@@ -183,12 +196,11 @@ def difference(measured: Measured, printed: Printed, row: str, column: str) -> f
     return measured.value - nearest
 
 
-def _plain(tolerance: float | None, printed: Printed) -> str:
-    """A tolerance in the table's unit."""
-    if tolerance is None:
-        return "0"
+def _plain(printed: Printed) -> str:
+    """The tolerance in the table's unit."""
+    tolerance = printed.tolerance or 0.0
     rates = printed.percent or any("%" in cell.printed for cell in printed.cells())
-    return f"{100 * tolerance:g} points" if rates else f"{tolerance:g}"
+    return f"{100 * tolerance:g} per cent" if rates else f"{tolerance:g}"
 
 
 def latex(printed: Printed, tasks: Tasks) -> str:
@@ -238,14 +250,16 @@ def _figure(shown: Shown, tasks: Tasks, own: Mapping[str, Table], folder: Path) 
 
 
 def _studies(names: Sequence[str], tasks: Tasks, own: Mapping[str, Table]) -> list[str]:
-    """The tables of the studies called `names`, folded."""
+    """The tables of the studies called `names`: short ones, and links to long ones."""
     found = [own[f"{name}-{_file(task)}"] for name in names for task in tasks if f"{name}-{_file(task)}" in own]
-    return [
-        f"<details><summary>{table.title}</summary>\n\n"
-        + tabulate(table.methods.to_dict("list"), headers="keys", tablefmt="github", disable_numparse=True)
-        + f"\n\n{_bullets(table.notes)}\n\n</details>"
-        for table in found
-    ]
+    shown = []
+    for table in found:
+        if len(table.methods) > LONG:
+            shown.append(f"Numbers: [{table.title}]({table.name}.md)")
+        else:
+            cells = tabulate(table.methods.to_dict("list"), headers="keys", tablefmt="github", disable_numparse=True)
+            shown.append(f"**{table.title}**\n\n{cells}\n\n{_bullets(table.notes)}".strip())
+    return shown
 
 
 def _file(task: str) -> str:

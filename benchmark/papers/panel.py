@@ -36,7 +36,7 @@ def with_panel(records: Sequence[Record], runs: Path) -> list[Record]:
 def panel(record: Record, judges: Judges, runs: Path) -> dict[str, Study]:
     """How often all judges agree on what the generator makes, and on hybrids; nothing if the method makes none."""
     made, _ = find(runs, record.artefacts.get("show", ""))
-    sets = {name.removeprefix("sample."): made[name][:PICTURES] for name in made if name.startswith("sample.")}
+    sets = {name.removeprefix("sample."): made[name][:PICTURES] for name in sorted(made) if name.startswith("sample.")}
     hybrids = {name: images for name, images in sets.items() if name != "samples"}
     if not hybrids or "samples" not in sets:
         return {}

@@ -1,0 +1,125 @@
+import re
+from itertools import count
+
+import pytest
+import torch
+from torch import nn
+
+from benchmark import estimate as estimating
+from benchmark.estimate import Estimate, Meter, Part, estimate
+from benchmark.papers import PAPERS, load
+from benchmark.stages import Job, Protocol
+from methods.training import Phase, Plan, Trainer
+
+SETTINGS = ("--preset", "smoke", "--task", "mnist")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", PAPERS)
+def test_page_from_a_smoke_run(shell, tmp_path, name):
+    """The command makes a paper's page from nothing, every picture on it is there, and report writes the same again."""
+    made = shell("paper", name, *SETTINGS, "--results", tmp_path)
+    assert made.code == 0, made.err
+    path = tmp_path / "tables" / f"paper-{name}.md"
+    page = path.read_text(encoding="utf-8")
+    pictures = re.findall(r"!\[.*?\]\((.*?)\)", page)
+    assert len(pictures) == sum(len(shown.files) for shown in load(name).figures)
+    assert all((path.parent / picture).exists() for picture in pictures)
+    assert "not all pictures are there" not in page
+    assert "no record" not in page
+    assert "## What the paper says" in made.out
+    path.unlink()
+    assert shell("report", "--preset", "smoke", "--results", tmp_path).code == 0
+    assert path.read_text(encoding="utf-8") == page
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("vae",), ("paper", "did you mean 'vaex'")),
+        (("vaex", "--task", "mnits"), ("mnits", "mnist")),
+        (("vaex", "--task", "celeba/Male"), ("--data-root",)),
+        (("dvae", "--preset", "papers"), ("preset", "paper")),
+        (("dvae", "--seeds", "one"), ("--seeds",)),
+    ],
+)
+def test_mistake_is_one_line(cli, tmp_path, arguments, words):
+    """A paper, task or setting that there is not is one clear line and exit code 2, and nothing is written."""
+    answered = cli("paper", *arguments, "--results", tmp_path / "results")
+    assert answered.code == 2
+    assert len(answered.complaints) == 1
+    assert all(word in answered.err for word in words)
+    assert not (tmp_path / "results" / "tables").exists()
+
+
+@pytest.fixture
+def measured(monkeypatch):
+    """Spares the measuring of the preset paper: what is asked for, in the order in which it is."""
+    asked = []
+
+    def measure(jobs, protocol):
+        asked.append((jobs, protocol))
+        return Estimate((Part("everything", 7200.0, 3 * 2**20),), 512.0, 0.0)
+
+    monkeypatch.setattr(estimating, "estimate", measure)
+    return asked
+
+
+def test_paper_preset_asks_first(cli, tmp_path, measured):
+    """Where nobody can answer, the preset paper says what it needs and how to go on, and starts nothing."""
+    answered = cli("paper", "dvae", "--preset", "paper", "--task", "mnist", "--results", tmp_path / "results")
+    assert answered.code == 2
+    assert answered.complaints[-1].startswith("error: ")
+    assert "--yes" in answered.complaints[-1]
+    assert all(part in answered.err for part in ("2.0 h", "512 MiB of memory", "3 MiB on disk"))
+    assert not (tmp_path / "results").exists()
+    assert [job.method for job in measured[0][0]] == list(load("dvae").methods)
+
+
+@pytest.mark.parametrize("name", PAPERS)
+def test_paper_preset_asks_the_papers_task(cli, tmp_path, measured, name):
+    """Without a task, the preset paper means the data set that the paper used."""
+    cli("paper", name, "--preset", "paper", "--results", tmp_path / "results")
+    assert {job.task for job in measured[0][0]} == {load(name).task}
+
+
+@pytest.mark.slow
+def test_estimate_measures_and_writes_nothing(tmp_path):
+    """Everything that a job trains and asks has a time and a size, counted once where methods share it."""
+    jobs = [Job("mnist", name, 0) for name in ("dvae", "dvae-single")]
+    found = estimate(jobs, Protocol(results=tmp_path, preset="smoke"))
+    names = [part.name for part in found.parts]
+    assert sum(name.endswith(": training") for name in names) == 1
+    assert sum(name.endswith(": answers") for name in names) == 2
+    assert sum(name.startswith(("classifier", "oracle", "autoencoders")) for name in names) == 3
+    assert all(part.seconds > 0 for part in found.parts)
+    assert all(part.bytes > 0 for part in found.parts)
+    assert found.memory > 0
+    assert not list(tmp_path.rglob("tensors.safetensors"))
+
+
+class Line(nn.Module):
+    """The smallest thing that can be trained."""
+
+    def __init__(self):
+        super().__init__()
+        self.slope = nn.Parameter(torch.zeros(1))
+
+    def losses(self, x):
+        return {"loss": (self.slope - x).square().mean()}
+
+
+def test_meter_scales_steps(monkeypatch):
+    """What a training takes is what a step takes times its steps, however few of them are measured."""
+    clock = count()
+    monkeypatch.setattr(estimating.time, "perf_counter", lambda: float(next(clock)))  # a second whenever it is asked
+    for epochs in (1, 10):
+        plan = Plan(lambda indices: (indices.float(),), 64, epochs, 4)
+        meter = Meter(seed=0, full=4000)
+        meter.fit(Line(), lambda module: [Phase("losses", torch.optim.SGD(module.parameters(), lr=0.1))], plan)
+        assert meter.seconds == 1000 * epochs
+
+
+def test_meter_is_a_trainer():
+    """A method that takes a trainer takes a meter."""
+    assert isinstance(Meter(seed=0), Trainer)
