@@ -1,5 +1,6 @@
 """A page a paper: what it printed beside what our records say, its claims with verdicts, its figures made here."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -43,8 +44,8 @@ def _write_page(name: str, paper: Paper, records: Sequence[Record], runs: Path, 
     for table in own.values():
         table.write(folder)
     for printed in paper.tables:
-        stem = f"paper-{name}-{printed.name.lower().replace('. ', '-').replace(' ', '-')}"
-        write_whole(folder / f"{stem}.tex", latex(printed, tasks).encode())
+        stem = "-".join(re.findall(r"\w+", printed.name.lower()))
+        write_whole(folder / f"paper-{name}-{stem}.tex", latex(printed, tasks).encode())
     write_whole(folder / f"paper-{name}.csv", numbers(paper, tasks).to_csv(index=False).encode())
     parts = [
         f"# {paper.title}: does it hold here?",
