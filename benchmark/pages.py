@@ -7,6 +7,7 @@ from pathlib import Path
 import pandas as pd
 from tabulate import tabulate
 
+from benchmark.figures import write_variants
 from benchmark.papers import PAPERS, Claim, Paper, Printed, Shown, load
 from benchmark.papers.experiments import with_outcome
 from benchmark.papers.measures import Measure, Measured, Setting
@@ -41,6 +42,9 @@ def _write_page(name: str, paper: Paper, records: Sequence[Record], runs: Path, 
     of_task = [[record for record in records if record.task == task] for task in _tasks(records)]
     tasks = {some[0].task: with_panel([with_outcome(one, runs) for one in some], runs) for some in of_task}
     own = {table.name: table for some in tasks.values() for table in studies(some)}
+    for some in tasks.values():
+        if firsts := [record for record in some if record.method in paper.beside and record.seed == some[0].seed]:
+            write_variants(firsts, runs, folder)
     for table in own.values():
         table.write(folder)
     for printed in paper.tables:
@@ -54,8 +58,8 @@ def _write_page(name: str, paper: Paper, records: Sequence[Record], runs: Path, 
         "## Tables: published and here",
         *(_table(printed, tasks, own) for printed in paper.tables if not printed.missing),
         "## Figures, made here",
-        *(_figure(shown, tasks, own, folder) for shown in paper.figures if shown.files),
-        _missing(paper),
+        *(_figure(shown, tasks, own, folder) for shown in paper.figures if _is_made(shown, own)),
+        _missing(paper, own),
     ]
     path = folder / f"paper-{name}.md"
     write_whole(path, ("\n\n".join(parts) + "\n").encode())
@@ -267,9 +271,14 @@ def _file(task: str) -> str:
     return task.replace("/", "_")
 
 
-def _missing(paper: Paper) -> str:
+def _is_made(shown: Shown, own: Mapping[str, Table]) -> bool:
+    """Whether a figure, or the table that stands for it, is made on any of the tasks."""
+    return bool(shown.files) or any(name.startswith(f"{study}-") for study in shown.studies for name in own)
+
+
+def _missing(paper: Paper, own: Mapping[str, Table]) -> str:
     """Every table and figure that is not made here, with the reason."""
     found = [(table.name, table.title, table.missing) for table in paper.tables if table.missing]
-    found += [(shown.name, shown.what, shown.missing) for shown in paper.figures if shown.missing]
+    found += [(shown.name, shown.what, shown.missing) for shown in paper.figures if not _is_made(shown, own)]
     table = tabulate(found, headers=("of the paper", "shows", "why not"), tablefmt="github", disable_numparse=True)
     return f"## Not made here\n\n{table}"

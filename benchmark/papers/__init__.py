@@ -96,7 +96,7 @@ class Shown:
     studies: tuple[str, ...] = ()
     """Tables of methods with the numbers behind it."""
     missing: str = ""
-    """Why there is none."""
+    """Why there is none, or none on some tasks."""
 
 
 @dataclass(frozen=True)
@@ -122,6 +122,8 @@ class Paper:
     """Where a reader must not compare without thinking."""
     experiments: Mapping[str, Experiment] = field(default_factory=dict)
     """Method -> what the paper does with it beyond a run."""
+    beside: tuple[str, ...] = ()
+    """Methods whose answers one figure shows under one another."""
     task: str = "celeba/Male"
     """What the preset `paper` asks, unless it is told."""
 

@@ -6,6 +6,8 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
+import pandas as pd
 import torch
 from torch import Tensor
 
@@ -39,6 +41,19 @@ class Asked:
     """What the method said of its answers, each (N, ...)."""
     classifier: Network
     oracle: Network
+    known: "Known | None" = None
+    """Where the data set has attributes."""
+
+
+@dataclass(frozen=True)
+class Known:
+    """The attributes of the training images, and their classes."""
+
+    attributes: pd.DataFrame
+    """0 and 1, a row an image."""
+    labels: np.ndarray
+    """(N,)."""
+    classes: Sequence[str]
 
 
 class Outcome(NamedTuple):
@@ -85,7 +100,7 @@ def _conduct(
     }
     fit = Artefact(runs, "fit", record.artefacts["fit"].removeprefix("fit-"))
     classifier, oracle = work.network("classifier"), work.network("oracle")
-    asked = Asked(unit(chunk["queries"]), chunk["targets"], chunk["predicted"], told, classifier, oracle)
+    asked = Asked(unit(chunk["queries"]), chunk["targets"], chunk["predicted"], told, classifier, oracle, _known(work))
     torch.manual_seed(work.seed("show", 1))
     found = experiment(work.fitted(fit), asked)
     return kept({}, found.illustrations, found.studies)
@@ -95,6 +110,13 @@ def _answered(record: Record, runs: Path) -> dict[str, Tensor]:
     """What the run kept of its first queries, a row a query."""
     tensors, _ = find(runs, record.artefacts["explain"])
     return {name: part for name, part in tensors.items() if name != "images" and not name.startswith("evidence.")}
+
+
+def _known(work: Work) -> Known | None:
+    data, indices = work.data, work.train.indices
+    if data.attributes is None or data.labels is None:
+        return None
+    return Known(data.attributes.iloc[indices], data.labels[indices], data.class_names)
 
 
 def under(method: Method, **changes: object) -> Method:
@@ -165,7 +187,24 @@ def distance_term(method: Method, asked: Asked) -> Outcome:
         "third class: neither the query's nor the target, as the classifier sees it",
     )
     study = Study(title="searches with and without the distance term", rows=rows, notes=notes)
-    return Outcome({}, {"distance-term": study, "prototypes": _prototypes(method, asked)})
+    studies = {"distance-term": study, "prototypes": _prototypes(method, asked)}
+    return Outcome({}, studies if asked.known is None else studies | {"attributes": frequencies(asked.known)})
+
+
+def frequencies(known: Known) -> Study:
+    """How often each attribute is there in either class (Fig. 7)."""
+    rows: list[Row] = []
+    first, second = known.classes[:2]
+    for name in known.attributes:
+        with_it = known.attributes[name].to_numpy() == 1
+        shares = [float(with_it[known.labels == label].mean()) for label in (0, 1)]
+        counts = [int((known.labels == label).sum()) for label in (0, 1)]
+        half = 1.96 * sum(share * (1 - share) / n for share, n in zip(shares, counts, strict=True)) ** 0.5
+        apart = shares[1] - shares[0]
+        row: Row = {"attribute": str(name), first: shares[0], second: shares[1], "classes": f"{second} minus {first}"}
+        rows.append(row | {"difference": apart, "low": apart - half, "high": apart + half, "n": sum(counts)})
+    note = "shares of the training images of each class that have the attribute"
+    return Study(title="attributes in the classes", rows=rows, notes=(note,))
 
 
 def _of_paths(paths: Tensor, asked: Asked) -> dict[str, Tensor]:

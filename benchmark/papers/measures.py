@@ -121,7 +121,7 @@ def metric(method: str, name: str, relaxation: float | None = None) -> Measure:
         return None
 
     at = "" if relaxation is None else f" at r = {relaxation:g}"
-    words = SUMMARY.get(name, name.replace("_", " ")).removesuffix(" %")
+    words = _distance_in_words(name) or SUMMARY.get(name, name.replace("_", " ")).removesuffix(" %")
     percent = name in RATES or name.endswith("_accuracy")
     return Measure(method, f"{words}{at} of {method}", find, percent, DECIMALS.get(name, 2), name)
 
@@ -163,6 +163,13 @@ def study(
 
     at = ", ".join(f"{key} {value:g}" if isinstance(value, float) else f"{key} {value}" for key, value in where.items())
     return Measure(method, f"{words or f'{column} ({at})'} of {method}", find, digits=3)
+
+
+def _distance_in_words(name: str) -> str:
+    """What a Fréchet distance is called, as in "FID (classifier) of reconstructions"; empty if it is none."""
+    kind, _, rest = name.partition("_")
+    extractor, _, of = rest.partition("_")
+    return f"FID ({extractor}) of {of or 'answer'}s" if kind == "fid" else ""
 
 
 def _words(value: object) -> str:

@@ -129,7 +129,7 @@ PAPER = Paper(
         Shown(
             "Fig. 3",
             "queries and answers as r falls, both variants, probabilities below",
-            ("counterfactuals-{task}-vaex", "counterfactuals-{task}-vaex-cat"),
+            ("variants-{task}-vaex",),
         ),
     ),
     claims=(
@@ -204,6 +204,7 @@ PAPER = Paper(
             untestable(NEEDS_FACES),
         ),
     ),
+    beside=tuple(VARIANTS.values()),
     experiments=dict.fromkeys(VARIANTS.values(), own_class),
     notes=(
         "NLL, KL and bits/dim depend on image size and on the variance floor: compare them within a column only",
