@@ -162,8 +162,8 @@ def paper(
     chosen = _tasks(tasks or (asked.task if preset == "paper" else "all"))
     todo = [Job(task, method, seed) for task in chosen for seed in _numbers(seeds) for method in asked.methods]
     check_writable(protocol.runs, results / "tables")
-    if preset == "paper" and not yes:
-        _confirm(todo, protocol)
+    if preset == "paper":
+        _confirm(todo, protocol, asked=not yes)
     with board(Console(stderr=True)) as drawn:
         records = run_paper(name, todo, protocol, jobs or _workers(devices.accelerator, 1), drawn)
     page = results / "tables" / f"paper-{name}.md"
@@ -351,8 +351,8 @@ def _code(records: Sequence["Record"]) -> int:
     return 0 if not failed else 2 if all(record.user_error for record in failed) else 1
 
 
-def _confirm(jobs: Sequence["Job"], protocol: "Protocol") -> None:
-    """Say what the jobs need, from a few measured steps, and ask whether to start.
+def _confirm(jobs: Sequence["Job"], protocol: "Protocol", *, asked: bool) -> None:
+    """Say what unfinished jobs need, from a few measured steps, and ask whether to start if that is to be `asked`.
 
     Raises
     ------
@@ -362,9 +362,15 @@ def _confirm(jobs: Sequence["Job"], protocol: "Protocol") -> None:
         If the answer is no.
     """
     from benchmark.estimate import estimate  # noqa: PLC0415 - see `run`
+    from benchmark.runner import finished  # noqa: PLC0415
 
+    jobs = [job for job in jobs if finished(job, protocol) is None]
+    if not jobs:
+        return
     typer.echo("measuring a few steps of everything ...", err=True)
     typer.echo(estimate(jobs, protocol).text(), err=True)
+    if not asked:
+        return
     if not sys.stdin.isatty():
         raise UserError("the preset paper asks before it starts, and nobody is there to answer; add --yes")
     typer.confirm("start?", abort=True, err=True)

@@ -22,8 +22,10 @@ STEPS = 4
 """Optimiser steps that are measured; the first is not counted, because it warms up."""
 IMAGES = 512
 """Training images that they are measured on, at most."""
-QUERIES = 4
+QUERIES = 8
 """Queries that are asked."""
+PAIRS = 2
+"""Pairs of samples that influence maps are averaged over, to find modules."""
 STATES = 4
 """What lies on disk of a network while it is trained: its weights, and a checkpoint with two moments beside them."""
 
@@ -63,7 +65,7 @@ class Estimate:
 def estimate(jobs: Sequence[Job], protocol: Protocol) -> Estimate:
     """What `jobs` need, judges included; what they share is counted once. Nothing is written.
 
-    What scoring takes is not counted, nor what a hybrid does between its training and its answers.
+    What scoring takes is not counted.
 
     Raises
     ------
@@ -130,7 +132,7 @@ def _method(work: Work, seen: set[tuple[object, ...]]) -> Iterator[Part]:
     meter = _meter(work, len(work.train))
     started = time.perf_counter()
     _learn(method, few, classifier, meter)
-    rest = (time.perf_counter() - started - meter.spent) * len(work.train) / len(few)
+    rest = (time.perf_counter() - started - meter.spent) * len(work.train) / len(few)  # grows with the images
     shared = (METHODS[work.job.method].path, str(method.config.fit_part()), work.job.task, work.job.seed)
     if shared not in seen:
         seen.add(shared)
@@ -148,11 +150,24 @@ def _method(work: Work, seen: set[tuple[object, ...]]) -> Iterator[Part]:
 
 
 def _learn(method: Method, data: Any, classifier: Any, meter: Meter) -> None:  # noqa: ANN401 - as `fit` takes them
-    if isinstance(method, Hybridization):  # finding modules takes minutes at any number of images
-        method.prepare(data.shape, classifier)
-        method.train(data, classifier, meter)
+    if isinstance(method, Hybridization):
+        _learn_hybrid(method, data, classifier, meter)
     else:
         method.fit(data, classifier, trainer=meter)
+
+
+def _learn_hybrid(method: Hybridization, data: Any, classifier: Any, meter: Meter) -> None:  # noqa: ANN401 - likewise
+    """As `fit`, with modules found from a few pairs, for that takes minutes at any number of images."""
+    config = method.config
+    method.prepare(data.shape, classifier)
+    method.train(data, classifier, meter)
+    network = method.network.to(meter.device).eval()
+    started = time.perf_counter()
+    network.discover(method.generator, PAIRS, config.window, config.percentile)
+    seconds = time.perf_counter() - started
+    meter.spent += seconds
+    meter.seconds += seconds * config.pairs / PAIRS
+    network.fill(data, method.encode, method.generate, classifier)
 
 
 def _meter(work: Work, full: int) -> Meter:

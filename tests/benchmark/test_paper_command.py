@@ -85,6 +85,24 @@ def test_paper_preset_asks_the_papers_task(cli, tmp_path, measured, name):
     assert {job.task for job in measured[0][0]} == {load(name).task}
 
 
+def test_yes_is_told_too(cli, tmp_path, measured, monkeypatch):
+    """With --yes the preset paper says what it needs and starts without asking."""
+    started = []
+    monkeypatch.setattr("benchmark.papers.running.run_paper", lambda *arguments: started.append(arguments) or [])
+    answered = cli("paper", "dvae", "--preset", "paper", "--task", "mnist", "--yes", "--results", tmp_path / "results")
+    assert answered.code == 0
+    assert "2.0 h" in answered.err
+    assert len(measured) == len(started) == 1
+
+
+def test_finished_jobs_need_nothing(cli, tmp_path, measured, monkeypatch, make_record):
+    """Where all records are there, nothing is measured and nobody is asked."""
+    monkeypatch.setattr("benchmark.runner.finished", lambda *_: make_record())
+    monkeypatch.setattr("benchmark.papers.running.run_paper", lambda *_: [])
+    assert cli("paper", "dvae", "--preset", "paper", "--task", "mnist", "--results", tmp_path / "results").code == 0
+    assert not measured
+
+
 @pytest.mark.slow
 def test_estimate_measures_and_writes_nothing(tmp_path):
     """Everything that a job trains and asks has a time and a size, counted once where methods share it."""
