@@ -121,9 +121,21 @@ def metric(method: str, name: str, relaxation: float | None = None) -> Measure:
         return None
 
     at = "" if relaxation is None else f" at r = {relaxation:g}"
-    words = _distance_in_words(name) or SUMMARY.get(name, name.replace("_", " ")).removesuffix(" %")
-    percent = name in RATES or name.endswith("_accuracy")
-    return Measure(method, f"{words}{at} of {method}", find, percent, DECIMALS.get(name, 2), name)
+    return Measure(method, f"{in_words(name)}{at} of {method}", find, is_rate(name), DECIMALS.get(name, 2), name)
+
+
+def is_rate(name: str) -> bool:
+    """Whether a metric is a fraction that is shown in per cent."""
+    return name in RATES or name.endswith("_accuracy")
+
+
+def in_words(name: str) -> str:
+    """What a metric is called in a sentence, without its unit."""
+    kind, _, rest = name.partition("_")
+    if kind == "fid":
+        extractor, _, of = rest.partition("_")
+        return f"FID ({extractor}) of {of or 'answer'}s"
+    return SUMMARY.get(name, name.replace("_", " ")).removesuffix(" %")
 
 
 def study(
@@ -163,13 +175,6 @@ def study(
 
     at = ", ".join(f"{key} {value:g}" if isinstance(value, float) else f"{key} {value}" for key, value in where.items())
     return Measure(method, f"{words or f'{column} ({at})'} of {method}", find, digits=3)
-
-
-def _distance_in_words(name: str) -> str:
-    """What a Fréchet distance is called, as in "FID (classifier) of reconstructions"; empty if it is none."""
-    kind, _, rest = name.partition("_")
-    extractor, _, of = rest.partition("_")
-    return f"FID ({extractor}) of {of or 'answer'}s" if kind == "fid" else ""
 
 
 def _words(value: object) -> str:

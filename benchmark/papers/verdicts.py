@@ -14,7 +14,7 @@ import numpy as np
 
 from benchmark.compare import SIGNIFICANT, compare
 from benchmark.errors import UserError
-from benchmark.papers.measures import Measure, Measured
+from benchmark.papers.measures import Measure, Measured, in_words, is_rate
 from benchmark.record import Record
 
 
@@ -72,7 +72,7 @@ def at_least(measure: Measure, bound: float) -> Test:
 
     def test(evidence: Evidence) -> Verdict:
         found = evidence.of(measure)
-        wanted = f"at least {found.shown(bound)}{found.unit} wanted"
+        wanted = f"at least {_bound(found, bound)} wanted"
         return Verdict(_above(found, bound), f"{measure.name}: {found.sentence()}, {wanted}")
 
     return test
@@ -83,7 +83,7 @@ def at_most(measure: Measure, bound: float) -> Test:
 
     def test(evidence: Evidence) -> Verdict:
         found = evidence.of(measure)
-        wanted = f"at most {found.shown(bound)}{found.unit} wanted"
+        wanted = f"at most {_bound(found, bound)} wanted"
         return Verdict(_above(_negative(found), -bound), f"{measure.name}: {found.sentence()}, {wanted}")
 
     return test
@@ -142,13 +142,14 @@ def ahead(first: str, second: str, metric: str, relaxations: Sequence[float] | N
         except UserError as error:
             raise UntestableError(str(error)) from error
         sure = [sign * one.difference.value > 0 for one in found if one.difference.p < SIGNIFICANT]
-        told = "; ".join(
-            ("" if one.relaxation is None else f"r = {one.relaxation:g}: ")
-            + f"{one.difference.value:+.4g} [{one.difference.low:.4g}, {one.difference.high:.4g}], "
-            f"p = {one.difference.p:.2g}"
-            for one in found
-        )
-        told = f"{metric} of {first} minus {second} on the same {found[0].difference.n} queries: {told}"
+        factor, unit = (100, " %") if is_rate(metric) else (1, "")
+        parts = []
+        for one in found:
+            at = "" if one.relaxation is None else f"at r = {one.relaxation:g}: "
+            value, low, high = (f"{factor * end:+.3g}" for end in one.difference[:3])
+            parts.append(f"{at}{value} [{low}, {high}]{unit} (p = {one.difference.p:.2g})")
+        queries = f"on the same {found[0].difference.n} queries"
+        told = f"{in_words(metric)} of {first} minus {second}, {queries}: {', '.join(parts)}"
         return Verdict(all(sure), told) if sure else Verdict(None, f"{told}; no difference beyond chance")
 
     return test
@@ -173,6 +174,11 @@ def untestable(why: str) -> Test:
         return Verdict(None, why)
 
     return test
+
+
+def _bound(found: Measured, bound: float) -> str:
+    """A bound in the unit of what is held against it."""
+    return f"{100 * bound:g} %" if found.percent else f"{bound:g}"
 
 
 def _negative(found: Measured) -> Measured:

@@ -53,7 +53,7 @@ def test_bounds_are_held_by_intervals(evidence, value, holds):
 def test_verdicts_carry_the_numbers(evidence):
     """A verdict shows value, interval, n and the bound, in the unit of the tables."""
     because = judge(at_least(flips(), 0.7), evidence({"flip_rate": (0.9, 0.05)})).because
-    assert all(part in because for part in ("90.0", "[85.0, 95.0]", "n = 100", "70.0", "vaex"))
+    assert all(part in because for part in ("90.0", "[85.0, 95.0]", "n = 100", "70 %", "vaex"))
 
 
 def test_seeds_are_averaged(evidence):
