@@ -17,6 +17,7 @@ from benchmark.errors import UserError, unknown
 
 if TYPE_CHECKING:
     from benchmark.record import Record
+    from benchmark.stages import Job, Protocol
 
 UsageError: type[Exception] = typer.BadParameter.__bases__[0]
 """What typer raises for an unknown option and the like; it exports no name for it."""
@@ -31,6 +32,7 @@ Start here:
   benchmark run --preset smoke         the same in seconds; the numbers mean nothing
   benchmark list                       methods, tasks, metrics, presets
   benchmark report                     tables and figures again, from what was written down
+  benchmark paper vaex                 a paper's numbers and claims beside ours, as a page
   benchmark compare vaex gan-search    what differs between two methods, and whether by more than chance
   benchmark score --help               numbers for counterfactuals that another program made
   benchmark check                      the numbers against results/baselines
@@ -114,10 +116,61 @@ def run(
     with board(Console(stderr=True)) as drawn:
         records = run_jobs(todo, protocol, jobs or _workers(protocol.devices.accelerator, devices), drawn)
     _publish(records, results)
-    failed = [record for record in records if record.status != "ok"]
-    for reason in dict.fromkeys(f"{r.method} on {r.task}, seed {r.seed}: {r.reason}" for r in failed):
-        _complain(reason)
-    return 0 if not failed else 2 if all(record.user_error for record in failed) else 1
+    return _code(records)
+
+
+@app.command()
+def paper(
+    name: Annotated[str, typer.Argument(metavar="PAPER", help="vaex, gan-search, hybrid or dvae.")],
+    tasks: Annotated[
+        str | None,
+        typer.Option(
+            "--task", "--tasks", help="Comma-separated. [default: the embedded ones; for the preset paper, the paper's]"
+        ),
+    ] = None,
+    preset: Preset = "default",
+    seeds: Seeds = "0",
+    data_root: Annotated[Path | None, typer.Option(help="Folder of data sets that are not embedded.")] = None,
+    fid: Annotated[str, typer.Option(help="Extractors of Fréchet distances: classifier,inception.")] = "classifier",
+    inception_weights: Annotated[Path | None, typer.Option(help="pytorch-fid's, for --fid inception.")] = None,
+    jobs: Annotated[int | None, typer.Option(min=1, help="Jobs at once. [default: one a core; one on a GPU]")] = None,
+    accelerator: Annotated[str, typer.Option(help="cpu, cuda, mps or auto.")] = "auto",
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask before the preset paper starts.")] = False,
+    results: Results = Path("results"),
+) -> int:
+    """Run what a paper needs, and write a page with its numbers and claims beside ours."""
+    from benchmark.papers import PAPERS, load  # noqa: PLC0415 - see `run`
+    from benchmark.papers.running import run_paper  # noqa: PLC0415
+    from benchmark.progress import board  # noqa: PLC0415
+    from benchmark.settings import PRESETS  # noqa: PLC0415
+    from benchmark.stages import Job, Protocol  # noqa: PLC0415
+    from benchmark.store import check_writable  # noqa: PLC0415
+    from methods.training import Devices  # noqa: PLC0415
+
+    _one_of("paper", name, PAPERS)
+    _one_of("preset", preset, PRESETS)
+    asked = load(name)
+    devices = Devices(_accelerator(accelerator))
+    protocol = Protocol(
+        results=results,
+        preset=preset,
+        data_root=data_root,
+        extractors=_extractors(fid),
+        inception_weights=_file(inception_weights),
+        devices=devices,
+    )
+    chosen = _tasks(tasks or (asked.task if preset == "paper" else "all"))
+    todo = [Job(task, method, seed) for task in chosen for seed in _numbers(seeds) for method in asked.methods]
+    check_writable(protocol.runs, results / "tables")
+    if preset == "paper":
+        _confirm(todo, protocol, asked=not yes)
+    with board(Console(stderr=True)) as drawn:
+        records = run_paper(name, todo, protocol, jobs or _workers(devices.accelerator, 1), drawn)
+    page = results / "tables" / f"paper-{name}.md"
+    if any(record.status == "ok" for record in records):
+        typer.echo(page.read_text(encoding="utf-8").partition("\n## Tables")[0])
+        typer.echo(f"\nwritten to {page}")
+    return _code(records)
 
 
 @app.command("list")
@@ -290,6 +343,39 @@ def _guarded(call: Callable[[], int | None], *, debug: bool) -> int:
         return 130
 
 
+def _code(records: Sequence["Record"]) -> int:
+    """The exit code of a run, and a line for each thing that went wrong."""
+    failed = [record for record in records if record.status != "ok"]
+    for reason in dict.fromkeys(f"{r.method} on {r.task}, seed {r.seed}: {r.reason}" for r in failed):
+        _complain(reason)
+    return 0 if not failed else 2 if all(record.user_error for record in failed) else 1
+
+
+def _confirm(jobs: Sequence["Job"], protocol: "Protocol", *, asked: bool) -> None:
+    """Say what unfinished jobs need, from a few measured steps, and ask whether to start if that is to be `asked`.
+
+    Raises
+    ------
+    UserError
+        If nobody is there to answer.
+    typer.Abort
+        If the answer is no.
+    """
+    from benchmark.estimate import estimate  # noqa: PLC0415 - see `run`
+    from benchmark.runner import finished  # noqa: PLC0415
+
+    jobs = [job for job in jobs if finished(job, protocol) is None]
+    if not jobs:
+        return
+    typer.echo("measuring a few steps of everything ...", err=True)
+    typer.echo(estimate(jobs, protocol).text(), err=True)
+    if not asked:
+        return
+    if not sys.stdin.isatty():
+        raise UserError("the preset paper asks before it starts, and nobody is there to answer; add --yes")
+    typer.confirm("start?", abort=True, err=True)
+
+
 def _complain(message: str) -> None:
     typer.echo(f"error: {' '.join(message.split())}", err=True)
 
@@ -424,6 +510,7 @@ def _records(results: Path, preset: str, methods: str, tasks: str, seeds: str) -
 def _publish(records: Sequence["Record"], results: Path) -> None:
     """Write tables and figures of `records`, and print the tables; where all failed, leave what is there."""
     from benchmark.figures import write_figures  # noqa: PLC0415 - see `run`
+    from benchmark.pages import write_pages  # noqa: PLC0415
     from benchmark.store import locked  # noqa: PLC0415
     from benchmark.tables import write_tables  # noqa: PLC0415
 
@@ -432,6 +519,7 @@ def _publish(records: Sequence["Record"], results: Path) -> None:
     with locked(results / "runs" / "locks" / "tables.lock"):
         shown = write_tables(records, results / "tables", results / "runs")
         write_figures(records, results / "runs", results / "tables")
+        write_pages(records, results / "runs", results / "tables")
     for table in shown:
         typer.echo(table.markdown())
     typer.echo(f"written to {results / 'tables'}")

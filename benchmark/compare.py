@@ -5,7 +5,7 @@ A metric of sets, such as a Fréchet distance, has no value a query and is not c
 queries only: the flipped ones, which are not the same for two methods, or the first ones.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -75,7 +75,11 @@ class Contrast(NamedTuple):
 
 
 def compare(
-    names: tuple[str, str], records: Sequence[Record], runs: Path, relaxations: Sequence[float] | None = None
+    names: tuple[str, str],
+    records: Sequence[Record],
+    runs: Path,
+    relaxations: Sequence[float] | None = None,
+    metrics: Collection[str] = METRICS.keys(),
 ) -> list[Contrast]:
     """What two methods differ in, by task, relaxation and metric; p is Holm-corrected over all that is returned.
 
@@ -89,11 +93,14 @@ def compare(
         Folder of the artefacts.
     relaxations
         Which ones; the smallest that both were asked at if None.
+    metrics
+        Which ones.
 
     Raises
     ------
     UserError
-        If the two are one, have no task and seed in common, were asked differently, or what they rest on is gone.
+        If the two are one, have no task and seed in common, were asked differently, what they rest on is gone, or none
+        of the metrics has a value of each query of both.
     """
     if names[0] == names[1]:
         raise UserError(f"{names[0]} cannot be compared with itself; name two methods")
@@ -109,7 +116,7 @@ def compare(
         pairs = [(good[*key, names[0]], good[*key, names[1]]) for key in keys if key[0] == task]
         for first, second in pairs:
             _check_pair(first, second)
-        found += _contrasts(task, pairs, runs, relaxations)
+        found += _contrasts(task, pairs, runs, relaxations, metrics)
     corrected = holm([contrast.difference.p for contrast in found])
     return [
         contrast._replace(difference=contrast.difference._replace(p=p))
@@ -128,7 +135,11 @@ def _check_pair(first: Record, second: Record) -> None:
 
 
 def _contrasts(
-    task: str, pairs: Sequence[tuple[Record, Record]], runs: Path, relaxations: Sequence[float] | None
+    task: str,
+    pairs: Sequence[tuple[Record, Record]],
+    runs: Path,
+    relaxations: Sequence[float] | None,
+    metrics: Collection[str],
 ) -> list[Contrast]:
     """The contrasts of one task, over the seeds of `pairs`, p not corrected."""
     shared = set.intersection(*(set(record.relaxations) for pair in pairs for record in pair))
@@ -138,11 +149,13 @@ def _contrasts(
     sides = list(zip(*pairs, strict=True))  # all of the first method, all of the second
     kept = [[_kept_or_refused(record, runs) for record in side] for side in sides]
     found = {}
-    for name, metric in METRICS.items():
-        for r in chosen if metric.per_relaxation else (None,):
+    for name in metrics:
+        for r in chosen if METRICS[name].per_relaxation else (None,):
             values = [_values(*side, name, r) for side in zip(sides, kept, strict=True)]
             if values[0] is not None and values[1] is not None:
                 found[name, r] = (values[0], values[1])
+    if not found:
+        raise UserError(f"{' and '.join(r.method for r in pairs[0])} have no {' or '.join(metrics)} on {task}")
     images = np.concatenate([part["asked"].numpy() for part in kept[0]])
     differences = paired(np.stack([first - second for first, second in found.values()], axis=1), images)
     return [

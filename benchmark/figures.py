@@ -1,6 +1,8 @@
 """Records -> figures: flip rate against r, queries and their counterfactuals, and what a method shows of its own."""
 
 from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
 from io import BytesIO
 from itertools import cycle
 from pathlib import Path
@@ -22,6 +24,10 @@ from methods.files import write_whole
 
 QUERIES = 8
 """Rows of a grid: the first queries, not chosen ones."""
+VARIED = 4
+"""Queries of a grid with a row a method."""
+CHARACTERS = 17
+"""Of a grid's title, above each column of pictures."""
 FORMATS = ("png", "svg")
 GREY = 7
 """The place of grey in seaborn's colour-blind palette; greys are for references."""
@@ -30,16 +36,39 @@ GREY = 7
 def write_figures(records: Sequence[Record], runs: Path, folder: Path) -> list[Path]:
     """All figures of the successful `records`; returns the files."""
     good = [record for record in records if record.status == "ok"]
-    with sns.axes_style("whitegrid"), sns.plotting_context("paper"), mpl.rc_context({"svg.hashsalt": "benchmark"}):
+    with _style():
         files = []
         for task in dict.fromkeys(record.task for record in good):
             of_task = [record for record in good if record.task == task]
             files += _save(flip_rates(of_task), folder / f"flip-rate-{task.replace('/', '_')}")
         for record in good:
             if record.seed == min(other.seed for other in good if other.task == record.task):
-                files += _save_grid(record, runs, folder) + _save_paths(record, runs, folder)
-                files += _save_illustrations(record, runs, folder) + _save_studies(record, folder)
+                files += _of_record(record, runs, folder)
     return files
+
+
+def write_record_figures(record: Record, runs: Path, folder: Path, shown: Sequence[str] = ()) -> list[Path]:
+    """The figures of one successful record, and those that further artefacts in `shown` keep of it."""
+    with _style():
+        files = _of_record(record, runs, folder)
+        return files + [path for name in shown for path in _save_illustrations(record, runs, name, folder)]
+
+
+def _style() -> ExitStack:
+    """How all figures look; nothing in them differs from run to run."""
+    stack = ExitStack()
+    for part in (
+        sns.axes_style("whitegrid"),
+        sns.plotting_context("paper"),
+        mpl.rc_context({"svg.hashsalt": "benchmark"}),
+    ):
+        stack.enter_context(part)
+    return stack
+
+
+def _of_record(record: Record, runs: Path, folder: Path) -> list[Path]:
+    files = _save_grid(record, runs, folder) + _save_paths(record, runs, folder) + _save_studies(record, folder)
+    return files + _save_illustrations(record, runs, record.artefacts.get("show", ""), folder)
 
 
 def flip_rates(records: Sequence[Record]) -> Figure:
@@ -81,8 +110,10 @@ def grid(
     rows, columns, height, width, channels = pictures.shape
     gap, strip = round(0.08 * width), round(0.3 * height)
     canvas = np.full((rows * (height + strip), columns * (width + gap) - gap, channels), 255, dtype=np.uint8)
-    figure = Figure(figsize=(columns, canvas.shape[0] / canvas.shape[1] * columns + 0.6))
-    axes = figure.add_axes((0.01, 0.0, 0.98, 1 - 0.55 / figure.get_figheight()))
+    title = "\n".join(piece for line in title.splitlines() for piece in wrap(line, CHARACTERS * columns))
+    above = max(0.55, 0.3 + 0.13 * (title.count("\n") + max(heading.count("\n") for heading in headings)))
+    figure = Figure(figsize=(columns, canvas.shape[0] / canvas.shape[1] * columns + above + 0.05))
+    axes = figure.add_axes((0.01, 0.0, 0.98, 1 - above / figure.get_figheight()))
     axes.set_axis_off()
     for row, column in np.ndindex(rows, columns):
         top, left = row * (height + strip), column * (width + gap)
@@ -96,14 +127,23 @@ def grid(
     return figure
 
 
-def _save_grid(record: Record, runs: Path, folder: Path) -> list[Path]:
-    """The grid of one record; nothing if its pictures are not on disk any more."""
+@dataclass(frozen=True)
+class _Rows:
+    """The first queries of a record with their answers as r falls."""
+
+    pictures: Tensor
+    """(Q, 1 + R, C, H, W) uint8."""
+    captions: list[list[str]]
+    headings: list[str]
+
+
+def _rows_of(record: Record, runs: Path) -> _Rows | None:
+    """None if the pictures are not on disk any more."""
     answered, scored = (find(runs, record.artefacts.get(stage, ""))[0] for stage in ("explain", "score"))
     if not answered or not scored:
-        return []
+        return None
     order = np.argsort(-np.array(record.relaxations))
     classes = record.data["classes"]
-    shown = slice(0, QUERIES)
     captions = []
     for query in range(min(QUERIES, len(answered["queries"]))):
         own, target = (classes[int(answered[name][query])] for name in ("predicted", "targets"))
@@ -112,15 +152,46 @@ def _save_grid(record: Record, runs: Path, folder: Path) -> list[Path]:
             seen = classes[int(scored["answer_classes"][place, query])]
             texts.append(f"{seen}\np({target}) = {float(scored['target_probability'][place, query]):.2f}")
         captions.append(texts)
+    answers = answered["images"][order.copy()][:, :QUERIES].transpose(0, 1)
+    pictures = torch.cat([answered["queries"][:QUERIES, None], answers], dim=1)
+    return _Rows(pictures, captions, ["query", *(f"r = {record.relaxations[place]:g}" for place in order)])
+
+
+BELOW = "below each picture the class that the classifier sees, and its probability of the target"
+
+
+def _save_grid(record: Record, runs: Path, folder: Path) -> list[Path]:
+    """The grid of one record; nothing if its pictures are not on disk any more."""
+    rows = _rows_of(record, runs)
+    if rows is None:
+        return []
+    title = (
+        f"{record.method} on {record.task}, seed {record.seed}: the first {len(rows.captions)} queries, not chosen ones"
+    )
     figure = grid(
-        answered["queries"][shown],
-        answered["images"][order.copy()][:, shown],
-        captions,
-        ["query", *(f"r = {record.relaxations[place]:g}" for place in order)],
-        f"{record.method} on {record.task}, seed {record.seed}: the first {len(captions)} queries, not chosen ones\n"
-        "below each picture the class that the classifier sees, and its probability of the target",
+        rows.pictures[:, 0], rows.pictures[:, 1:].transpose(0, 1), rows.captions, rows.headings, f"{title}\n{BELOW}"
     )
     return _save(figure, folder / f"counterfactuals-{record.task.replace('/', '_')}-{record.method}")
+
+
+def write_variants(records: Sequence[Record], runs: Path, folder: Path) -> list[Path]:
+    """The answers of several methods to the same first queries, a row each under one another."""
+    rows = [_rows_of(record, runs) for record in records]
+    there = [part for part in rows if part is not None]
+    if len(there) < len(records) or len({tuple(part.headings) for part in there}) > 1:
+        return []
+    count = min(VARIED, *(len(part.captions) for part in there))
+    pictures = torch.stack([part.pictures[:count] for part in there], dim=1).flatten(0, 1)
+    captions = [
+        [f"{part.captions[query][0]}\n{record.method}", *part.captions[query][1:]]
+        for query in range(count)
+        for record, part in zip(records, there, strict=True)
+    ]
+    first = records[0]
+    title = f"{first.task}, seed {first.seed}: the first {count} queries, not chosen ones\n{BELOW}"
+    with _style():
+        figure = grid(pictures[:, 0], pictures[:, 1:].transpose(0, 1), captions, there[0].headings, title)
+        return _save(figure, folder / f"variants-{first.task.replace('/', '_')}-{first.method}")
 
 
 def _save_paths(record: Record, runs: Path, folder: Path) -> list[Path]:
@@ -141,9 +212,9 @@ def _save_paths(record: Record, runs: Path, folder: Path) -> list[Path]:
     return _save(figure, folder / f"paths-{record.task.replace('/', '_')}-{record.method}")
 
 
-def _save_illustrations(record: Record, runs: Path, folder: Path) -> list[Path]:
-    """What a method shows of its own accord, under the names of the classes."""
-    tensors, facts = find(runs, record.artefacts.get("show", ""))
+def _save_illustrations(record: Record, runs: Path, artefact: str, folder: Path) -> list[Path]:
+    """The illustrations in an artefact, under the names of the classes."""
+    tensors, facts = find(runs, artefact)
     files = []
     for name, words in facts.get("illustrations", {}).items():
         pictures = tensors[f"illustration.{name}"]

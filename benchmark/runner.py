@@ -31,7 +31,7 @@ def run(jobs: Sequence[Job], protocol: Protocol, workers: int, board: Board) -> 
     """
     for task in dict.fromkeys(job.task for job in jobs):
         images_of(task, protocol, board.channel(task))
-    found = [_finished(job, protocol) for job in jobs]
+    found = [finished(job, protocol) for job in jobs]
     for job, record in zip(jobs, found, strict=True):
         if record is None:
             Work(job, protocol).check()
@@ -53,7 +53,7 @@ def _in_parallel(calls: Iterable[Callable[[], Any]], workers: int) -> list[Any]:
         return list(Parallel(n_jobs=workers)(delayed(call)() for call in todo))
 
 
-def _finished(job: Job, protocol: Protocol) -> Record | None:
+def finished(job: Job, protocol: Protocol) -> Record | None:
     """The record of a job that is on disk and rests on what would be computed now."""
     record = read(job.path(protocol))
     if record is None or record.status != "ok":
@@ -93,7 +93,7 @@ def run_job(job: Job, protocol: Protocol, board: Board) -> Record:
     path = job.path(protocol)
     with limited(protocol.threads), locked(protocol.runs / "locks" / f"{key_of(path=str(path))}.lock"):
         try:
-            record = _finished(job, protocol) or Work(job, protocol, board.channel(str(job))).record()
+            record = finished(job, protocol) or Work(job, protocol, board.channel(str(job))).record()
         except Exception as error:
             if protocol.raise_errors:
                 raise

@@ -175,7 +175,6 @@ def _normalised(features: Mapping[str, Tensor], extractor: str) -> Study:
         rows=rows,
         notes=(
             f"FID ({extractor}), n = {len(features['generated'])} of each set, without intervals",
-            "Besserve et al. 2020, Table 2, a BEGAN on CelebA: hybrids 1.022-1.158 to real, .036-.097 to generated",
             f"generated to real, not divided: {unit:.1f}",
         ),
     )

@@ -29,7 +29,7 @@ from benchmark.settings import Overrides, autoencoder_config, data_config, judge
 from benchmark.store import Artefact, file_digest, key_of
 from benchmark.tasks import Splits, load_task, split
 from methods import METHODS
-from methods.base import Method
+from methods.base import Illustration, Method, Study
 from methods.training import Advance, Devices, DivergedError, Trainer, Training, derived_seed, silent
 from metrics import METRICS
 from metrics.intervals import proportion
@@ -122,7 +122,7 @@ class Work:
             If the method's settings do not fit these images, or Inception is to look at grey ones.
         """
         try:
-            self.method().prepare(self.data.shape, self._untrained("classifier"))
+            self.method().prepare(self.data.shape, self.untrained("classifier"))
         except ValueError as error:
             raise UserError(f"{self.job.method} on {self.job.task}: {error}") from error
         self.check_extractors()
@@ -182,7 +182,7 @@ class Work:
     def _train_judge(
         self, role: str, config: ClassifierConfig, artefact: Artefact
     ) -> tuple[dict[str, Tensor], dict[str, Any]]:
-        subset, words = self._judge_images(role)
+        subset, words = self.judging(role)
         trainer = self.trainer(role, artefact)
         torch.manual_seed(self.seed(role))
         started = time.perf_counter()
@@ -202,7 +202,7 @@ class Work:
         }
         return state, facts
 
-    def _judge_images(self, role: str) -> tuple[Subset, str]:
+    def judging(self, role: str) -> tuple[Subset, str]:
         """What the classifier or the oracle learns from, and how a record puts it."""
         count = len(self.train)
         if count < DISJOINT:
@@ -213,11 +213,12 @@ class Work:
     def network(self, role: str) -> ConvClassifier:
         """The trained classifier or oracle itself, frozen, on the device."""
         artefact, _ = self.judge(role)
-        network = self._untrained(role)
+        network = self.untrained(role)
         network.load_state_dict(artefact.tensors())
         return network.eval().requires_grad_(False).to(self.device)
 
-    def _untrained(self, role: str) -> ConvClassifier:
+    def untrained(self, role: str) -> ConvClassifier:
+        """The classifier or oracle before its training."""
         config = judge_config(role, self.protocol.preset, self.overrides)
         return ConvClassifier(config, self.data.shape, len(self.data.class_names))
 
@@ -328,16 +329,7 @@ class Work:
         torch.manual_seed(self.seed("show"))
         with torch.no_grad():
             samples, illustrations, studies = method.samples(self.real_count), method.illustrations(), method.studies()
-        tensors = {f"sample.{name}": eight_bit(images).cpu() for name, images in samples.items()}
-        tensors |= {f"illustration.{name}": eight_bit(shown.images).cpu() for name, shown in illustrations.items()}
-        facts = {
-            "illustrations": {
-                name: {"title": shown.title, "captions": shown.captions, "headings": shown.headings}
-                for name, shown in illustrations.items()
-            },
-            "studies": {name: study.model_dump(mode="json") for name, study in studies.items()},
-        }
-        return tensors, facts
+        return kept(samples, illustrations, studies)
 
     # -- what the first queries are asked beyond one edit --------------------------------------------------------------
 
@@ -542,6 +534,22 @@ class _Ask:
         random = np.random.default_rng(self.work.seed("targets", start))
         steps = torch.from_numpy(random.integers(1, others + 1, CHUNK))[: len(predicted)]
         return (predicted + steps.to(predicted)) % (others + 1)
+
+
+def kept(
+    samples: Mapping[str, Tensor], illustrations: Mapping[str, Illustration], studies: Mapping[str, Study]
+) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Sets of pictures, figures and tables as an artefact keeps them: tensors and facts."""
+    tensors = {f"sample.{name}": eight_bit(images).cpu() for name, images in samples.items()}
+    tensors |= {f"illustration.{name}": eight_bit(shown.images).cpu() for name, shown in illustrations.items()}
+    facts = {
+        "illustrations": {
+            name: {"title": shown.title, "captions": shown.captions, "headings": shown.headings}
+            for name, shown in illustrations.items()
+        },
+        "studies": {name: study.model_dump(mode="json") for name, study in studies.items()},
+    }
+    return tensors, facts
 
 
 def _joined(parts: Sequence[Mapping[str, Tensor]], kind: str, queries: int) -> dict[str, Tensor]:

@@ -52,6 +52,9 @@ MODELS = {
 }
 """What only some methods can tell; the distance of generated images follows."""
 
+HEADINGS = SUMMARY | PLAUSIBILITY | MODELS
+"""Metric -> what the tables call it."""
+
 UNBEATEN = "†"
 """At a reference's number that no method's is better than."""
 UNBEATEN_NOTE = f"{UNBEATEN}: no method is better than this reference: the number alone does not tell an explanation"

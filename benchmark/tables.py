@@ -7,7 +7,6 @@ import pandas as pd
 
 from benchmark.cells import Table, arrow, as_table, cell, count, tidy
 from benchmark.compare import Marks, best
-from benchmark.papers import PAPERS, Paper, load
 from benchmark.record import Record
 from benchmark.summary import PLAUSIBILITY, is_yardstick, summaries
 from methods.base import Study
@@ -21,21 +20,19 @@ UNMARKED = Marks(frozenset(), ())
 
 
 def tables(records: Sequence[Record], marks: Marks = UNMARKED) -> list[Table]:
-    """Three summaries, flip rates against r for each task, studies, and each paper's numbers beside ours.
+    """Three summaries, flip rates against r for each task, and what methods found out about themselves.
 
     `marks` says what the summaries mark as significantly best.
     """
     good = [record for record in records if record.status == "ok"]
     if not good:
         return []
-    notes = _notes(records)
+    notes = notes_of(records)
     flips = [
-        _flip_rates(good, task, _notes([record for record in records if record.task == task]))
+        _flip_rates(good, task, notes_of([record for record in records if record.task == task]))
         for task in dict.fromkeys(record.task for record in good)
     ]
-    papers = [_published(name, load(name), good, notes) for name in PAPERS]
-    made = (table for table in papers if len(table.methods))
-    return [*summaries(good, notes, marks), *flips, *_studies(good), *made]
+    return [*summaries(good, notes, marks), *flips, *studies(good)]
 
 
 def write_tables(records: Sequence[Record], folder: Path, runs: Path | None = None) -> list[Table]:
@@ -79,7 +76,7 @@ def _flips(numbers: pd.DataFrame) -> str:
     return f"{cell(flips, 'flip_rate')} / {100 * agreement['value'].mean():.1f}"
 
 
-def _studies(records: Sequence[Record]) -> list[Table]:
+def studies(records: Sequence[Record]) -> list[Table]:
     """A table for each task and study: the rows of every method and seed that made it."""
     found: dict[tuple[str, str], list[tuple[Record, Study]]] = {}
     for record in records:
@@ -111,42 +108,10 @@ def _number(value: str | float) -> str:
     return value if isinstance(value, str) else f"{value:.4g}"
 
 
-def _published(name: str, paper: Paper, records: Sequence[Record], notes: tuple[str, ...]) -> Table:
-    """One row a published number, one column a task of ours."""
-    numbers = tidy(records)
-    numbers = numbers[numbers["subset"] == "all"]
-    rows = []
-    for number in paper.numbers:
-        mine = numbers[numbers["method"] == number.method]
-        if mine.empty:
-            continue
-        at = ""
-        if number.relaxation is not None:
-            mine, at = mine[mine["relaxation"] == number.relaxation], f" at r = {number.relaxation:g}"
-        heading = {
-            "table": number.table,
-            "method": number.method,
-            "number": arrow(f"{number.metric}{at}", number.metric),
-        }
-        rows.append(heading | {"published": number.value} | _ours(mine, number.metric))
-    cells = pd.DataFrame(rows).fillna("")
-    shown = "flip rates: % [95 % interval] / oracle agreement %"
-    own_notes = (f"published: {paper.setting}", shown, *paper.notes, *notes)
-    return Table(f"paper-{name}", f"{paper.title}, beside ours", cells, cells.iloc[:0], own_notes)
-
-
-def _ours(numbers: pd.DataFrame, metric: str) -> dict[str, str]:
-    """Task -> our number; a flip rate has the oracle's agreement beside it."""
-    tasks = {str(task): group for task, group in numbers.groupby("task", sort=False)}
-    if metric == "flip_rate":
-        return {task: _flips(group) for task, group in tasks.items()}
-    return {task: cell(group[group["metric"] == metric], metric) for task, group in tasks.items()}
-
-
 # -- notes -------------------------------------------------------------------------------------------------------------
 
 
-def _notes(records: Sequence[Record]) -> tuple[str, ...]:
+def notes_of(records: Sequence[Record]) -> tuple[str, ...]:
     """What a reader has to know before the numbers mean anything, without repeating itself."""
     good = [record for record in records if record.status == "ok"]
     notes = [f"preset `{preset}`, {split} split" for preset, split in dict.fromkeys((r.preset, r.split) for r in good)]

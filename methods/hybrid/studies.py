@@ -87,7 +87,6 @@ def stability_study(patterns: Array, layers: str, repetitions: int) -> Study:
         notes=(
             f"mean ± std over {repetitions} random splits in three thirds; consistency: share of common maps labelled "
             "alike; cosine: of matched templates",
-            "Fig. 9, a β-VAE on CelebA at K = 3: consistency above .9, cosine .9",
             f"{layers}: NMF is not more consistent than k-means at K = {', '.join(behind)}"
             if behind
             else f"{layers}: NMF is more consistent than k-means at every K",

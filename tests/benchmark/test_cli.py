@@ -39,7 +39,7 @@ def test_no_arguments_print_help(shell):
     """Without arguments the help is printed, with the commands that a newcomer starts from, and that is no error."""
     outcome = shell()
     assert (outcome.code, outcome.err) == (0, "")
-    for command in ("run", "list", "report", "compare", "score", "check", "benchmark run --preset smoke"):
+    for command in ("run", "paper", "list", "report", "compare", "score", "check", "benchmark run --preset smoke"):
         assert command in outcome.out
     assert shell("--help") == outcome
 
@@ -54,7 +54,7 @@ def test_help_does_not_import_torch():
     assert not imported & {"torch", "pandas", "sklearn", "matplotlib", "scipy", "joblib"}
 
 
-@pytest.mark.parametrize("command", ["run", "list", "report", "compare", "score", "check"])
+@pytest.mark.parametrize("command", ["run", "paper", "list", "report", "compare", "score", "check"])
 def test_commands_have_help(cli, command):
     """Every command explains itself."""
     outcome = cli(command, "--help")

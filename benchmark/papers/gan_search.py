@@ -1,0 +1,138 @@
+"""Liu, Kailkhura, Loveland and Han, "Generative Counterfactual Introspection for Explainable Deep Learning", 2019.
+
+The paper has no table: its numbers stand in the text, its results are figures.
+"""
+
+from benchmark.papers import Claim, Paper, Printed, Shown
+from benchmark.papers.experiments import distance_term
+from benchmark.papers.measures import Measure, Setting, metric, study
+from benchmark.papers.verdicts import ahead, at_least, at_most, untestable
+
+NEEDS_ATTRIBUTES = "needs faces with known attributes, and a generator that is conditioned on them"
+
+MNIST = Printed(
+    name="Sec. 4.1",
+    title="the digits' classifier and generator",
+    setting="MNIST, 60,000 training images",
+    n=10_000,
+    columns=("test accuracy %", "length of L"),
+    published={"MNIST": ("99.10%", "10")},
+    here={"MNIST": (metric("gan-search", "classifier_accuracy"), Setting("gan-search", "latent"))},
+    tolerance=0.01,
+    notes=("the embedded digits are 5,000; `mnist-full` has all",),
+)
+
+CELEBA = Printed(
+    name="Sec. 4.2",
+    title="the faces' classifier and attributes",
+    setting="CelebA, young or old",
+    columns=("test accuracy %", "attributes searched", "attributes reported"),
+    published={"CelebA": ("90.89%", "12", "5")},
+    missing=NEEDS_ATTRIBUTES,
+)
+
+TERM = "distance-term"
+"""The study of searches with and without the distance term, on the same queries."""
+ATTRIBUTES = "attributes"
+"""The study of how frequent attributes are in the classes."""
+PROTOTYPES = "prototypes"
+"""The study of walks to the middle of a query's own class."""
+
+
+def _term(quantity: str, column: str = "difference") -> Measure:
+    """What the distance term changes of a quantity: with it minus without."""
+    difference = column == "difference"
+    words = f"{quantity} with the term minus without" if difference else f"{quantity}, {column} the term,"
+    return study("gan-search", TERM, column, {"quantity": quantity}, words=words, interval=difference)
+
+
+def _glasses() -> Measure:
+    """How much more frequent eyeglasses are among the young."""
+    where = {"attribute": "Eyeglasses", "classes": "Young minus not Young"}
+    words = "share with eyeglasses, young minus not young, in the training images"
+    return study("gan-search", ATTRIBUTES, "difference", where, words=words, interval=True)
+
+
+def _surer(judge: str) -> Measure:
+    """How much more of the query's class a prototype has for a judge than the query's reconstruction."""
+    words = f"the {judge}'s probability, prototype minus query,"
+    return study("gan-search", PROTOTYPES, "difference", {"judge": judge}, words=words, interval=True)
+
+
+PAPER = Paper(
+    title="Liu et al. 2019, Generative Counterfactual Introspection for Explainable Deep Learning",
+    methods=("gan-search", "pixel-search"),
+    tables=(MNIST, CELEBA),
+    figures=(
+        Shown("Fig. 1", "the search as a diagram", missing="a drawing; methods/gan_search/search.py is the search"),
+        Shown("Fig. 2", "criticisms of one digit: paths to every other class", ("criticism-{task}-gan-search",)),
+        Shown("Fig. 3", "prototypes of different digits: paths", ("prototype-{task}-gan-search",), (PROTOTYPES,)),
+        Shown(
+            "Fig. 4",
+            "paths without and with the distance term",
+            ("criticism-without-distance-{task}-gan-search", "criticism-{task}-gan-search"),
+            studies=(TERM,),
+        ),
+        Shown("Fig. 5", "a face edited by age, and by all attributes but age", missing=NEEDS_ATTRIBUTES),
+        Shown("Fig. 6", "faces on their way from young to old, most changed attributes", missing=NEEDS_ATTRIBUTES),
+        Shown(
+            "Fig. 7",
+            "frequency of eyeglasses among young and old",
+            studies=(ATTRIBUTES,),
+            missing="needs faces with known attributes, such as --task avatars/Young or celeba/Young",
+        ),
+        Shown("Fig. 8", "prototypes and criticisms of faces labelled old", missing=NEEDS_ATTRIBUTES),
+    ),
+    claims=(
+        Claim(
+            "Sec. 4.1", "the classifier reaches 99.10 %", at_least(metric("gan-search", "classifier_accuracy"), 0.991)
+        ),
+        Claim(
+            "Sec. 4.1, Fig. 2",
+            "a search from the query's own latent reaches any target class (at least 95 % of them, our bound)",
+            at_least(metric("gan-search", "flip_rate", 0.0), 0.95),
+        ),
+        Claim(
+            "Sec. 4.1",
+            "what a search in a GAN's latents finds is not adversarial (at most 5 % of answers, our bound)",
+            at_most(metric("gan-search", "adversarial_flips", 0.0), 0.05),
+        ),
+        Claim(
+            "Sec. 4.1",
+            "its answers are less often adversarial than those of the same search over pixels",
+            ahead("gan-search", "pixel-search", "adversarial_flips", (0.0,), sign=-1),
+        ),
+        Claim(
+            "Sec. 4.1, Fig. 2",
+            "some paths go through a third class",
+            at_least(_term("share of paths through a third class", "with"), 0.001),
+        ),
+        Claim(
+            "Sec. 4.1, Fig. 3",
+            "a walk to a prototype makes the classifier surer of the query's class",
+            at_least(_surer("classifier"), 0),
+        ),
+        Claim(
+            "Sec. 4.1, Fig. 3",
+            "prototypes are easier to recognise (by the oracle, who stands for a reader)",
+            at_least(_surer("oracle"), 0),
+        ),
+        Claim("Sec. 4.1, Fig. 4", "the distance term keeps changes small", at_most(_term("L1 to the query"), 0)),
+        Claim("Sec. 4.1, Fig. 4", "the distance term makes paths shorter", at_most(_term("path length"), 0)),
+        Claim(
+            "Sec. 4.1, Fig. 4",
+            "the distance term makes paths smoother (length over the distance of the ends)",
+            at_most(_term("length over distance"), 0),
+        ),
+        Claim("Sec. 4.2, Fig. 6", "eyeglasses make faces old for the classifier", untestable(NEEDS_ATTRIBUTES)),
+        Claim("Sec. 4.2, Fig. 7", "eyeglasses are less frequent among the young", at_most(_glasses(), 0)),
+        Claim("Sec. 4.2, Fig. 8", "hair decides most about age", untestable(NEEDS_ATTRIBUTES)),
+    ),
+    experiments={"gan-search": distance_term},
+    notes=(
+        "the paper's queries are sampled from its generator; those of the claims here are real ones, inverted, and the "
+        "figures' are sampled",
+        "adversarial: flips the classifier and not the oracle",
+    ),
+    task="celeba/Young",
+)

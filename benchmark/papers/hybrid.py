@@ -1,0 +1,295 @@
+"""Besserve, Mehrjou, Sun and Schölkopf, "Counterfactuals uncover the modular structure of deep generative models".
+
+Published in 2020; its appendices count as parts of it.
+"""
+
+from functools import partial
+
+from benchmark.papers import NEEDS_FACES, Claim, Paper, Printed, Shown
+from benchmark.papers.measures import Found, Measure, Setting, study
+from benchmark.papers.verdicts import at_least, at_most, every, more, untestable
+from benchmark.record import Record
+
+NEEDS_BEGAN = "needs a BEGAN trained on faces"
+NEEDS_BIGGAN = "needs a pretrained BigGAN-deep and ImageNet's classifiers, which cannot be had here"
+A_DRAWING = "a drawing"
+
+METHODS = ("hybrid", "hybrid-gan")
+LAYER = 2
+"""Whose hybrids are compared as sets: the default of the methods."""
+
+
+PANEL = "panel"
+"""The study of whether several classifiers agree on what a generator makes."""
+EXAMPLES = "panel-examples"
+"""The first of these pictures."""
+
+
+def _settings(method: str, *fields: str | None) -> tuple[Setting | None, ...]:
+    return tuple(None if field is None else Setting(method, field) for field in fields)
+
+
+TABLE_1 = Printed(
+    name="Table 1",
+    title="settings of the β-VAE and the DCGAN",
+    setting="CelebA, 64 px",
+    columns=(
+        "deconv. layers / channels",
+        "sizes of activation maps",
+        "latent space",
+        "optimiser",
+        "objective",
+        "batch size",
+        "β",
+    ),
+    published={
+        "VAE CelebA": (
+            "4/(64,64,32,16,3)",
+            "(8,16,32,64)",
+            "128",
+            "Adam (β = 0.5)",
+            "VAE loss (Gaussian posteriors)",
+            "64",
+            "0.0005",
+        ),
+        "GAN CelebA": ("4/(128,64,32,16,3)", "(4,8,16,32)", "150", "Adam (β = 0.5)", "GAN loss", "64", "NA"),
+    },
+    here={
+        "VAE CelebA": _settings("hybrid", "generator", None, "latent", "momentum", None, "batch_size", "beta"),
+        "GAN CelebA": _settings("hybrid-gan", "generator", None, "latent", "momentum", None, "batch_size", None),
+    },
+    notes=(
+        "of ours: settings, nothing measured; behind the layers named, a last one makes the image's channels",
+        "β weighs the KL beside a mean over pixels in the paper, beside a sum here",
+        "the paper's Fig. 7 has a latent space of 100 instead of 128",
+    ),
+)
+
+
+def _set(k: int) -> str:
+    """What the table of distances calls the hybrids of a module."""
+    return f"hybrids of module {k}, layer {LAYER}"
+
+
+def _distance(method: str, of: str, to: str) -> Measure:
+    return study(method, "normalised-fid-classifier", f"to {to}", {"set": of}, words=f"distance of {of} to {to} images")
+
+
+def _distances(method: str) -> dict[str, tuple[Measure | None, ...]]:
+    """Table 2 of one of our generators."""
+    names = {"R": "real", "G": "generated", **{f"C{k}": _set(k + 1) for k in range(3)}}
+    columns = list(names)
+    return {
+        f"{row} ({method})": tuple(
+            _distance(method, names[row], names[column]) if columns.index(column) < columns.index(row) else None
+            for column in columns
+        )
+        for row in columns[1:]
+    }
+
+
+TABLE_2 = Printed(
+    name="Table 2",
+    title="Fréchet distances between real images (R), generated ones (G) and hybrids by module k (Ck), "
+    "divided by that of G to R",
+    setting="CelebA, a BEGAN, Inception features",
+    n=10_000,
+    columns=("R", "G", "C0", "C1", "C2"),
+    published={
+        "G": ("1", "0", "", "", ""),
+        "C0": ("1.022", "0.036", "0", "", ""),
+        "C1": ("1.143", "0.093", "0.096", "0", ""),
+        "C2": ("1.158", "0.097", "0.099", "0.045", "0"),
+    },
+    here=_distances("hybrid") | _distances("hybrid-gan"),
+    incomparable={
+        f"{row} ({method})": "other features, another generator, other modules"
+        for method in METHODS
+        for row in ("G", "C0", "C1", "C2")
+    },
+    notes=("of ours: the oracle's penultimate features; distances are not corrected for n",),
+)
+
+TABLE_3 = Printed(
+    name="Table 3",
+    title="what four classifiers see in three hybrids of a koala and a teddy bear",
+    setting="ImageNet, BigGAN-deep; one picture each, Fig. 17",
+    n=3,
+    columns=("resnet_v2_50", "inception_v3", "nasnet_large", "inception_resnet_v2"),
+    published={
+        "Left Image": ("koala", "koala", "koala", "koala"),
+        "Middle Image": ("koala", "koala", "teddy", "teddy"),
+        "Right Image": ("koala", "teddy", "teddy", "koala"),
+    },
+    studies=(PANEL, EXAMPLES),
+    notes=("the same question here: do the classifiers and oracles of all seeds agree on hybrids?",),
+)
+
+
+def stability(method: str, algorithm: str, k: int, column: str = "consistency") -> Measure:
+    """A number of the stability of modules, as a mean over random splits."""
+    spread = {"consistency": "std", "cosine": "std of cosine"}[column]
+    words = f"{column}, {algorithm}, K = {k},"
+    where: dict[str, str | float] = {"algorithm": algorithm, "K": k}
+    return study(method, "stability", column, where, words=words, spread=spread, count="repetitions")
+
+
+SEC_4 = Printed(
+    name="Sec. 4.1",
+    title="stability of three modules",
+    setting="CelebA, a β-VAE; 20 repetitions",
+    columns=("consistency", "cosine of templates"),
+    published={"NMF, K = 3": ("> 90%", ".9")},
+    here={
+        f"NMF, K = 3 ({method})": (stability(method, "NMF", 3), stability(method, "NMF", 3, "cosine"))
+        for method in METHODS
+    },
+    tolerance=0.05,
+    notes=("in brackets: ± 1.96 standard errors over the random splits, which share maps",),
+)
+
+
+def _at(end: str, name: str, column: str, *, error: str = "", spread: str = "") -> Measure:
+    """A study's mean over the modules of the coarsest or the finest layer of the β-VAE."""
+
+    def find(record: Record) -> Found | None:
+        layers = [int(row["layer"]) for row in record.studies[name].rows] if name in record.studies else []
+        if not layers:
+            return None
+        layer = {"coarsest": min, "finest": max}[end](layers)
+        return study("hybrid", name, column, {"layer": layer}, error=error, spread=spread, count="study_pairs").find(
+            record
+        )
+
+    return Measure("hybrid", f"{column} at the {end} layer of hybrid", find, digits=3)
+
+
+_recognition = partial(_at, name="recognition", column="recognition rate", error="standard error")
+_pixels = partial(_at, name="distance", column="pixel distance", error="standard error")
+_entropy = partial(_at, name="entropy", column="entropy", spread="std")
+
+
+def _agreement(what: str) -> Measure:
+    """The share of the β-VAE's pictures that all classifiers give the same class."""
+    return study(
+        "hybrid",
+        PANEL,
+        "all agree",
+        {"pictures": what},
+        words=f"share of {what} pictures that all judges agree on",
+        interval=True,
+    )
+
+
+PAPER = Paper(
+    title="Besserve et al. 2020, Counterfactuals uncover the modular structure of deep generative models",
+    methods=("hybrid", "hybrid-gan"),
+    tables=(TABLE_1, TABLE_2, TABLE_3, SEC_4),
+    figures=(
+        Shown("Fig. 1", "hybrids of a BigGAN", missing=NEEDS_BIGGAN),
+        Shown("Fig. 2", "definitions", missing=A_DRAWING),
+        Shown("Fig. 3", "how hybrids are made; influence maps", ("influence-{task}-hybrid",)),
+        Shown(
+            "Fig. 4",
+            "modules, influence maps and hybrids of a BEGAN",
+            missing=f"{NEEDS_BEGAN}; Fig. 11 has the same of a DCGAN",
+        ),
+        Shown("Fig. 5", "hybrids of a BigGAN across classes", missing=NEEDS_BIGGAN),
+        Shown(
+            "Fig. 6",
+            "recognition of hybrids by a classifier, and pixel distance, against depth",
+            ("recognition-{task}-hybrid", "distance-{task}-hybrid"),
+            ("recognition", "distance"),
+        ),
+        Shown("Fig. 7", "the β-VAE", missing=f"{A_DRAWING}; methods/hybrid/vae.py is the network"),
+        Shown(
+            "Fig. 8",
+            "modules and hybrids of a β-VAE; right: influence against size",
+            ("influence-{task}-hybrid", "hybrids-{task}-hybrid", "modules-{task}-hybrid"),
+            ("modules",),
+        ),
+        Shown("Fig. 9", "consistency of NMF and k-means against K", ("stability-{task}-hybrid",), ("stability",)),
+        Shown("Fig. 10", "modules and hybrids of a β-VAE", ("hybrids-{task}-hybrid",)),
+        Shown(
+            "Fig. 11",
+            "modules and hybrids of a DCGAN",
+            ("influence-{task}-hybrid-gan", "hybrids-{task}-hybrid-gan", "stability-{task}-hybrid-gan"),
+        ),
+        Shown("Fig. 12", "more hybrids of a BEGAN", missing=NEEDS_BEGAN),
+        Shown("Fig. 13", "more hybrids of a BigGAN", missing=NEEDS_BIGGAN),
+        Shown(
+            "Fig. 14",
+            "entropy of a classifier on hybrids, by layer and module",
+            ("entropy-{task}-hybrid",),
+            ("entropy",),
+        ),
+        Shown("Fig. 15", "more hybrids of a BigGAN", missing=NEEDS_BIGGAN),
+        Shown("Fig. 16", "entropy on these", missing=f"{NEEDS_BIGGAN}; Fig. 14 has the same of a β-VAE"),
+        Shown("Fig. 17", "the hybrids of Table 3", missing=NEEDS_BIGGAN),
+    ),
+    claims=(
+        Claim(
+            "Sec. 4.1, Fig. 9",
+            "three modules are consistent to more than 90 %",
+            at_least(stability("hybrid", "NMF", 3), 0.9),
+        ),
+        Claim(
+            "Sec. 4.1, Fig. 9",
+            "templates of three modules have a cosine of .9",
+            at_least(stability("hybrid", "NMF", 3, "cosine"), 0.9),
+        ),
+        Claim(
+            "Sec. 4.1, Fig. 9",
+            "four modules are less consistent than three",
+            more(stability("hybrid", "NMF", 3), stability("hybrid", "NMF", 4)),
+        ),
+        Claim(
+            "Sec. 4.1, Fig. 9",
+            "NMF is more consistent than k-means (at K = 3)",
+            more(stability("hybrid", "NMF", 3), stability("hybrid", "k-means", 3)),
+        ),
+        Claim(
+            "App. E",
+            "the same of a DCGAN: three modules are consistent to more than 90 %",
+            at_least(stability("hybrid-gan", "NMF", 3), 0.9),
+        ),
+        Claim(
+            "Table 2",
+            "hybrids are near generated images (normalised distance up to .1)",
+            every(*(at_most(_distance("hybrid", _set(k), "generated"), 0.1) for k in (1, 2))),
+        ),
+        Claim(
+            "Sec. 4.1, Table 2",
+            "hybrids are hardly further from real images than generated ones are (up to 1.16 times)",
+            every(*(at_most(_distance("hybrid", _set(k), "real"), 1.16) for k in (1, 2))),
+        ),
+        Claim(
+            "Sec. 4.2, Fig. 6",
+            "hybrids made at a finer layer are recognised more often",
+            more(_recognition("finest"), _recognition("coarsest")),
+        ),
+        Claim(
+            "Sec. 4.2, Fig. 6",
+            "hybrids made at a finer layer are nearer to their original",
+            more(_pixels("coarsest"), _pixels("finest")),
+        ),
+        Claim(
+            "Fig. 14",
+            "a classifier is surer of hybrids made at a coarser layer",
+            more(_entropy("finest"), _entropy("coarsest")),
+        ),
+        Claim(
+            "Sec. 4.2, Table 3",
+            "classifiers agree less on hybrids than on what the generator makes by itself",
+            more(_agreement("generated"), _agreement("hybrid")),
+        ),
+        Claim("Sec. 4.1, Fig. 8", "three modules stand for background, face and hair", untestable(NEEDS_FACES)),
+        Claim("Sec. 4.1", "a BEGAN needs interventions on two successive layers", untestable(NEEDS_BEGAN)),
+        Claim(
+            "Sec. 4.2, Table 3",
+            "of four classifiers of ImageNet, nasnet_large is the least led by context",
+            untestable(NEEDS_BIGGAN),
+        ),
+    ),
+    notes=("Fig. 8, top right (influence against the number of modules) is not drawn: modules are found for one K",),
+)

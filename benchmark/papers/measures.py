@@ -1,0 +1,182 @@
+"""Where a number of ours is found that stands beside a published one: in the records of one task, a record a seed."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from benchmark.cells import DECIMALS, RATES
+from benchmark.record import Record
+from benchmark.summary import HEADINGS
+
+NONE = float("nan")
+
+
+class Found(NamedTuple):
+    """A number of one record."""
+
+    value: float
+    low: float = NONE
+    """Of a 95 % interval; NaN where there is none."""
+    high: float = NONE
+    n: int = 0
+
+
+class Measured(NamedTuple):
+    """A number of ours; over several seeds the means of theirs, for their test images overlap."""
+
+    value: float
+    low: float
+    """Of a 95 % interval; NaN where there is none."""
+    high: float
+    n: int
+    """Of each seed; 0 where there is none."""
+    seeds: int
+    std: float
+    """Over seeds; NaN of one."""
+    percent: bool = False
+    """Whether a fraction is shown in per cent."""
+    digits: int = 2
+
+    def text(self) -> str:
+        """As it stands in a table: value, ± std over several seeds, [interval]."""
+        parts = [self.shown(self.value)]
+        if self.seeds > 1:
+            parts.append(f"± {self.shown(self.std)}")
+        if np.isfinite([self.low, self.high]).all():
+            parts.append(f"[{self.shown(self.low)}, {self.shown(self.high)}]")
+        return " ".join(parts)
+
+    def sentence(self) -> str:
+        """The same inside a sentence, with unit, n and seeds."""
+        rests = [f"n = {self.n}"] if self.n else []
+        rests += [f"{self.seeds} seeds"] if self.seeds > 1 else []
+        return f"{self.text()}{self.unit}" + (f" ({', '.join(rests)})" if rests else "")
+
+    @property
+    def unit(self) -> str:
+        """What follows a number in a sentence."""
+        return " %" if self.percent else ""
+
+    def shown(self, value: float) -> str:
+        """Another value in the same unit and with the same digits."""
+        return f"{100 * value:.1f}" if self.percent else f"{value:.{self.digits}f}"
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A number of one method, and how it is shown."""
+
+    method: str
+    name: str
+    """What it is called in a sentence."""
+    find: Callable[[Record], Found | None]
+    """Of a record of that method; None if it has no such number."""
+    percent: bool = False
+    digits: int = 2
+    metric: str = ""
+    """Its name in METRICS; empty if it is of a study."""
+
+    def of(self, records: Sequence[Record]) -> Measured | None:
+        """The number in the records of one task; None if they have none."""
+        found = [one for record in records if record.method == self.method and (one := self.find(record))]
+        if not found:
+            return None
+        value, low, high, n = np.array(found).T
+        std = float(value.std(ddof=1)) if len(found) > 1 else NONE
+        ends = float(low.mean()), float(high.mean())
+        return Measured(float(value.mean()), *ends, int(n.max()), len(found), std, self.percent, self.digits)
+
+    def text(self, records: Sequence[Record]) -> str:
+        """What stands in a table; empty if there is nothing."""
+        measured = self.of(records)
+        return "" if measured is None else measured.text()
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A setting of one method, beside one that a paper prints: nothing that is measured."""
+
+    method: str
+    field: str
+
+    def text(self, records: Sequence[Record]) -> str:
+        """What stands in a table; empty if there is nothing."""
+        found = dict.fromkeys(
+            _words(record.config[self.field])
+            for record in records
+            if record.method == self.method and self.field in record.config
+        )
+        return " or ".join(found)
+
+
+def metric(method: str, name: str, relaxation: float | None = None) -> Measure:
+    """A metric over all queries, by its name in METRICS."""
+
+    def find(record: Record) -> Found | None:
+        for row in record.rows:
+            if (row.metric, row.subset, row.relaxation) == (name, "all", relaxation) and row.value is not None:
+                low, high = (NONE if end is None else end for end in (row.low, row.high))
+                return Found(row.value, low, high, row.n)
+        return None
+
+    at = "" if relaxation is None else f" at r = {relaxation:g}"
+    return Measure(method, f"{in_words(name)}{at} of {method}", find, is_rate(name), DECIMALS.get(name, 2), name)
+
+
+def is_rate(name: str) -> bool:
+    """Whether a metric is a fraction that is shown in per cent."""
+    return name in RATES or name.endswith("_accuracy")
+
+
+def in_words(name: str) -> str:
+    """What a metric is called in a sentence, without its unit."""
+    kind, _, rest = name.partition("_")
+    if kind == "fid":
+        extractor, _, of = rest.partition("_")
+        return f"FID ({extractor}) of {of or 'answer'}s"
+    return HEADINGS.get(name, name.replace("_", " ")).removesuffix(" %")
+
+
+def study(
+    method: str,
+    name: str,
+    column: str,
+    where: Mapping[str, str | float],
+    *,
+    words: str = "",
+    interval: bool = False,
+    error: str = "",
+    spread: str = "",
+    count: str = "",
+) -> Measure:
+    """A cell of a study: `column` of the rows that have `where` in their columns, their mean if there are several.
+
+    The interval is in the columns "low" and "high" if `interval` says so; else it is ± 1.96 standard errors: from the
+    column `error`, or from the standard deviations in the column `spread`. n is the setting called `count`, or else the
+    column "n". In sentences it goes by `words`.
+    """
+
+    def find(record: Record) -> Found | None:
+        rows = record.studies[name].rows if name in record.studies else []
+        of = [row for row in rows if all(row.get(key) == value for key, value in where.items())]
+        of = [row for row in of if isinstance(row.get(column), int | float)]
+        if not of:
+            return None
+        n = int(record.config[count]) if count else int(of[0].get("n", 0))
+        value = sum(float(row[column]) for row in of) / len(of)
+        if interval:
+            return Found(value, float(of[0]["low"]), float(of[0]["high"]), n)
+        half = NONE
+        if error or spread:
+            squares = sum(float(row[error or spread]) ** 2 for row in of) / (n if spread else 1)
+            half = 1.96 * squares**0.5 / len(of)
+        return Found(value, value - half, value + half, n)
+
+    at = ", ".join(f"{key} {value:g}" if isinstance(value, float) else f"{key} {value}" for key, value in where.items())
+    return Measure(method, f"{words or f'{column} ({at})'} of {method}", find, digits=3)
+
+
+def _words(value: object) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)

@@ -1,0 +1,83 @@
+"""Do several classifiers agree on hybrids? Asked of all classifiers and oracles that the records of a task rest on."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from benchmark.classifier import ClassifierConfig, ConvClassifier
+from benchmark.papers.experiments import Row, estimated
+from benchmark.record import Record
+from benchmark.scoring import BATCH, unit
+from benchmark.store import find
+from methods.base import Study
+
+PICTURES = 500
+"""Of each set, at most."""
+SHOWN = 3
+"""Hybrids that are told one by one, as many as in the paper's Table 3."""
+
+Judges = Mapping[str, ConvClassifier]
+
+
+def with_panel(records: Sequence[Record], runs: Path) -> list[Record]:
+    """The records of one task; the first of each method that makes hybrids has what the judges of all see in them."""
+    judges = _judges(records, runs)
+    done: set[str] = set()
+    made = []
+    for record in sorted(records, key=lambda record: record.seed):
+        found = {} if record.method in done or len(judges) < 2 else panel(record, judges, runs)
+        done.add(record.method)
+        made.append(record.model_copy(update={"studies": record.studies | found}))
+    return made
+
+
+def panel(record: Record, judges: Judges, runs: Path) -> dict[str, Study]:
+    """How often all judges agree on what the generator makes, and on hybrids; nothing if the method makes none."""
+    made, _ = find(runs, record.artefacts.get("show", ""))
+    sets = {name.removeprefix("sample."): made[name][:PICTURES] for name in sorted(made) if name.startswith("sample.")}
+    hybrids = {name: images for name, images in sets.items() if name != "samples"}
+    if not hybrids or "samples" not in sets:
+        return {}
+    named = {"generated": sets["samples"], **hybrids}
+    seen = {name: _seen(images, judges) for name, images in named.items()}
+    seen["hybrid"] = torch.cat([seen[name] for name in hybrids], dim=1)
+    note = f"judges: {', '.join(judges)}"
+    agreement = Study(
+        title="do classifiers agree on hybrids?", rows=[_row(name, of) for name, of in seen.items()], notes=(note,)
+    )
+    first = torch.cat([seen[name][:, :1] for name in list(hybrids)[:SHOWN]], dim=1)
+    examples: list[Row] = [
+        {"picture": name} | dict(zip(judges, (record.data["classes"][c] for c in classes.tolist()), strict=True))
+        for name, classes in zip(hybrids, first.T, strict=False)
+    ]
+    title = "what classifiers see in the first hybrid by each module"
+    return {"panel": agreement, "panel-examples": Study(title=title, rows=examples)}
+
+
+def _judges(records: Sequence[Record], runs: Path) -> dict[str, ConvClassifier]:
+    """Every classifier and oracle that is still on disk, by its role and seed."""
+    found = {}
+    for record in records:
+        for role, judge in (("classifier", record.classifier), ("oracle", record.oracle)):
+            state, _ = find(runs, record.artefacts.get(role, ""))
+            name = f"{role}, seed {record.seed}"
+            if judge is not None and state and name not in found:
+                shape: tuple[int, int, int] = tuple(record.data["shape"])
+                network = ConvClassifier(ClassifierConfig(**judge.config), shape, len(record.data["classes"]))
+                network.load_state_dict(state)
+                found[name] = network.eval()
+    return dict(sorted(found.items()))
+
+
+@torch.no_grad()
+def _seen(images: Tensor, judges: Judges) -> Tensor:
+    """The class that each judge sees in images (M, C, H, W), (judges, M)."""
+    return torch.stack(
+        [torch.cat([judge(unit(few)).argmax(1) for few in images.split(BATCH)]) for judge in judges.values()]
+    )
+
+
+def _row(name: str, seen: Tensor) -> Row:
+    return {"pictures": name, "judges": len(seen), **estimated("all agree", (seen == seen[0]).all(0))}

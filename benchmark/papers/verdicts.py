@@ -1,0 +1,191 @@
+"""What becomes of a paper's claim here: it holds, it does not, or it cannot be tested, with the numbers that say so.
+
+A number is held against a bound by its 95 % interval: a claim holds if all of the interval keeps to the bound, does not
+hold if none of it does, and is not told by what lies between. Bounds are ours where a paper gives none.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from benchmark.compare import SIGNIFICANT, compare
+from benchmark.errors import UserError
+from benchmark.papers.measures import Measure, Measured, in_words, is_rate
+from benchmark.record import Record
+
+
+class Verdict(NamedTuple):
+    """Whether a claim holds, None if that cannot be told, and why."""
+
+    holds: bool | None
+    because: str
+
+    @property
+    def words(self) -> str:
+        """As the pages say it."""
+        return {True: "holds here", False: "does not hold here", None: "cannot be tested here"}[self.holds]
+
+
+class UntestableError(Exception):
+    """There is nothing here to test a claim with."""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """The successful records of one task, all seeds, and the artefacts that they rest on."""
+
+    task: str
+    records: Sequence[Record]
+    runs: Path
+
+    def of(self, measure: Measure) -> Measured:
+        """A number of ours.
+
+        Raises
+        ------
+        UntestableError
+            If the records have none.
+        """
+        measured = measure.of(self.records)
+        if measured is None:
+            raise UntestableError(f"no {measure.name} on {self.task}")
+        return measured
+
+
+Test = Callable[[Evidence], Verdict]
+
+
+def judge(test: Test, evidence: Evidence) -> Verdict:
+    """The verdict of `test`; if its numbers are not there, that it cannot be tested."""
+    try:
+        return test(evidence)
+    except UntestableError as error:
+        return Verdict(None, str(error))
+
+
+def at_least(measure: Measure, bound: float) -> Test:
+    """Whether a number of ours is `bound` or more."""
+
+    def test(evidence: Evidence) -> Verdict:
+        found = evidence.of(measure)
+        wanted = f"at least {_bound(found, bound)} wanted"
+        return Verdict(_above(found, bound), f"{measure.name}: {found.sentence()}, {wanted}")
+
+    return test
+
+
+def at_most(measure: Measure, bound: float) -> Test:
+    """Whether a number of ours is `bound` or less."""
+
+    def test(evidence: Evidence) -> Verdict:
+        found = evidence.of(measure)
+        wanted = f"at most {_bound(found, bound)} wanted"
+        return Verdict(_above(_negative(found), -bound), f"{measure.name}: {found.sentence()}, {wanted}")
+
+    return test
+
+
+def more(larger: Measure, smaller: Measure) -> Test:
+    """Whether one number of ours is above another, by intervals that do not meet."""
+
+    def test(evidence: Evidence) -> Verdict:
+        first, second = evidence.of(larger), evidence.of(smaller)
+        told = f"{larger.name}: {first.sentence()}; {smaller.name}: {second.sentence()}"
+        if np.isnan([first.low, second.low]).any():
+            return Verdict(first.value > second.value, f"{told}; no intervals")
+        holds = True if first.low > second.high else False if first.high < second.low else None
+        return Verdict(holds, told if holds is not None else f"{told}; the intervals meet")
+
+    return test
+
+
+def alike(one: Measure, other: Measure) -> Test:
+    """Whether the intervals of two numbers of ours meet."""
+
+    def test(evidence: Evidence) -> Verdict:
+        first, second = evidence.of(one), evidence.of(other)
+        told = f"{one.name}: {first.sentence()}; {other.name}: {second.sentence()}"
+        if np.isnan([first.low, second.low]).any():
+            raise UntestableError(f"{told}; no intervals")
+        return Verdict(first.low <= second.high and second.low <= first.high, told)
+
+    return test
+
+
+def falling(measures: Sequence[Measure]) -> Test:
+    """Whether each number of ours is no larger than the one before."""
+
+    def test(evidence: Evidence) -> Verdict:
+        found = [evidence.of(measure) for measure in measures]
+        values = [one.value for one in found]
+        listed = ", ".join(one.shown(one.value) for one in found)
+        told = f"{measures[0].name}, and on: {listed}{found[0].unit}"
+        return Verdict(all(a >= b for a, b in pairwise(values)), told)
+
+    return test
+
+
+def ahead(first: str, second: str, metric: str, relaxations: Sequence[float] | None, sign: int = 1) -> Test:
+    """Whether one method has more of a metric than another on the same queries; with `sign` -1, less.
+
+    Over several relaxations it holds if it is significantly so (paired bootstrap and sign flips, Holm-corrected) at one
+    and significantly otherwise at none.
+    """
+
+    def test(evidence: Evidence) -> Verdict:
+        try:
+            found = compare((first, second), evidence.records, evidence.runs, relaxations, (metric,))
+        except UserError as error:
+            raise UntestableError(str(error)) from error
+        sure = [sign * one.difference.value > 0 for one in found if one.difference.p < SIGNIFICANT]
+        factor, unit = (100, " %") if is_rate(metric) else (1, "")
+        parts = []
+        for one in found:
+            at = "" if one.relaxation is None else f"at r = {one.relaxation:g}: "
+            value, low, high = (f"{factor * end:+.3g}" for end in one.difference[:3])
+            parts.append(f"{at}{value} [{low}, {high}]{unit} (p = {one.difference.p:.2g})")
+        queries = f"on the same {found[0].difference.n} queries"
+        told = f"{in_words(metric)} of {first} minus {second}, {queries}: {', '.join(parts)}"
+        return Verdict(all(sure), told) if sure else Verdict(None, f"{told}; no difference beyond chance")
+
+    return test
+
+
+def every(*tests: Test) -> Test:
+    """Whether all hold: one that does not is enough against it."""
+
+    def test(evidence: Evidence) -> Verdict:
+        verdicts = [judge(one, evidence) for one in tests]
+        outcomes = {verdict.holds for verdict in verdicts}
+        holds = False if False in outcomes else None if None in outcomes else True
+        return Verdict(holds, "; ".join(verdict.because for verdict in verdicts))
+
+    return test
+
+
+def untestable(why: str) -> Test:
+    """What nothing here can tell."""
+
+    def test(evidence: Evidence) -> Verdict:  # noqa: ARG001 - whatever there is
+        return Verdict(None, why)
+
+    return test
+
+
+def _bound(found: Measured, bound: float) -> str:
+    """A bound in the unit of what is held against it."""
+    return f"{100 * bound:g} %" if found.percent else f"{bound:g}"
+
+
+def _negative(found: Measured) -> Measured:
+    return found._replace(value=-found.value, low=-found.high, high=-found.low)
+
+
+def _above(found: Measured, bound: float) -> bool | None:
+    """Whether all of the interval (the value itself, if there is none) is at `bound` or above, none of it, or some."""
+    low, high = (found.value if np.isnan(end) else end for end in (found.low, found.high))
+    return True if low >= bound else False if high < bound else None

@@ -1,0 +1,129 @@
+from pathlib import Path
+
+import pytest
+
+from benchmark.papers.measures import metric, study
+from benchmark.papers.verdicts import (
+    Evidence,
+    Verdict,
+    alike,
+    at_least,
+    at_most,
+    every,
+    falling,
+    judge,
+    more,
+    untestable,
+)
+from methods.base import Study
+
+HOLDS, FAILS, UNTOLD = True, False, None
+
+
+@pytest.fixture
+def evidence(make_record, make_row):
+    """Makes evidence: metric -> (value, half the interval), of one vaex record a seed."""
+
+    def make(*seeds):
+        records = []
+        for seed, numbers in enumerate(seeds):
+            rows = [make_row(name, value, 0.0, half=half) for name, (value, half) in numbers.items()]
+            records.append(make_record("vaex", seed=seed, rows=rows))
+        return Evidence("mnist", records, Path("nowhere"))
+
+    return make
+
+
+def flips():
+    return metric("vaex", "flip_rate", 0.0)
+
+
+def agreement():
+    return metric("vaex", "oracle_agreement", 0.0)
+
+
+@pytest.mark.parametrize(("value", "holds"), [(0.9, HOLDS), (0.5, FAILS), (0.7, UNTOLD)])
+def test_bounds_are_held_by_intervals(evidence, value, holds):
+    """All of the interval above the bound: holds; none of it: does not; some of it: nothing is told."""
+    found = evidence({"flip_rate": (value, 0.1)})
+    assert judge(at_least(flips(), 0.7), found).holds is holds
+    assert judge(at_most(flips(), 0.7), found).holds is {HOLDS: FAILS, FAILS: HOLDS, UNTOLD: UNTOLD}[holds]
+
+
+def test_verdicts_carry_the_numbers(evidence):
+    """A verdict shows value, interval, n and the bound, in the unit of the tables."""
+    because = judge(at_least(flips(), 0.7), evidence({"flip_rate": (0.9, 0.05)})).because
+    assert all(part in because for part in ("90.0", "[85.0, 95.0]", "n = 100", "70 %", "vaex"))
+
+
+def test_seeds_are_averaged(evidence):
+    """Over seeds a number is the mean of theirs, with their standard deviation, and says how many."""
+    found = flips().of(evidence({"flip_rate": (0.8, 0.1)}, {"flip_rate": (0.9, 0.1)}).records)
+    assert (found.value, found.low, found.high) == pytest.approx((0.85, 0.75, 0.95))
+    assert found.seeds == 2
+    assert found.std == pytest.approx(0.1 / 2**0.5)
+    assert "± 7.1" in found.text()
+
+
+@pytest.mark.parametrize(("first", "second", "holds"), [(0.9, 0.5, HOLDS), (0.5, 0.9, FAILS), (0.5, 0.6, UNTOLD)])
+def test_more_needs_intervals_that_do_not_meet(evidence, first, second, holds):
+    """One number is above another if their intervals say so; where these meet, nothing is told, and they are alike."""
+    found = evidence({"flip_rate": (first, 0.1), "oracle_agreement": (second, 0.1)})
+    assert judge(more(flips(), agreement()), found).holds is holds
+    assert judge(alike(flips(), agreement()), found).holds is (holds is UNTOLD)
+
+
+def test_falling(evidence):
+    """Values that never rise fall, equal ones too."""
+    found = evidence({"flip_rate": (0.9, 0.1), "oracle_agreement": (0.5, 0.1)})
+    assert judge(falling([flips(), flips(), agreement()]), found).holds
+    assert judge(falling([agreement(), flips()]), found).holds is False
+
+
+@pytest.mark.parametrize("name", ["kl", "nll"])
+def test_what_was_not_measured_cannot_be_tested(evidence, name):
+    """A claim about a number that the records do not have is not told, and says which."""
+    verdict = judge(at_least(metric("vaex", name), 0), evidence({"flip_rate": (0.9, 0.1)}))
+    assert verdict.holds is None
+    assert verdict.words == "cannot be tested here"
+    assert name.upper() in verdict.because
+
+
+@pytest.mark.parametrize(
+    ("parts", "holds"),
+    [
+        ((HOLDS, HOLDS), HOLDS),
+        ((HOLDS, UNTOLD), UNTOLD),
+        ((HOLDS, UNTOLD, FAILS), FAILS),
+    ],
+)
+def test_every(evidence, parts, holds):
+    """Of several tests one that fails decides, then one that tells nothing."""
+    tests = [lambda _, part=part: Verdict(part, "x") for part in parts]
+    assert every(*tests)(evidence({})).holds is holds
+
+
+def test_untestable(evidence):
+    """What cannot be tested says why."""
+    assert untestable("needs faces")(evidence({})) == (None, "needs faces")
+
+
+def test_study_finds_its_row(make_record):
+    """A measure of a study takes the row that it describes, with an interval from its spread over repetitions."""
+    rows = [{"K": 2, "consistency": 0.5, "std": 0.1}, {"K": 3, "consistency": 0.8, "std": 0.2}]
+    record = make_record(studies={"stability": Study(title="t", rows=rows)}, config={"repetitions": 16})
+    measure = study("vaex", "stability", "consistency", {"K": 3}, spread="std", count="repetitions")
+    found = measure.of([record])
+    assert found.value == 0.8
+    assert found.n == 16
+    assert found.high - found.value == pytest.approx(1.96 * 0.2 / 4)
+    assert study("vaex", "stability", "consistency", {"K": 9}).of([record]) is None
+
+
+def test_study_averages_rows(make_record):
+    """Over several rows it is their mean, whose error is smaller accordingly."""
+    rows = [{"layer": 1, "rate": 0.5, "error": 0.03}, {"layer": 1, "rate": 0.7, "error": 0.04}]
+    record = make_record(studies={"s": Study(title="t", rows=rows)})
+    found = study("vaex", "s", "rate", {"layer": 1}, error="error").of([record])
+    assert found.value == pytest.approx(0.6)
+    assert found.high - found.value == pytest.approx(1.96 * 0.05 / 2)
