@@ -519,7 +519,9 @@ def _publish(records: Sequence["Record"], results: Path) -> None:
     with locked(results / "runs" / "locks" / "tables.lock"):
         shown = write_tables(records, results / "tables", results / "runs")
         write_figures(records, results / "runs", results / "tables")
-        write_pages(records, results / "runs", results / "tables")
+        pages = write_pages(records, results / "runs", results / "tables")
     for table in shown:
         typer.echo(table.markdown())
+    if pages:
+        typer.echo(f"beside what the papers say: {', '.join(page.name for page in pages)}")
     typer.echo(f"written to {results / 'tables'}")

@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from benchmark.data import celeba
+from benchmark.papers import PAPERS
 from benchmark.settings import PRESETS
 from benchmark.tasks import EXAMPLES
 from methods import METHODS
@@ -78,8 +79,12 @@ def test_run_is_quiet_without_a_terminal(smoke):
     assert (smoke / "complaints").read_text() == ""
     answered = (smoke / "answered").read_text()
     assert all(f"| {name} " in answered for name in METHODS)
+    pages = {path.name for path in (smoke / "tables").glob("paper-*.md")}
+    assert pages == {f"paper-{name}.md" for name in PAPERS}
+    assert all(name in answered.splitlines()[-2] for name in pages)
     for table in (smoke / "tables").glob("*.md"):
-        assert table.read_text() in answered
+        if table.name not in pages and not table.name.startswith("panel"):  # which is on a page alone
+            assert table.read_text() in answered
 
 
 def test_run_leaves_tables_and_figures(smoke):
