@@ -11,6 +11,8 @@ from benchmark.autoencoders import PRESETS as AUTOENCODER_PRESETS
 from benchmark.autoencoders import AutoencoderConfig
 from benchmark.classifier import ORACLE, ClassifierConfig
 from benchmark.classifier import PRESETS as CLASSIFIER_PRESETS
+from benchmark.data.avatars_model import PRESETS as AVATARS_PRESETS
+from benchmark.data.avatars_model import AvatarsConfig
 from benchmark.errors import UserError, unknown
 from methods import METHODS
 from methods.base import MethodConfig
@@ -25,7 +27,7 @@ PRESETS: Mapping[str, str] = MappingProxyType(
 """Name -> what it is for. What a preset changes stands with the class that it changes."""
 
 Overrides = Mapping[str, Mapping[str, Any]]
-"""Section (a method, "classifier", "oracle", "autoencoders" or "data") -> field -> value."""
+"""Section (a method, "classifier", "oracle", "autoencoders", "data" or "avatars") -> field -> value."""
 
 C = TypeVar("C", bound=BaseModel)
 
@@ -61,7 +63,7 @@ def parse_overrides(assignments: Iterable[str]) -> dict[str, dict[str, Any]]:
         section, dot, name = path.partition(".")
         if not (equals and dot and name):
             raise UserError(f"--set takes section.field=value, as in --set vaex.epochs=30, not '{assignment}'")
-        known = [*METHODS, "classifier", "oracle", "autoencoders", "data"]
+        known = [*METHODS, "classifier", "oracle", "autoencoders", "data", "avatars"]
         if section not in known:
             raise unknown("section in --set", section, known)
         overrides.setdefault(section, {})[name] = _value(text)
@@ -120,6 +122,13 @@ def data_config(preset: str, overrides: Overrides) -> DataConfig:
     return resolve("data", DataConfig, DATA_PRESETS.get(preset, {}), overrides)
 
 
+def source_settings(data_set: str, preset: str, overrides: Overrides) -> BaseModel | None:
+    """How the images of `data_set` are to be made; None for images that are read."""
+    if data_set != "avatars":
+        return None
+    return resolve("avatars", AvatarsConfig, AVATARS_PRESETS.get(preset, {}), overrides)
+
+
 def check_overrides(methods: Iterable[str], preset: str, overrides: Overrides) -> None:
     """Refuse a bad setting before anything is computed."""
     for name in dict.fromkeys([*methods, *(section for section in overrides if section in METHODS)]):
@@ -128,3 +137,4 @@ def check_overrides(methods: Iterable[str], preset: str, overrides: Overrides) -
         judge_config(role, preset, overrides)
     autoencoder_config(preset, overrides)
     data_config(preset, overrides)
+    source_settings("avatars", preset, overrides)

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from pydantic import BaseModel
 from torch import Tensor
 
 from benchmark.autoencoders import AutoencoderConfig, Autoencoders, train_autoencoders
@@ -25,7 +26,14 @@ from benchmark.features import inception_network, penultimate, pooled
 from benchmark.probes import probe
 from benchmark.record import Judge, Record, Row, environment, peak_memory
 from benchmark.scoring import Answers, Judges, normalised_distances, row, score, unit
-from benchmark.settings import Overrides, autoencoder_config, data_config, judge_config, method_config
+from benchmark.settings import (
+    Overrides,
+    autoencoder_config,
+    data_config,
+    judge_config,
+    method_config,
+    source_settings,
+)
 from benchmark.store import Artefact, file_digest, key_of
 from benchmark.tasks import Splits, load_task, split
 from methods import METHODS
@@ -86,15 +94,17 @@ class Job:
         return folder / f"seed-{self.seed}.json"
 
 
-_loaded: dict[tuple[str, Path | None], ImageData] = {}
+_loaded: dict[tuple[str, Path | None, BaseModel | None], ImageData] = {}
 
 
 def images_of(task: str, protocol: Protocol, advance: Advance = silent) -> ImageData:
-    """The images of `task`, read once a process."""
-    key = (task, protocol.data_root)
+    """The images of `task`, read or drawn once a process."""
+    settings = source_settings(task.partition("/")[0], protocol.preset, protocol.overrides or {})
+    key = (task, protocol.data_root, settings)
     if key not in _loaded:
+        stage = "decode" if settings is None else "draw"
         cache = protocol.runs / "cache"
-        source = Source(protocol.data_root, cache, lambda done, total: advance("decode", done, total, None))
+        source = Source(protocol.data_root, cache, lambda done, total: advance(stage, done, total, None), settings)
         _loaded[key] = load_task(task, source)
     return _loaded[key]
 

@@ -10,9 +10,10 @@ from sklearn.model_selection import train_test_split
 from benchmark.data import DATASETS, ImageData, Source, Subset, digest_of, load
 from benchmark.errors import UserError, unknown
 
-EXAMPLES = ("mnist", "mnist/3-8", "mnist-full", "fashion-mnist", "fashion-mnist/Coat-Shirt", "celeba/Male")
-"""What `benchmark list` shows; `all` stands for the ones that need no files."""
-EMBEDDED = ("mnist", "mnist/3-8")
+FACES = ("avatars/Smiling", "avatars/Eyeglasses", "avatars/Young")
+EXAMPLES = ("mnist", "mnist/3-8", *FACES, "mnist-full", "fashion-mnist", "fashion-mnist/Coat-Shirt", "celeba/Smiling")
+"""What `benchmark list` shows."""
+EMBEDDED = ("mnist", "mnist/3-8", *FACES)
 """Tasks that run without any files from outside."""
 
 TEST_SHARE, VALIDATION_SHARE = 0.2, 0.1
@@ -63,7 +64,7 @@ def _by_attribute(data: ImageData, attribute: str) -> ImageData:
             raise UserError(f"{data.name} needs an attribute, as in {data.name}/{known[0]} (known: {', '.join(known)})")
         raise unknown(f"attribute of {data.name}", attribute, known)
     labels = data.attributes[attribute].to_numpy().astype(np.int64)
-    return replace(data, labels=labels, class_names=(f"not {attribute}", attribute))
+    return replace(data, labels=labels, class_names=(f"not {attribute}", attribute), attribute=attribute)
 
 
 def _by_class(data: ImageData, question: str) -> ImageData:
