@@ -99,11 +99,15 @@ def resolve(section: str, config: type[C], preset: Mapping[str, Any], overrides:
         raise UserError(f"--set {section}: {setting} is refused: {first['msg']}") from error
 
 
-def method_config(name: str, preset: str, overrides: Overrides) -> MethodConfig:
-    """The resolved settings of the method registered as `name`."""
+def method_config(name: str, preset: str, overrides: Overrides, channels: int = 1) -> MethodConfig:
+    """The resolved settings of the method registered as `name`, for images of so many `channels`.
+
+    The defaults are those of small grey images; the default preset takes a method's "faces" for images in colour.
+    """
     entry = METHODS[name]
     method = entry.load()
-    return resolve(name, method.Config, {**method.presets.get(preset, {}), **entry.settings}, overrides)
+    part = "faces" if preset == "default" and channels > 1 else preset
+    return resolve(name, method.Config, {**method.presets.get(part, {}), **entry.settings}, overrides)
 
 
 def judge_config(role: str, preset: str, overrides: Overrides) -> ClassifierConfig:
@@ -132,7 +136,8 @@ def source_settings(data_set: str, preset: str, overrides: Overrides) -> BaseMod
 def check_overrides(methods: Iterable[str], preset: str, overrides: Overrides) -> None:
     """Refuse a bad setting before anything is computed."""
     for name in dict.fromkeys([*methods, *(section for section in overrides if section in METHODS)]):
-        method_config(name, preset, overrides)
+        for channels in (1, 3):
+            method_config(name, preset, overrides, channels)
     for role in ("classifier", "oracle"):
         judge_config(role, preset, overrides)
     autoencoder_config(preset, overrides)

@@ -275,7 +275,7 @@ class Work:
 
     def method(self) -> Method:
         """The method under its resolved settings, not fitted."""
-        config = method_config(self.job.method, self.protocol.preset, self.overrides)
+        config = method_config(self.job.method, self.protocol.preset, self.overrides, self.data.shape[0])
         return METHODS[self.job.method].load()(config)
 
     # -- explain -------------------------------------------------------------------------------------------------------
