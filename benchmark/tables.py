@@ -53,6 +53,17 @@ SUMMARY = {
     "kl": "KL",
     "bits_per_dim": "bits/dim",
     "shared_fisher": "shared Fisher",
+    "mnac": "other attributes changed",
+    "mnac_reconstruction": "in x̃",
+    "truth_l1": "L1 to truth",
+    "truth_l1_query": "of x",
+    "truth_l1_reconstruction": "of x̃",
+    "truth_l1_drawn": "L1 to truth, drawn pixels",
+    "truth_l1_drawn_query": "of x, drawn",
+    "truth_l1_drawn_reconstruction": "of x̃, drawn",
+    "truth_ssim": "SSIM to truth",
+    "truth_ssim_query": "SSIM of x",
+    "truth_ssim_reconstruction": "SSIM of x̃",
 }
 """Metric -> heading in the summary; for each extractor follow four Fréchet distances and two kernel distances."""
 
@@ -72,6 +83,7 @@ DECIMALS = {
     "im2": 4,
     "fisher_norm": 4,
     "fisher_norm_plain": 4,
+    **{f"truth_{what}{of}": 4 for what in ("l1", "l1_drawn", "ssim") for of in ("", "_query", "_reconstruction")},
 }
 """Where they are not one (rates) or two."""
 

@@ -16,6 +16,9 @@ EXAMPLES = ("mnist", "mnist/3-8", *FACES, "mnist-full", "fashion-mnist", "fashio
 EMBEDDED = ("mnist", "mnist/3-8", *FACES)
 """Tasks that run without any files from outside."""
 
+WITH_TRUTH = ("avatars",)
+"""Data sets that know the exact counterfactuals of their images."""
+
 TEST_SHARE, VALIDATION_SHARE = 0.2, 0.1
 """Of all images, where a data set has no split of its own."""
 
@@ -39,6 +42,11 @@ def check_name(task: str) -> None:
     name = task.partition("/")[0]
     if name not in DATASETS:
         raise unknown("data set", name, DATASETS)
+
+
+def knows_truth(task: str) -> bool:
+    """Whether the exact counterfactuals of the task's images are known."""
+    return task.partition("/")[0] in WITH_TRUTH
 
 
 def load_task(task: str, source: Source) -> ImageData:

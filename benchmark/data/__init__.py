@@ -66,6 +66,8 @@ class ImageData:
     """The attribute that a task asks for; empty where it asks for classes."""
     exact: Exact | None = None
     """The exact counterfactuals, where the data know them."""
+    independent: Callable[[int, int], "ImageData"] | None = None
+    """(count, seed) -> so many other images whose attributes are all independent, where the data can be made so."""
 
     def counterfactuals(self, indices: np.ndarray, targets: np.ndarray) -> np.ndarray | None:
         """The images at `indices` (n,), had they been of the classes `targets` (n,): (n, C, H, W) uint8.

@@ -4,7 +4,7 @@ The names to use elsewhere: `AvatarsConfig`, `Faces`, `sample_faces`, `counterfa
 """
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from importlib.metadata import version
 
@@ -15,7 +15,16 @@ from benchmark.data.avatars_drawing import render
 from benchmark.data.avatars_model import COLUMNS, AvatarsConfig, Faces, counterfactual, sample_faces
 from benchmark.data.cache import cached_images
 
-__all__ = ["AvatarsConfig", "ExactFaces", "Faces", "counterfactual", "load", "render", "sample_faces"]
+__all__ = [
+    "AvatarsConfig",
+    "ExactFaces",
+    "Faces",
+    "IndependentFaces",
+    "counterfactual",
+    "load",
+    "render",
+    "sample_faces",
+]
 
 VERSION = 1
 """Raised whenever the same settings give other pictures, so that they are drawn again."""
@@ -33,6 +42,19 @@ class ExactFaces:
         Descendants follow where the data set's settings say so.
         """
         return render(counterfactual(self.faces.take(indices), {attribute: values}))
+
+
+@dataclass(frozen=True)
+class IndependentFaces:
+    """Other faces of the same size, whose attributes are clear and all independent."""
+
+    source: Source
+
+    def __call__(self, count: int, seed: int) -> ImageData:
+        """So many of them, drawn once."""
+        size = self.source.settings.size if isinstance(self.source.settings, AvatarsConfig) else AvatarsConfig().size
+        config = AvatarsConfig(size=size, count=count, seed=seed, independent=True)
+        return load(replace(self.source, settings=config))
 
 
 def load(source: Source) -> ImageData:
@@ -61,6 +83,7 @@ def load(source: Source) -> ImageData:
         digest=digest,
         attributes=faces.attributes,
         exact=ExactFaces(faces),
+        independent=IndependentFaces(replace(source, settings=config)),
     )
 
 
