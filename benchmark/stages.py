@@ -133,8 +133,8 @@ class Work:
         self.job, self.protocol = job, protocol
         self.advance = advance or silent
         self.overrides = protocol.overrides or {}
-        self.settings = data_config(protocol.preset, self.overrides)
         self.data = images_of(job.task, protocol)
+        self.settings = data_config(protocol.preset, self.overrides, self.data.shape[0])
         self.splits: Splits = split(self.data, job.seed)
         self.train = self.splits.train.first(self.settings.train_images or len(self.splits.train))
         self.asked = self.splits.named(protocol.split)
@@ -155,7 +155,9 @@ class Work:
             raise UserError(f"{self.job.method} on {self.job.task}: {error}") from error
         self.check_extractors()
         if METHODS[self.job.method].path == TRUTH and self.data.exact is None:
-            raise UserError(f"nobody knows the exact counterfactuals of {self.data.name}; truth is for avatars")
+            raise UserError(
+                f"nobody knows the exact counterfactuals of {self.data.name}; truth is for avatars/Smiling and the like"
+            )
 
     def check_extractors(self) -> None:
         """Refuse to let Inception look at grey images."""
