@@ -575,7 +575,9 @@ class Work:
         )
 
     def _data_facts(self) -> dict[str, Any]:
+        made = source_settings(self.job.task.partition("/")[0], self.protocol.preset, self.overrides)
         return {
+            **({} if made is None else {"settings": made.model_dump(mode="json", exclude_defaults=True)}),
             "digest": self.data.digest,
             "shape": list(self.data.shape),
             "classes": list(self.data.class_names),
