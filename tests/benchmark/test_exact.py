@@ -118,7 +118,7 @@ def test_the_attribute_asked_for_is_no_other():
 def test_oracles_learn_what_is_drawn():
     """Oracles of a few hundred faces tell glasses and pale skin well above chance, on faces that they have not seen."""
     config = AttributesConfig(faces=600, unseen=200, epochs=6)
-    faces = IndependentFaces(Source(settings=AvatarsConfig(size=33)))(800, 5)
+    faces = IndependentFaces(33, None)(800, 5)
     torch.manual_seed(0)
     network = train_attribute_oracles(config, faces, Trainer(0))
     found = accuracies(network, faces, torch.device("cpu"))
