@@ -44,6 +44,7 @@ DECIMALS = {
     "im2": 4,
     "fisher_norm": 4,
     "fisher_norm_plain": 4,
+    **{f"truth_{what}{of}": 4 for what in ("l1", "l1_drawn", "ssim") for of in ("", "_query", "_reconstruction")},
 }
 """Where they are not one (rates) or two."""
 

@@ -16,6 +16,7 @@ from benchmark.progress import Board
 from benchmark.record import Record, environment, read, write
 from benchmark.stages import ROLES, Job, Protocol, Work, images_of
 from benchmark.store import key_of, locked
+from benchmark.tasks import knows_truth
 from methods import METHODS
 
 log = logging.getLogger(__name__)
@@ -73,6 +74,10 @@ def _ahead(jobs: Sequence[Job], protocol: Protocol, workers: int, board: Board) 
     seeds = dict.fromkeys((job.task, job.seed) for job in jobs)
     calls += [
         partial(_prepare, Work.autoencoders, Job(task, "autoencoders", seed), protocol, board) for task, seed in seeds
+    ]
+    drawn = [(task, seed) for task, seed in seeds if knows_truth(task)][:1]
+    calls += [
+        partial(_prepare, Work.attributes, Job(task, "attributes", seed), protocol, board) for task, seed in drawn
     ]
     _in_parallel(calls, workers)
     fits = {key_of(**Work(job, protocol).fit_settings()): job for job in jobs}

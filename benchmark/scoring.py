@@ -48,6 +48,27 @@ class Answers:
     probes: Mapping[str, Tensor] = field(default_factory=dict)
     """What these were asked beyond one edit, uint8: "null_edits" and, at the smallest relaxation, "undone", both
     (probed, C, H, W), and "draws", (probed, K, C, H, W). Metrics whose evidence is not there are left out."""
+    exact: Tensor | None = None
+    """(N, C, H, W) uint8: the exact counterfactuals, where the data know them."""
+
+
+@dataclass(frozen=True)
+class AttributeJudge:
+    """Oracles of the attributes of drawn faces."""
+
+    network: Network
+    """Images (B, C, H, W) -> a logit an attribute, (B, A)."""
+    accuracies: Mapping[str, float]
+    """Of every attribute, on unseen faces whose attributes are all independent."""
+    kept: Sequence[str]
+    """Those that are seen surely enough."""
+    asked: str
+    """The attribute that the task asks for, which is to change."""
+
+    @property
+    def others(self) -> list[bool]:
+        """Which of the attributes count as others: those kept, without the one asked for."""
+        return [name in self.kept and name != self.asked for name in self.accuracies]
 
 
 @dataclass(frozen=True)
@@ -62,6 +83,8 @@ class Judges:
     device: torch.device
     autoencoders: Sequence[Network] = ()
     """Images -> images restored: of each class, and last of all classes; none of them leaves out IM1 and IM2."""
+    attributes: AttributeJudge | None = None
+    """Of drawn faces alone."""
 
     def apply(self, network: Network, images: Tensor) -> Tensor:
         """`network` of 8-bit images (N, C, H, W), in batches, gathered on the CPU."""
@@ -97,7 +120,8 @@ def score(answers: Answers, reals: Tensor, judges: Judges) -> tuple[list[Row], d
     rows
         A number each.
     outcomes
-        "answer_classes", "answer_oracle_classes" and "target_probability" (R, N), "predicted" (N,); and, as
+        "answer_classes", "answer_oracle_classes" and "target_probability" (R, N), "predicted" (N,); of drawn faces
+        "attributes" and "reconstruction_attributes" (N, A) and "answer_attributes" (R, N, A), bool; and, as
         "value.METRIC", what each metric averages that is a mean over all queries at all relaxations, (R, N) or (N,).
     """
     fixed = _fixed_evidence(answers, reals, judges)
@@ -110,12 +134,15 @@ def score(answers: Answers, reals: Tensor, judges: Judges) -> tuple[list[Row], d
         evidence |= _restored_evidence(images, answers.targets, fixed["predicted"], judges)
         more, values = _measure({**fixed, **evidence}, len(answers.targets), relaxation)
         rows += more
-        values |= {name: evidence[name] for name in ("answer_classes", "answer_oracle_classes")}
+        kept = ("answer_classes", "answer_oracle_classes", "answer_attributes")
+        values |= {name: evidence[name] for name in kept if name in evidence}
         for name, value in {**values, "target_probability": probability}.items():
             outcomes.setdefault(name, []).append(value)
     everywhere = {name: parts for name, parts in outcomes.items() if len(parts) == len(answers.relaxations)}
     per_relaxation = {name: torch.stack(parts) for name, parts in everywhere.items()}
-    return rows, {**single, **per_relaxation, "predicted": fixed["predicted"]}
+    names = ("predicted", "attributes", "reconstruction_attributes")
+    once: dict[str, Tensor] = {name: fixed[name] for name in names if name in fixed}
+    return rows, {**single, **per_relaxation, **once}
 
 
 def _measure(
@@ -155,6 +182,40 @@ def normalised_distances(sets: Mapping[str, Tensor], reals: Tensor, judges: Judg
         f"normalised-fid-{name}": _normalised({key: judges.apply(extractor, of) for key, of in named.items()}, name)
         for name, extractor in judges.extractors.items()
     }
+
+
+def attribute_changes(outcomes: Mapping[str, Tensor], answers: Answers, judges: Judges) -> dict[str, Study]:
+    """How often each attribute changes from the query's, as the oracles see it, by name; nothing without oracles.
+
+    Parameters
+    ----------
+    outcomes
+        What `score` returned.
+    answers
+        What a method answered.
+    judges
+        The networks that were applied.
+
+    """
+    if judges.attributes is None or answers.reconstructions is None:
+        return {}
+    changed = {"reconstruction": outcomes["reconstruction_attributes"] != outcomes["attributes"]}
+    for r, seen in zip(answers.relaxations, outcomes["answer_attributes"], strict=True):
+        changed[f"r = {r:g}"] = seen != outcomes["attributes"]
+    rows: list[dict[str, str | int | float]] = [
+        {
+            "attribute": name + (" (asked for)" if name == judges.attributes.asked else ""),
+            "oracle's accuracy": accuracy,
+            **{column: f"{100 * part[:, place].double().mean():.1f}" for column, part in changed.items()},
+        }
+        for place, (name, accuracy) in enumerate(judges.attributes.accuracies.items())
+        if name in judges.attributes.kept
+    ]
+    dropped = [name for name in judges.attributes.accuracies if name not in judges.attributes.kept]
+    notes = [f"% of faces in which the oracle sees another value than in the query, n = {len(answers.targets)}"]
+    if dropped:
+        notes.append(f"dropped, because their oracle is too often wrong on unseen faces: {', '.join(dropped)}")
+    return {"attributes": Study(title="Attributes that change", rows=rows, notes=tuple(notes))} if rows else {}
 
 
 def _normalised(features: Mapping[str, Tensor], extractor: str) -> Study:
@@ -199,6 +260,12 @@ def _fixed_evidence(answers: Answers, reals: Tensor, judges: Judges) -> dict[str
         evidence["reconstructions"] = unit(answers.reconstructions)
         evidence["reconstruction_classes"] = judges.apply(judges.classifier, answers.reconstructions).argmax(1)
         sets["reconstruction"] = answers.reconstructions[: len(reals)]
+    if answers.exact is not None:
+        evidence["exact"] = unit(answers.exact)
+    seen = {"": answers.queries, "reconstruction_": answers.reconstructions}
+    for name, images in seen.items():
+        if judges.attributes is not None and images is not None:
+            evidence |= _attribute_evidence(name, images, judges, judges.attributes)
     if answers.samples is not None:
         sets["sample"] = answers.samples
     for name, extractor in judges.extractors.items():
@@ -216,10 +283,19 @@ def _answer_evidence(images: Tensor, targets: Tensor, real: int, judges: Judges)
         "answer_classes": logits.argmax(1),
         "answer_oracle_classes": judges.apply(judges.oracle, images).argmax(1),
     }
+    if judges.attributes is not None:
+        evidence |= _attribute_evidence("answer_", images, judges, judges.attributes)
     for name, extractor in judges.extractors.items():
         features = judges.apply(extractor, images)
         evidence |= {f"answers_{name}_features": features, f"answer_{name}_features": features[:real]}
     return evidence, logits.softmax(1).gather(1, targets[:, None])[:, 0]
+
+
+def _attribute_evidence(of: str, images: Tensor, judges: Judges, oracles: AttributeJudge) -> dict[str, Tensor]:
+    """What the oracles see in `images` (N, C, H, W): all attributes, and the others that metrics count, (N, A) bool."""
+    seen = judges.apply(oracles.network, images) > 0
+    others = {f"{of}other_attributes": seen[:, oracles.others]} if any(oracles.others) else {}
+    return {f"{of}attributes": seen, **others}
 
 
 def _told_evidence(answers: Answers, place: int) -> dict[str, Tensor]:

@@ -7,10 +7,14 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from benchmark.attributes import PRESETS as ATTRIBUTES_PRESETS
+from benchmark.attributes import AttributesConfig
 from benchmark.autoencoders import PRESETS as AUTOENCODER_PRESETS
 from benchmark.autoencoders import AutoencoderConfig
 from benchmark.classifier import ORACLE, ClassifierConfig
 from benchmark.classifier import PRESETS as CLASSIFIER_PRESETS
+from benchmark.data.avatars_model import PRESETS as AVATARS_PRESETS
+from benchmark.data.avatars_model import AvatarsConfig
 from benchmark.errors import UserError, unknown
 from methods import METHODS
 from methods.base import MethodConfig
@@ -25,7 +29,7 @@ PRESETS: Mapping[str, str] = MappingProxyType(
 """Name -> what it is for. What a preset changes stands with the class that it changes."""
 
 Overrides = Mapping[str, Mapping[str, Any]]
-"""Section (a method, "classifier", "oracle", "autoencoders" or "data") -> field -> value."""
+"""Section (a method, "classifier", "oracle", "autoencoders", "attributes", "data" or "avatars") -> field -> value."""
 
 C = TypeVar("C", bound=BaseModel)
 
@@ -43,7 +47,11 @@ class DataConfig(BaseModel):
 
 
 DATA_PRESETS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
-    {"smoke": {"train_images": 600, "queries": 60, "probes": 10}, "paper": {"queries": 2048}}
+    {
+        "smoke": {"train_images": 600, "queries": 60, "probes": 10},
+        "faces": {"queries": 500, "probes": 50},
+        "paper": {"queries": 2048},
+    }
 )
 
 
@@ -61,7 +69,7 @@ def parse_overrides(assignments: Iterable[str]) -> dict[str, dict[str, Any]]:
         section, dot, name = path.partition(".")
         if not (equals and dot and name):
             raise UserError(f"--set takes section.field=value, as in --set vaex.epochs=30, not '{assignment}'")
-        known = [*METHODS, "classifier", "oracle", "autoencoders", "data"]
+        known = [*METHODS, "classifier", "oracle", "autoencoders", "attributes", "data", "avatars"]
         if section not in known:
             raise unknown("section in --set", section, known)
         overrides.setdefault(section, {})[name] = _value(text)
@@ -97,34 +105,60 @@ def resolve(section: str, config: type[C], preset: Mapping[str, Any], overrides:
         raise UserError(f"--set {section}: {setting} is refused: {first['msg']}") from error
 
 
-def method_config(name: str, preset: str, overrides: Overrides) -> MethodConfig:
-    """The resolved settings of the method registered as `name`."""
+def method_config(name: str, preset: str, overrides: Overrides, channels: int = 1) -> MethodConfig:
+    """The resolved settings of the method registered as `name`, for images of so many `channels`.
+
+    The defaults are those of small grey images; the default preset takes a class's "faces" for images in colour.
+    """
     entry = METHODS[name]
     method = entry.load()
+    preset = _part(preset, channels)
     return resolve(name, method.Config, {**method.presets.get(preset, {}), **entry.settings}, overrides)
 
 
-def judge_config(role: str, preset: str, overrides: Overrides) -> ClassifierConfig:
-    """The resolved settings of the "classifier" (the investigated one) or the "oracle"."""
+def _part(preset: str, channels: int) -> str:
+    """What a class has settings for: the preset, or "faces" by default and in colour."""
+    return "faces" if preset == "default" and channels > 1 else preset
+
+
+def judge_config(role: str, preset: str, overrides: Overrides, channels: int = 1) -> ClassifierConfig:
+    """The resolved settings of the "classifier" (the investigated one) or the "oracle", as those of a method."""
     own = ORACLE if role == "oracle" else {}
-    return resolve(role, ClassifierConfig, {**own, **CLASSIFIER_PRESETS.get(preset, {}).get(role, {})}, overrides)
+    changes = CLASSIFIER_PRESETS.get(_part(preset, channels), {}).get(role, {})
+    return resolve(role, ClassifierConfig, {**own, **changes}, overrides)
 
 
-def autoencoder_config(preset: str, overrides: Overrides) -> AutoencoderConfig:
-    """The resolved settings of the autoencoders."""
-    return resolve("autoencoders", AutoencoderConfig, AUTOENCODER_PRESETS.get(preset, {}), overrides)
+def autoencoder_config(preset: str, overrides: Overrides, channels: int = 1) -> AutoencoderConfig:
+    """The resolved settings of the autoencoders, as those of a method."""
+    return resolve("autoencoders", AutoencoderConfig, AUTOENCODER_PRESETS.get(_part(preset, channels), {}), overrides)
 
 
-def data_config(preset: str, overrides: Overrides) -> DataConfig:
-    """How many images a run uses."""
-    return resolve("data", DataConfig, DATA_PRESETS.get(preset, {}), overrides)
+def attributes_config(preset: str, overrides: Overrides) -> AttributesConfig:
+    """The resolved settings of the attribute oracles."""
+    return resolve("attributes", AttributesConfig, ATTRIBUTES_PRESETS.get(preset, {}), overrides)
+
+
+def data_config(preset: str, overrides: Overrides, channels: int = 1) -> DataConfig:
+    """How many images a run uses, of so many `channels`."""
+    return resolve("data", DataConfig, DATA_PRESETS.get(_part(preset, channels), {}), overrides)
+
+
+def source_settings(data_set: str, preset: str, overrides: Overrides) -> BaseModel | None:
+    """How the images of `data_set` are to be made; None for images that are read."""
+    if data_set != "avatars":
+        return None
+    return resolve("avatars", AvatarsConfig, AVATARS_PRESETS.get(preset, {}), overrides)
 
 
 def check_overrides(methods: Iterable[str], preset: str, overrides: Overrides) -> None:
     """Refuse a bad setting before anything is computed."""
     for name in dict.fromkeys([*methods, *(section for section in overrides if section in METHODS)]):
-        method_config(name, preset, overrides)
-    for role in ("classifier", "oracle"):
-        judge_config(role, preset, overrides)
-    autoencoder_config(preset, overrides)
-    data_config(preset, overrides)
+        for channels in (1, 3):
+            method_config(name, preset, overrides, channels)
+    for channels in (1, 3):
+        for role in ("classifier", "oracle"):
+            judge_config(role, preset, overrides, channels)
+        autoencoder_config(preset, overrides, channels)
+        data_config(preset, overrides, channels)
+    attributes_config(preset, overrides)
+    source_settings("avatars", preset, overrides)

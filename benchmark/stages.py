@@ -15,21 +15,43 @@ from typing import Any
 
 import numpy as np
 import torch
+from pydantic import BaseModel
 from torch import Tensor
 
+from benchmark.attributes import AttributeOracles, AttributesConfig, train_attribute_oracles
+from benchmark.attributes import accuracies as attribute_accuracies
 from benchmark.autoencoders import AutoencoderConfig, Autoencoders, train_autoencoders
 from benchmark.classifier import ClassifierConfig, ConvClassifier, train
 from benchmark.data import ImageData, Source, Subset
 from benchmark.errors import UserError
+from benchmark.exact import ExactAnswers
 from benchmark.features import inception_network, penultimate, pooled
 from benchmark.probes import probe
 from benchmark.record import Judge, Record, Row, environment, peak_memory
-from benchmark.scoring import Answers, Judges, normalised_distances, row, score, unit
-from benchmark.settings import Overrides, autoencoder_config, data_config, judge_config, method_config
+from benchmark.scoring import (
+    Answers,
+    AttributeJudge,
+    Judges,
+    attribute_changes,
+    normalised_distances,
+    row,
+    score,
+    unit,
+)
+from benchmark.settings import (
+    Overrides,
+    attributes_config,
+    autoencoder_config,
+    data_config,
+    judge_config,
+    method_config,
+    source_settings,
+)
 from benchmark.store import Artefact, file_digest, key_of
 from benchmark.tasks import Splits, load_task, split
 from methods import METHODS
 from methods.base import Illustration, Method, Study
+from methods.references import Truth
 from methods.training import Advance, Devices, DivergedError, Trainer, Training, derived_seed, silent
 from metrics import METRICS
 from metrics.intervals import proportion
@@ -37,12 +59,15 @@ from metrics.intervals import proportion
 log = logging.getLogger(__name__)
 
 ROLES = ("classifier", "oracle")
+TRUTH = METHODS["truth"].path
 DISJOINT = 20_000
 """From this many training images on, the classifier and the oracle each get a half of their own."""
 CHUNK = 250
 """Queries that a method is asked at once; also what an interrupted run may have to answer again."""
 PURPOSES = ("training", "classifier", "oracle", "fit", "targets", "explain", "show", "probe", "autoencoders")
 """What random numbers are drawn for; a seed and a purpose make a stream."""
+ATTRIBUTES_SEED = 2**20
+"""Of the attribute oracles and of the faces that they learn from, whatever the job's seed."""
 
 
 @dataclass(frozen=True)
@@ -86,15 +111,17 @@ class Job:
         return folder / f"seed-{self.seed}.json"
 
 
-_loaded: dict[tuple[str, Path | None], ImageData] = {}
+_loaded: dict[tuple[str, Path | None, BaseModel | None], ImageData] = {}
 
 
 def images_of(task: str, protocol: Protocol, advance: Advance = silent) -> ImageData:
-    """The images of `task`, read once a process."""
-    key = (task, protocol.data_root)
+    """The images of `task`, read or drawn once a process."""
+    settings = source_settings(task.partition("/")[0], protocol.preset, protocol.overrides or {})
+    key = (task, protocol.data_root, settings)
     if key not in _loaded:
+        stage = "decode" if settings is None else "draw"
         cache = protocol.runs / "cache"
-        source = Source(protocol.data_root, cache, lambda done, total: advance("decode", done, total, None))
+        source = Source(protocol.data_root, cache, lambda done, total: advance(stage, done, total, None), settings)
         _loaded[key] = load_task(task, source)
     return _loaded[key]
 
@@ -106,8 +133,8 @@ class Work:
         self.job, self.protocol = job, protocol
         self.advance = advance or silent
         self.overrides = protocol.overrides or {}
-        self.settings = data_config(protocol.preset, self.overrides)
         self.data = images_of(job.task, protocol)
+        self.settings = data_config(protocol.preset, self.overrides, self.data.shape[0])
         self.splits: Splits = split(self.data, job.seed)
         self.train = self.splits.train.first(self.settings.train_images or len(self.splits.train))
         self.asked = self.splits.named(protocol.split)
@@ -119,13 +146,18 @@ class Work:
         Raises
         ------
         UserError
-            If the method's settings do not fit these images, or Inception is to look at grey ones.
+            If the method's settings do not fit these images, Inception is to look at grey ones, or the truth is asked
+            for where nobody knows it.
         """
         try:
             self.method().prepare(self.data.shape, self.untrained("classifier"))
         except ValueError as error:
             raise UserError(f"{self.job.method} on {self.job.task}: {error}") from error
         self.check_extractors()
+        if METHODS[self.job.method].path == TRUTH and self.data.exact is None:
+            raise UserError(
+                f"nobody knows the exact counterfactuals of {self.data.name}; truth is for avatars/Smiling and the like"
+            )
 
     def check_extractors(self) -> None:
         """Refuse to let Inception look at grey images."""
@@ -170,11 +202,19 @@ class Work:
             "precision": self.protocol.devices.precision,
         }
 
+    def judge_config(self, role: str) -> ClassifierConfig:
+        """The settings of the classifier or the oracle."""
+        return judge_config(role, self.protocol.preset, self.overrides, self.data.shape[0])
+
+    def autoencoder_config(self) -> AutoencoderConfig:
+        """The settings of the autoencoders."""
+        return autoencoder_config(self.protocol.preset, self.overrides, self.data.shape[0])
+
     # -- classifier and oracle -----------------------------------------------------------------------------------------
 
     def judge(self, role: str) -> tuple[Artefact, Judge]:
         """The trained classifier or oracle, and what a record says of it."""
-        config = judge_config(role, self.protocol.preset, self.overrides)
+        config = self.judge_config(role)
         key = key_of(config=config.model_dump(), **self._training())
         artefact = Artefact(self.protocol.runs, role, key)
         return artefact, Judge.model_validate(artefact.make(partial(self._train_judge, role, config)))
@@ -219,12 +259,12 @@ class Work:
 
     def untrained(self, role: str) -> ConvClassifier:
         """The classifier or oracle before its training."""
-        config = judge_config(role, self.protocol.preset, self.overrides)
+        config = self.judge_config(role)
         return ConvClassifier(config, self.data.shape, len(self.data.class_names))
 
     def autoencoders(self) -> Artefact:
         """An autoencoder of each class and one of all, trained for IM1 and IM2; no method sees them."""
-        config = autoencoder_config(self.protocol.preset, self.overrides)
+        config = self.autoencoder_config()
         key = key_of(config=config.model_dump(), **self._training())
         artefact = Artefact(self.protocol.runs, "autoencoders", key)
         artefact.make(partial(self._train_autoencoders, config))
@@ -242,10 +282,64 @@ class Work:
 
     def _autoencoder_networks(self) -> list[Callable[[Tensor], Tensor]]:
         """The trained autoencoders themselves, that of all classes last, frozen, on the device."""
-        config = autoencoder_config(self.protocol.preset, self.overrides)
+        config = self.autoencoder_config()
         network = Autoencoders(config, self.data.shape, len(self.data.class_names))
         network.load_state_dict(self.autoencoders().tensors())
         return list(network.eval().requires_grad_(False).to(self.device).parts)
+
+    # -- what drawn data know ------------------------------------------------------------------------------------------
+
+    def attributes(self) -> Artefact:
+        """Oracles of every attribute, which no method sees; the same for all tasks, methods and seeds at this size."""
+        config = attributes_config(self.protocol.preset, self.overrides)
+        faces = self._independent()
+        key = key_of(config=config.model_dump(), data=faces.digest, precision=self.protocol.devices.precision)
+        artefact = Artefact(self.protocol.runs, "attributes", key)
+        artefact.make(partial(self._train_attributes, config, faces))
+        return artefact
+
+    def _independent(self) -> ImageData:
+        """The faces that the attribute oracles learn from and are judged by."""
+        assert self.data.independent is not None  # noqa: S101 - the caller looked
+        config = attributes_config(self.protocol.preset, self.overrides)
+        return self.data.independent(config.faces + config.unseen, ATTRIBUTES_SEED)
+
+    def _train_attributes(
+        self, config: AttributesConfig, faces: ImageData, artefact: Artefact
+    ) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        trainer = Trainer(ATTRIBUTES_SEED, self.protocol.devices, artefact.checkpoints, advance=self.advance)
+        torch.manual_seed(ATTRIBUTES_SEED)
+        started = time.perf_counter()
+        with _advised("attributes"):
+            network = train_attribute_oracles(config, faces, trainer)
+        found = attribute_accuracies(network.to(trainer.device), faces, trainer.device)
+        return {name: value.cpu() for name, value in network.state_dict().items()}, {
+            "accuracies": found,
+            "kept": [name for name, accuracy in found.items() if accuracy >= config.least],
+            "fit_seconds": time.perf_counter() - started + trainer.seconds_before,
+        }
+
+    def attribute_oracles(self) -> tuple[AttributeOracles, dict[str, Any]]:
+        """The trained oracles themselves, frozen, on the device; and their "accuracies" and which are "kept"."""
+        artefact, config = self.attributes(), attributes_config(self.protocol.preset, self.overrides)
+        facts = artefact.facts() or {}
+        network = AttributeOracles(config, self.data.shape, len(facts["accuracies"]))
+        network.load_state_dict(artefact.tensors())
+        return network.eval().requires_grad_(False).to(self.device), facts
+
+    def exact(self, chunks: Sequence[Artefact]) -> Artefact:
+        """The exact counterfactuals of the queries, the same for all methods."""
+        targets = torch.cat([chunk.tensors()["targets"] for chunk in chunks]).numpy()
+        indices = self.queries.indices
+        key = key_of(data=self.data.digest, queries=indices.tolist(), targets=targets.tolist())
+        artefact = Artefact(self.protocol.runs, "exact", key)
+        artefact.make(lambda _: (_as_tensors(images=self.data.counterfactuals(indices, targets)), {}))
+        return artefact
+
+    def _known(self, chunks: Sequence[Artefact]) -> dict[str, Artefact]:
+        """What drawn data know, by its stage; nothing of photographs."""
+        found = {} if self.data.exact is None else {"exact": self.exact(chunks)}
+        return found if self.data.independent is None else {**found, "attributes": self.attributes()}
 
     @property
     def device(self) -> torch.device:
@@ -282,7 +376,7 @@ class Work:
 
     def method(self) -> Method:
         """The method under its resolved settings, not fitted."""
-        config = method_config(self.job.method, self.protocol.preset, self.overrides)
+        config = method_config(self.job.method, self.protocol.preset, self.overrides, self.data.shape[0])
         return METHODS[self.job.method].load()(config)
 
     # -- explain -------------------------------------------------------------------------------------------------------
@@ -311,6 +405,8 @@ class Work:
         """The method as it was fitted, on the device."""
         method = self.method().restore(fit.tensors(), self.data.shape, self.network("classifier"))
         method.network.to(self.device)
+        if isinstance(method, Truth):
+            method.exact = ExactAnswers(self.queries)
         return method
 
     # -- what a method shows of its own accord -------------------------------------------------------------------------
@@ -370,13 +466,20 @@ class Work:
             split=self.protocol.split,
             relaxations=self.protocol.relaxations,
             probes=self.settings.probes,
-            judges=[judge_config(role, self.protocol.preset, self.overrides).model_dump() for role in ROLES],
-            autoencoders=autoencoder_config(self.protocol.preset, self.overrides).model_dump(),
+            judges=[self.judge_config(role).model_dump() for role in ROLES],
+            autoencoders=self.autoencoder_config().model_dump(),
             extractors=self.protocol.extractors,
             inception=file_digest(self.protocol.inception_weights) if self.protocol.inception_weights else None,
             metrics={name: metric.fingerprint() for name, metric in METRICS.items()},
             limit=self.protocol.limit,
+            **self._knowing(),
         )
+
+    def _knowing(self) -> dict[str, Any]:
+        """What the numbers of drawn data rest on beside all others."""
+        if self.data.independent is None:
+            return {}
+        return {"attributes": attributes_config(self.protocol.preset, self.overrides).model_dump()}
 
     def record(self) -> Record:
         """Fit, explain, score."""
@@ -384,9 +487,10 @@ class Work:
         fit = self.fit()
         chunks, shown = self.explain(fit), self.show(fit)
         probed, autoencoders = self.probe(fit, chunks[0]), self.autoencoders()
-        made = [artefact.name for artefact in [*chunks, shown, probed, autoencoders]]
+        truth = self._known(chunks)
+        made = [artefact.name for artefact in [*chunks, shown, probed, autoencoders, *truth.values()]]
         outcome = Artefact(self.protocol.runs, "score", key_of(record=self.record_key(), chunks=made))
-        facts = outcome.make(partial(self._score, chunks, shown, probed))
+        facts = outcome.make(partial(self._score, chunks, shown, probed, truth))
         method = self.method()
         return Record(
             task=self.job.task,
@@ -414,13 +518,19 @@ class Work:
                 "show": shown.name,
                 "probe": probed.name,
                 "autoencoders": autoencoders.name,
+                **{stage: artefact.name for stage, artefact in truth.items()},
                 "score": outcome.name,
             },
             environment={**environment(), "device": str(self.device), "precision": self.protocol.devices.precision},
         )
 
     def _score(
-        self, chunks: Sequence[Artefact], shown: Artefact, probed: Artefact, _: Artefact
+        self,
+        chunks: Sequence[Artefact],
+        shown: Artefact,
+        probed: Artefact,
+        truth: Mapping[str, Artefact],
+        _: Artefact,
     ) -> tuple[dict[str, Tensor], dict[str, Any]]:
         parts = [chunk.tensors() for chunk in chunks]
         made = shown.tensors()
@@ -437,10 +547,11 @@ class Work:
             labels=self.queries.labels,
             probed=self.settings.probes,
             probes=probed.tensors(),
+            exact=truth["exact"].tensors()["images"] if "exact" in truth else None,
         )
         reals, judges = self._reals(), self.judges()
         rows, outcomes = score(answers, reals, judges)
-        studies = normalised_distances(samples, reals, judges)
+        studies = normalised_distances(samples, reals, judges) | attribute_changes(outcomes, answers, judges)
         return {**outcomes, "asked": torch.from_numpy(self.queries.indices)}, {
             "rows": [row.model_dump() for row in rows],
             "studies": {name: study.model_dump(mode="json") for name, study in studies.items()},
@@ -463,10 +574,18 @@ class Work:
             extractors["classifier"] = penultimate(oracle)
         if "inception" in self.protocol.extractors:
             extractors["inception"] = pooled(inception_network(self.protocol.inception_weights).to(self.device))
-        return Judges(self.network("classifier"), oracle, extractors, self.device, self._autoencoder_networks())
+        judges = Judges(self.network("classifier"), oracle, extractors, self.device, self._autoencoder_networks())
+        if self.data.independent is None:
+            return judges
+        network, facts = self.attribute_oracles()
+        return replace(
+            judges, attributes=AttributeJudge(network, facts["accuracies"], facts["kept"], self.data.attribute)
+        )
 
     def _data_facts(self) -> dict[str, Any]:
+        made = source_settings(self.job.task.partition("/")[0], self.protocol.preset, self.overrides)
         return {
+            **({} if made is None else {"settings": made.model_dump(mode="json", exclude_defaults=True)}),
             "digest": self.data.digest,
             "shape": list(self.data.shape),
             "classes": list(self.data.class_names),
@@ -556,6 +675,11 @@ def _joined(parts: Sequence[Mapping[str, Tensor]], kind: str, queries: int) -> d
     """What was kept as "<kind>.<name>", of all chunks, by its name; `queries` is their dimension."""
     names = [name for name in parts[0] if name.startswith(f"{kind}.")]
     return {name.removeprefix(f"{kind}."): torch.cat([part[name] for part in parts], queries) for name in names}
+
+
+def _as_tensors(**arrays: np.ndarray | None) -> dict[str, Tensor]:
+    """Those of `arrays` that there are."""
+    return {name: torch.from_numpy(array) for name, array in arrays.items() if array is not None}
 
 
 @contextmanager

@@ -20,7 +20,7 @@ UNMARKED = Marks(frozenset(), ())
 
 
 def tables(records: Sequence[Record], marks: Marks = UNMARKED) -> list[Table]:
-    """Three summaries, flip rates against r for each task, and what methods found out about themselves.
+    """The summaries, flip rates against r for each task, and what methods found out about themselves.
 
     `marks` says what the summaries mark as significantly best.
     """
@@ -117,6 +117,10 @@ def notes_of(records: Sequence[Record]) -> tuple[str, ...]:
     notes = [f"preset `{preset}`, {split} split" for preset, split in dict.fromkeys((r.preset, r.split) for r in good)]
     notes += [f"**partial run**: --limit {limit}" for limit in dict.fromkeys(r.limit for r in good) if limit]
     notes += [_task_note([r for r in good if r.task == task]) for task in dict.fromkeys(r.task for r in good)]
+    for record in good:
+        if changed := record.data.get("settings"):
+            note = f"{record.task}: drawn with {', '.join(f'{name} = {value}' for name, value in changed.items())}"
+            notes += [note] if note not in notes else []
     notes.append("[low, high]: 95 % interval (Wilson for rates, bootstrap for Fréchet distances, jackknife for KID)")
     numbers = tidy(good)
     for name in (name for name in numbers["metric"].unique() if is_yardstick(name)):

@@ -10,10 +10,14 @@ from sklearn.model_selection import train_test_split
 from benchmark.data import DATASETS, ImageData, Source, Subset, digest_of, load
 from benchmark.errors import UserError, unknown
 
-EXAMPLES = ("mnist", "mnist/3-8", "mnist-full", "fashion-mnist", "fashion-mnist/Coat-Shirt", "celeba/Male")
-"""What `benchmark list` shows; `all` stands for the ones that need no files."""
-EMBEDDED = ("mnist", "mnist/3-8")
+FACES = ("avatars/Smiling", "avatars/Eyeglasses", "avatars/Young")
+EXAMPLES = ("mnist", "mnist/3-8", *FACES, "mnist-full", "fashion-mnist", "fashion-mnist/Coat-Shirt", "celeba/Smiling")
+"""What `benchmark list` shows."""
+EMBEDDED = ("mnist", "mnist/3-8", *FACES)
 """Tasks that run without any files from outside."""
+
+WITH_TRUTH = ("avatars",)
+"""Data sets that know the exact counterfactuals of their images."""
 
 TEST_SHARE, VALIDATION_SHARE = 0.2, 0.1
 """Of all images, where a data set has no split of its own."""
@@ -40,6 +44,11 @@ def check_name(task: str) -> None:
         raise unknown("data set", name, DATASETS)
 
 
+def knows_truth(task: str) -> bool:
+    """Whether the exact counterfactuals of the task's images are known."""
+    return task.partition("/")[0] in WITH_TRUTH
+
+
 def load_task(task: str, source: Source) -> ImageData:
     """The labelled images of `task`.
 
@@ -63,7 +72,7 @@ def _by_attribute(data: ImageData, attribute: str) -> ImageData:
             raise UserError(f"{data.name} needs an attribute, as in {data.name}/{known[0]} (known: {', '.join(known)})")
         raise unknown(f"attribute of {data.name}", attribute, known)
     labels = data.attributes[attribute].to_numpy().astype(np.int64)
-    return replace(data, labels=labels, class_names=(f"not {attribute}", attribute))
+    return replace(data, labels=labels, class_names=(f"not {attribute}", attribute), attribute=attribute)
 
 
 def _by_class(data: ImageData, question: str) -> ImageData:

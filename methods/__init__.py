@@ -40,6 +40,7 @@ METHODS: Mapping[str, Entry] = MappingProxyType(
         "dvae": Entry("methods.dvae.method:Dvae"),
         "dvae-single": Entry("methods.dvae.method:Dvae", {"policy": "single"}),
         "dvae-all": Entry("methods.dvae.method:Dvae", {"policy": "all"}),
+        "truth": Entry("methods.references:Truth"),
         "null": Entry("methods.references:Null"),
         "nearest-unlike": Entry("methods.references:NearestUnlike"),
         "pixel-search": Entry("methods.gan_search.method:PixelSearch"),

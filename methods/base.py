@@ -120,7 +120,8 @@ class Method(abc.ABC):
 
     Config: ClassVar[type[MethodConfig]]
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
-    """Preset -> the settings in which it differs from the defaults."""
+    """Preset -> the settings in which it differs from the defaults; "faces": those of the default preset on images in
+    colour."""
     reference: ClassVar[bool] = False
     """True for what only gives the tables a scale; it stands apart there."""
     version: ClassVar[int] = 1

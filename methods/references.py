@@ -1,6 +1,6 @@
 """References: not explanations, but what gives the tables a scale."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Self
 
 import torch
@@ -37,6 +37,40 @@ class Null(Method):
     def explain(self, images: Tensor, target: Tensor, relaxations: Sequence[float]) -> Counterfactuals:  # noqa: ARG002
         """The query itself, whatever is asked."""
         return Counterfactuals(images.expand(len(relaxations), *images.shape))
+
+
+class TruthConfig(MethodConfig):
+    """Nothing to set."""
+
+
+class Truth(Method):
+    """Answers exactly: the picture of the same noise with the attribute set, which only drawn data know.
+
+    It explains no classifier, and is no method's rival: the benchmark tells it the answers, and no other method.
+    """
+
+    Config = TruthConfig
+    reference = True
+    exact: Callable[[Tensor, Tensor], Tensor] | None = None
+    """(Queries (N, C, H, W), targets (N,)) -> the exact answers, told before it is asked; None: nobody knows them."""
+
+    def build(self, shape: tuple[int, int, int], class_count: int) -> nn.Module:  # noqa: ARG002 - nothing to learn
+        """A network without parameters."""
+        return nn.Module()
+
+    def fit(self, data: ImageSet, classifier: Classifier, *, trainer: Trainer) -> Self:  # noqa: ARG002 - likewise
+        """Nothing to learn."""
+        self.prepare(data.shape, classifier)
+        return self
+
+    def reconstruct(self, images: Tensor) -> Tensor:
+        """The query itself."""
+        return images
+
+    def explain(self, images: Tensor, target: Tensor, relaxations: Sequence[float]) -> Counterfactuals:
+        """The exact answers at every relaxation, for there is no code to keep; the query where nobody knows them."""
+        answers = images if self.exact is None else self.exact(images, target)
+        return Counterfactuals(answers.expand(len(relaxations), *images.shape))
 
 
 class NearestUnlikeConfig(MethodConfig):

@@ -116,6 +116,41 @@ def _to_reals(network: str, features: str) -> dict[str, Metric]:
     return found
 
 
+ANCHORS = {
+    "": ("answers", "of the answers"),
+    "_query": ("queries", "of the queries as they are, an anchor"),
+    "_reconstruction": ("reconstructions", "of the reconstructions as they are, an anchor"),
+}
+"""What is held against the exact counterfactuals: end of the metric's name -> the evidence, and its meaning."""
+
+
+def _to_truth() -> dict[str, Metric]:
+    """Distances to the exact counterfactuals, where the data know them; and how many other attributes changed."""
+    families: tuple[tuple[str, tuple[str, ...], Literal["higher", "lower"], tuple[float, float], str], ...] = (
+        ("truth_l1", (), "lower", FRACTION, "mean absolute difference to the exact counterfactuals"),
+        ("truth_l1_drawn", ("queries",), "lower", FRACTION, "the same over the pixels that the attribute draws,"),
+        ("truth_ssim", (), "higher", (-1.0, 1.0), "structural similarity to the exact counterfactuals"),
+    )
+    found = {}
+    for name, more, better, limits, words in families:
+        for suffix, (images, meaning) in ANCHORS.items():
+            line = Metric(f"metrics.truth:{name}", (images, "exact", *more), "", better, limits, f"{words} {meaning}")
+            found[name + suffix] = replace(line, better="") if suffix == "_query" else line
+    for suffix, (seen, words) in {
+        "": ("answer", "answers"),
+        "_reconstruction": ("reconstruction", "reconstructions"),
+    }.items():
+        found[f"mnac{suffix}"] = Metric(
+            "metrics.truth:mnac",
+            (f"{seen}_other_attributes", "other_attributes"),
+            "attributes/face",
+            "lower",
+            POSITIVE,
+            f"mean number of attributes, that of the task apart, that oracles see change from queries to {words}",
+        )
+    return found
+
+
 METRICS: Mapping[str, Metric] = MappingProxyType(
     {
         "flip_rate": Metric(
@@ -361,6 +396,7 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
             POSITIVE,
             "the same of a generator that was trained without the regulariser",
         ),
+        **_to_truth(),
         **_to_reals("classifier", "oracle"),
         **_to_reals("inception", "Inception"),
     }

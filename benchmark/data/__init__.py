@@ -10,6 +10,7 @@ from types import MappingProxyType
 import numpy as np
 import pandas as pd
 import torch
+from pydantic import BaseModel
 from torch import Tensor
 
 from benchmark.errors import unknown
@@ -20,12 +21,16 @@ DATASETS: Mapping[str, str] = MappingProxyType(
         "mnist-full": "benchmark.data.idx:load_mnist",
         "fashion-mnist": "benchmark.data.idx:load_fashion_mnist",
         "celeba": "benchmark.data.celeba:load",
+        "avatars": "benchmark.data.avatars:load",
     }
 )
 """Name -> "module:function"; each function takes a `Source` and returns an `ImageData`."""
 
 Advance = Callable[[int, int], None]
 """Progress of something slow: called with (done, total)."""
+
+Exact = Callable[[str, np.ndarray, np.ndarray], np.ndarray]
+"""(attribute, indices (n,), values of the attribute (n,)) -> the images as they would be then, (n, C, H, W) uint8."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +42,8 @@ class Source:
     cache: Path | None = None
     """A folder for what is decoded once; without it a loader decodes into memory."""
     advance: Advance = lambda *_: None
+    settings: BaseModel | None = None
+    """How the data are to be made, for those that are made; None: by their defaults."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +62,19 @@ class ImageData:
     """(N, A) of 0 and 1, a named column an attribute."""
     official: Mapping[str, np.ndarray] = field(default_factory=dict)
     """Indices of the splits that come with the data: any of "train", "validation", "test"."""
+    attribute: str = ""
+    """The attribute that a task asks for; empty where it asks for classes."""
+    exact: Exact | None = None
+    """The exact counterfactuals, where the data know them."""
+    independent: Callable[[int, int], "ImageData"] | None = None
+    """(count, seed) -> so many other images whose attributes are all independent, where the data can be made so."""
+
+    def counterfactuals(self, indices: np.ndarray, targets: np.ndarray) -> np.ndarray | None:
+        """The images at `indices` (n,), had they been of the classes `targets` (n,): (n, C, H, W) uint8.
+
+        None where nobody knows, as with photographs.
+        """
+        return self.exact(self.attribute, indices, targets) if self.exact and self.attribute else None
 
     def __len__(self) -> int:
         return len(self.images)

@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -10,10 +9,10 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from filelock import FileLock
 from PIL import Image
 
 from benchmark.data import Advance, ImageData, Source, digest_of
+from benchmark.data.cache import cached_images
 from benchmark.errors import UserError
 
 IMAGES = "img_align_celeba"
@@ -33,7 +32,6 @@ SIZE = 129
 CHUNK = 256
 """Images that a thread decodes before it reports."""
 
-DIGEST = re.compile(r"[0-9a-f]{64}")
 FILE_NAME = re.compile(r"\d{6}\.jpg")
 SIGNS = {"-1": 0, "1": 1}
 SPLITS = {"0": "train", "1": "validation", "2": "test"}
@@ -265,56 +263,15 @@ def _decode_into(images: np.ndarray, listing: Listing, advance: Advance) -> None
 
 def _cached(listing: Listing, cache: Path, advance: Advance) -> tuple[np.ndarray, str]:
     """Images (memory-mapped, read-only) and digest from `cache`, decoded into it by the first process that asks."""
-    path = cache / f"celeba-{_key(listing)[:16]}.npy"
-    found = _open(path, listing)
-    if found is not None:
-        return found
-    cache.mkdir(parents=True, exist_ok=True)
-    with FileLock(path.with_suffix(".lock")):
-        found = _open(path, listing)  # another process may have been faster
-        return _fill_cache(path, listing, advance) if found is None else found
+    return cached_images(
+        cache / f"celeba-{_key(listing)[:16]}.npy",
+        listing.shape,
+        lambda images: _decode_into(images, listing, advance),
+        lambda images: _digest(images, listing),
+    )
 
 
 def _key(listing: Listing) -> str:
     """A name for everything that decides what the cache holds, without opening an image."""
     text = json.dumps([ALIGNED, CROP, SIZE, listing.names, list(listing.attributes.columns)])
     return digest_of(text, listing.attributes.to_numpy(), listing.partition, listing.stamps)
-
-
-def _open(path: Path, listing: Listing) -> tuple[np.ndarray, str] | None:
-    """What is cached at `path`; None if it is not there, not whole or not ours."""
-    try:
-        images, digest = np.load(path, mmap_mode="r"), _digest_path(path).read_text()
-    except (OSError, EOFError, ValueError):
-        return None
-    return (images, digest) if images.shape == listing.shape and DIGEST.fullmatch(digest) else None
-
-
-def _digest_path(path: Path) -> Path:
-    return path.with_suffix(".sha256")
-
-
-def _fill_cache(path: Path, listing: Listing, advance: Advance) -> tuple[np.ndarray, str]:
-    """Decode to a temporary name; the digest goes into place before the images, whose being there says "done"."""
-    _require_space(path.parent, listing)
-    partial, digest_partial = path.with_suffix(".npy.partial"), path.with_suffix(".sha256.partial")
-    try:
-        images = np.lib.format.open_memmap(partial, mode="w+", dtype=np.uint8, shape=listing.shape)
-        _decode_into(images, listing, advance)
-        images.flush()
-        digest_partial.write_text(_digest(images, listing))
-        digest_partial.replace(_digest_path(path))
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
-        digest_partial.unlink(missing_ok=True)
-    return np.load(path, mmap_mode="r"), _digest_path(path).read_text()
-
-
-def _require_space(folder: Path, listing: Listing) -> None:
-    """Ask before: a full disk under a memory map kills the process without a word."""
-    needed, free = int(np.prod(listing.shape)), shutil.disk_usage(folder).free
-    if needed > free:
-        raise UserError(
-            f"celeba needs {needed / 1e9:.1f} GB for its decoded images in {folder}, {free / 1e9:.1f} GB are free"
-        )

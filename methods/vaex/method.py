@@ -32,7 +32,10 @@ class VaexConfig(MethodConfig):
     widths: tuple[Positive, ...] = Field(
         (8, 16, 32, 64, 128), description="channels of the features, fine to coarse, a resolution each (ours)"
     )
-    latents: tuple[Positive, ...] = Field((24, 8, 4, 2, 1), description="channels of z_0 … z_K, coarse to fine (ours)")
+    latents: tuple[Positive, ...] = Field(
+        (24, 8, 4, 2, 1),
+        description="channels of z_0 … z_K, coarse to fine, one a width; one fewer leaves the finest without (ours)",
+    )
     depth: Positive = Field(2, description="blocks between two latent groups (Sec. II-C)")
     beta: float = Field(15.0, ge=0, description="weight of the KL term (author's code: 100 at 129 px)")
     free_bits: float = Field(1.0, ge=0, description="FB, nats a latent element (author's code: 2 on the doubled KL)")
@@ -59,7 +62,7 @@ class VaexConfig(MethodConfig):
 
     @model_validator(mode="after")
     def _levels_agree(self) -> Self:
-        if len(self.widths) != len(self.latents):
+        if len(self.widths) - len(self.latents) not in (0, 1):
             raise ValueError(f"widths and latents need one entry a level each, not {self.widths} and {self.latents}")
         for fine, coarse in zip(self.widths, self.widths[1:], strict=False):
             if max(fine, coarse) % min(fine, coarse):
@@ -94,6 +97,7 @@ class Vaex(Method):
             "epochs": 20,
             "warmup": 1000,
         },
+        "faces": {"latents": (16, 4, 2, 1), "beta": 30.0},
     }
     config: VaexConfig
     network: HierarchicalVAE

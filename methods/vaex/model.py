@@ -200,7 +200,7 @@ class Sizes:
     widths: tuple[int, ...]
     """Channels of the features, fine to coarse; one resolution each."""
     latents: tuple[int, ...]
-    """Channels of z_0 … z_K, coarse to fine."""
+    """Channels of z_0 … z_K, coarse to fine; as many as widths, or one fewer: the finest resolution then has none."""
     depth: int
     """Residual blocks between two latent groups."""
     conditioning: Callable[[int, tuple[int, int]], nn.Module]
@@ -255,7 +255,7 @@ class HierarchicalVAE(nn.Module):
 
     def _groups(self) -> Iterator[Group]:
         above: tuple[int, int] | None = None
-        for width, latent, side in zip(self.sizes.widths[::-1], self.sizes.latents, self.sizes.levels, strict=True):
+        for width, latent, side in zip(self.sizes.widths[::-1], self.sizes.latents, self.sizes.levels, strict=False):
             yield Group(width, latent, self.sizes.conditioning(width, above) if above else None)
             above = (latent, (side + 1) // 2)
 
@@ -279,7 +279,7 @@ class HierarchicalVAE(nn.Module):
     def noise(self, count: int) -> list[Tensor]:
         """Standard normal draws for all latents of `count` images, z_0 first."""
         halves = [(side + 1) // 2 for side in self.sizes.levels]
-        shapes = [(count, latent, half, half) for latent, half in zip(self.sizes.latents, halves, strict=True)]
+        shapes = [(count, latent, half, half) for latent, half in zip(self.sizes.latents, halves, strict=False)]
         return [torch.randn(shape, device=self.top.device) for shape in shapes]
 
     # -- top-down ------------------------------------------------------------------------------------------------------
@@ -303,7 +303,7 @@ class HierarchicalVAE(nn.Module):
             torch.cat([self.top.expand(len(xi), -1, -1, -1), self._constant_channels(xi, self.top.shape[-1])], dim=1)
         )
         distributions, latent, top_latent = [], torch.empty(0), torch.empty(0)
-        for level, (module, features) in enumerate(zip(self.groups, bottom_up, strict=True)):
+        for level, (module, features) in enumerate(zip(self.groups, bottom_up, strict=False)):
             group = cast("Group", module)
             if level:
                 path = self.decode[level - 1](path)
@@ -315,6 +315,8 @@ class HierarchicalVAE(nn.Module):
                 latent = top_latent = latent if target is None else self._set_class(latent, target)
             path = path + group.spread(latent)
             distributions.append((posterior, prior))
+        for module in self.decode[len(self.groups) - 1 :]:  # the finest resolution, where it has no latents
+            path = module(path)
         return self._crop(torch.sigmoid(self.last(path))), distributions, top_latent
 
     @staticmethod

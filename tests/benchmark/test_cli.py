@@ -15,6 +15,8 @@ from benchmark.tasks import EXAMPLES
 from methods import METHODS
 from metrics import METRICS
 
+ASKED = tuple(name for name in METHODS if name != "truth")
+"""Nobody knows the exact counterfactuals of digits."""
 SMOKE = ("--preset", "smoke", "--jobs", "1")
 
 
@@ -78,7 +80,7 @@ def test_run_is_quiet_without_a_terminal(smoke):
     """A run that is not on a terminal says nothing but its tables."""
     assert (smoke / "complaints").read_text() == ""
     answered = (smoke / "answered").read_text()
-    assert all(f"| {name} " in answered for name in METHODS)
+    assert all(f"| {name} " in answered for name in ASKED)
     pages = {path.name for path in (smoke / "tables").glob("paper-*.md")}
     assert pages == {f"paper-{name}.md" for name in PAPERS}
     assert all(name in answered.splitlines()[-2] for name in pages)
@@ -92,9 +94,9 @@ def test_run_leaves_tables_and_figures(smoke):
     names = set(files(smoke / "tables"))
     assert {"metrics.csv", "timings.csv", "summary.md", "summary.tex", "summary.csv"} <= names
     assert {"flip-rate-mnist.csv", "flip-rate-mnist.png", "flip-rate-mnist.svg"} <= names
-    assert {f"counterfactuals-mnist-{name}.png" for name in METHODS} <= names
+    assert {f"counterfactuals-mnist-{name}.png" for name in ASKED} <= names
     numbers = pd.read_csv(smoke / "tables" / "metrics.csv", keep_default_na=False)
-    assert set(numbers["method"]) == set(METHODS)
+    assert set(numbers["method"]) == set(ASKED)
 
 
 # -- mistakes in arguments ---------------------------------------------------------------------------------------------

@@ -9,9 +9,9 @@ import torch
 from pydantic import ValidationError
 from safetensors.torch import load, save
 
-from benchmark.classifier import ClassifierConfig, train
+from benchmark.classifier import ClassifierConfig, ConvClassifier, train
 from benchmark.data import ImageData, Subset
-from benchmark.settings import PRESETS, method_config
+from benchmark.settings import PRESETS, judge_config, method_config
 from methods import METHODS
 from methods.base import Method
 from methods.training import Trainer
@@ -257,10 +257,11 @@ def with_other_explanations(config):
     return kind.model_validate(settings)
 
 
+@pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize(("name", "preset"), list(product(METHODS, PRESETS)))
-def test_presets_resolve(name, preset):
-    """Every preset of every method names known settings with values in their range."""
-    config = method_config(name, preset, {})
+def test_presets_resolve(name, preset, channels):
+    """Every preset of every method names known settings with values in their range, for grey images and colour."""
+    config = method_config(name, preset, {}, channels)
     assert isinstance(config, METHODS[name].load().Config)
     for setting, value in METHODS[name].settings.items():
         assert getattr(config, setting) == value
@@ -268,8 +269,17 @@ def test_presets_resolve(name, preset):
 
 @pytest.mark.parametrize("name", METHODS)
 def test_presets_are_known(name):
-    """A method has settings only for presets that can be asked for, and none for the default."""
-    assert set(METHODS[name].load().presets) <= set(PRESETS) - {"default"}
+    """A method has settings only for presets that can be asked for, and for images in colour; none for the default."""
+    assert set(METHODS[name].load().presets) <= {*PRESETS, "faces"} - {"default"}
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_settings_for_colour_fit_faces(name):
+    """What the default preset takes for images in colour can be built for faces of 65 pixels,."""
+    method = METHODS[name].load()(method_config(name, "default", {}, channels=3))
+    classifier = ConvClassifier(judge_config("classifier", "default", {}, channels=3), (3, 65, 65), 2)
+    network = method.prepare((3, 65, 65), classifier)
+    assert all(torch.isfinite(value).all() for value in network.parameters())
 
 
 @pytest.mark.parametrize("name", METHODS)
@@ -304,12 +314,13 @@ def test_fit_part_leaves_out_explain_only(name):
     assert kind().fit_part().keys() == kind.model_fields.keys() - kind.explain_only
 
 
+@pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("preset", PRESETS)
-def test_variants_share_a_fit_where_they_can(preset):
+def test_variants_share_a_fit_where_they_can(preset, channels):
     """Two variants of a method have equal fit parts just when they differ in explain-only settings alone."""
     for first, second in product(METHODS, METHODS):
         if METHODS[first].path != METHODS[second].path:
             continue
-        ours, theirs = method_config(first, preset, {}), method_config(second, preset, {})
+        ours, theirs = (method_config(name, preset, {}, channels) for name in (first, second))
         different = {name for name in type(ours).model_fields if getattr(ours, name) != getattr(theirs, name)}
         assert (ours.fit_part() == theirs.fit_part()) == (different <= ours.explain_only)

@@ -33,6 +33,8 @@ def piece(need, n, generator):
         return 48
     if need.endswith("classes") or need in {"targets", "predicted", "labels"}:
         return torch.randint(4, (n,), generator=generator)
+    if need.endswith("other_attributes"):
+        return torch.rand(n, 5, generator=generator) < 0.5
     if need in {"nll", "kl"}:
         return torch.randn(n, generator=generator)
     return torch.rand(n, *shape(need), generator=generator)
@@ -99,12 +101,12 @@ def test_what_is_not_finite_is_refused(name, wrong):
                 measured(name, inputs)
 
 
-NO_CHANGE = {"l1": 0, "l2": 0, "l0": 0, "mse": 0, "composition": 0, "reversibility": 0}
-"""Of images that are equal."""
+NO_CHANGE = {"l1": 0, "l2": 0, "l0": 0, "mse": 0, "composition": 0, "reversibility": 0, "truth_l1": 0, "truth_ssim": 1}
+"""Of images that are equal, what each metric of two of them is."""
 
 
 @pytest.mark.parametrize(("name", "value"), NO_CHANGE.items())
 def test_equal_images(name, value):
-    """Of equal images each distance is 0, constant images included."""
+    """Of equal images each distance is 0 and a similarity 1, constant images included."""
     for images in (torch.rand(4, 3, 4, 4), torch.zeros(4, 3, 4, 4), torch.ones(4, 3, 4, 4)):
         assert measured(name, [images, images]).value == value

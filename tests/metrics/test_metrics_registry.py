@@ -18,6 +18,7 @@ ALSO_FLIPPED = {"oracle_agreement", "l0", "l1", "l1_start", "l2", "hoyer_sparsit
 PER_RELAXATION = (
     ALSO_FLIPPED
     | {"flip_rate", "flip_rate_representation", "change", "adversarial_flips", "oracle_aware_flips"}
+    | {"truth_l1", "truth_l1_drawn", "truth_ssim", "mnac"}
     | {f"{family}_{network}" for family in ("fid", "kid", "sfid") for network in ("classifier", "inception")}
 )
 

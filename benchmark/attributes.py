@@ -1,0 +1,114 @@
+"""Attribute oracles: one network that sees every attribute of a drawn face, trained where none depends on another.
+
+On faces whose attributes are all independent nothing but what an attribute draws can tell it, so a change that the
+oracles see is a change of the picture. An attribute that they do not see surely enough is dropped.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Annotated, Any
+
+import torch
+import torch.nn.functional as F  # noqa: N812 - torch's own convention
+from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor, nn
+from torch.optim import AdamW
+
+from benchmark.data import ImageData, Subset
+from methods.training import Phase, Plan, Trainer, warmup_cosine
+
+
+class AttributesConfig(BaseModel):
+    """Settings of the attribute oracles."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    faces: int = Field(6000, gt=0, description="independent faces to learn from (ours)")
+    unseen: int = Field(2000, gt=0, description="more of them, to judge by (ours)")
+    least: float = Field(0.99, ge=0, le=1, description="accuracy on unseen faces under which an attribute is dropped")
+    channels: tuple[Annotated[int, Field(gt=0)], ...] = Field(
+        (24, 32, 48, 64), description="of each strided convolution, which halves the size (ours)"
+    )
+    features: int = Field(128, gt=0, description="width of the layer before the last (ours)")
+    epochs: int = Field(10, gt=0, description="passes over the faces (ours)")
+    batch_size: int = Field(64, gt=0, description="faces a step (ours)")
+    learning_rate: float = Field(2e-3, gt=0, description="AdamW's at its peak (ours)")
+
+
+PRESETS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
+    {"smoke": {"faces": 600, "unseen": 200, "least": 0.7, "epochs": 4}}
+)
+"""Preset -> the settings in which it differs."""
+
+
+class AttributeOracles(nn.Module):
+    """Strided convolutions, leaky and without pooling, unlike the classifier's: images -> a logit an attribute."""
+
+    def __init__(self, config: AttributesConfig, shape: tuple[int, int, int], count: int) -> None:
+        super().__init__()
+        self.config = config
+        depth, height, width = shape
+        layers: list[nn.Module] = []
+        for channels in config.channels:
+            layers += [nn.Conv2d(depth, channels, 3, stride=2, padding=1), nn.BatchNorm2d(channels), nn.LeakyReLU(0.1)]
+            depth, height, width = channels, (height + 1) // 2, (width + 1) // 2
+        layers += [nn.Flatten(), nn.Linear(depth * height * width, config.features), nn.LeakyReLU(0.1)]
+        self.layers = nn.Sequential(*layers, nn.Linear(config.features, count))
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits (B, A) of images (B, C, H, W) in [0, 1]."""
+        logits: Tensor = self.layers(images)
+        return logits
+
+    def losses(self, images: Tensor, attributes: Tensor) -> dict[str, Tensor]:
+        """Cross entropy in nats, averaged over the attributes."""
+        return {"loss": F.binary_cross_entropy_with_logits(self(images), attributes)}
+
+
+@dataclass(frozen=True)
+class Described:
+    """Training batches of images and all of their attributes."""
+
+    images: Subset
+    attributes: Tensor
+    """(N, A) float of 0 and 1."""
+
+    def __call__(self, indices: Tensor) -> tuple[Tensor, Tensor]:
+        """Images (B, C, H, W) and attributes (B, A)."""
+        return self.images.batch(indices), self.attributes[indices]
+
+
+def train_attribute_oracles(config: AttributesConfig, faces: ImageData, trainer: Trainer) -> AttributeOracles:
+    """Oracles of all attributes of the first `config.faces` of `faces`, frozen."""
+    described = _described(faces, slice(0, config.faces))
+    network = AttributeOracles(config, faces.shape, described.attributes.shape[1])
+    plan = Plan(described, len(described.attributes), config.epochs, config.batch_size, schedule=_schedule)
+    trainer.fit(network, _phases, plan)
+    return network.requires_grad_(False)
+
+
+@torch.no_grad()
+def accuracies(network: AttributeOracles, faces: ImageData, device: torch.device) -> dict[str, float]:
+    """The share of the other `faces` of which each attribute is seen as it is."""
+    assert faces.attributes is not None  # noqa: S101 - drawn faces have some
+    unseen = _described(faces, slice(network.config.faces, None))
+    chunks = torch.arange(len(unseen.attributes)).split(256)
+    seen = torch.cat([network(unseen(chunk)[0].to(device)).cpu() > 0 for chunk in chunks])
+    right = (seen == unseen.attributes.bool()).double().mean(0)
+    return dict(zip(faces.attributes.columns, right.tolist(), strict=True))
+
+
+def _described(faces: ImageData, part: slice) -> Described:
+    assert faces.attributes is not None  # noqa: S101 - drawn faces have some
+    images = Subset(faces, torch.arange(len(faces)).numpy()[part])
+    return Described(images, torch.tensor(faces.attributes.to_numpy()[part]).float())
+
+
+def _schedule(step: int, steps: int) -> float:
+    return warmup_cosine(steps // 20, step, steps)
+
+
+def _phases(network: nn.Module) -> list[Phase]:
+    assert isinstance(network, AttributeOracles)  # noqa: S101 - `train_attribute_oracles` built it
+    return [Phase("losses", AdamW(network.parameters(), lr=network.config.learning_rate))]

@@ -1,0 +1,87 @@
+"""Images that are made once: a memory-mapped array with its digest beside it, whole or not there at all."""
+
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from filelock import FileLock
+
+from benchmark.errors import UserError
+
+DIGEST = re.compile(r"[0-9a-f]{64}")
+
+Shape = tuple[int, int, int, int]
+
+
+def cached_images(
+    path: Path, shape: Shape, fill: Callable[[np.ndarray], None], digest: Callable[[np.ndarray], str]
+) -> tuple[np.ndarray, str]:
+    """Images (memory-mapped, read-only) and digest at `path`, made there by the first process that asks.
+
+    Parameters
+    ----------
+    path
+        An npy file, whose name says all that decides what it holds; the digest lies beside it.
+    shape
+        (N, C, H, W) of the images, uint8.
+    fill
+        Writes the images into an array of that shape.
+    digest
+        Of the images and all else that a result can depend on, 64 hexadecimal digits.
+
+    Raises
+    ------
+    UserError
+        If the disk has too little space, and what `fill` raises; nothing is left behind then.
+    """
+    found = _open(path, shape)
+    if found is not None:
+        return found
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(path.with_suffix(".lock")):
+        found = _open(path, shape)  # another process may have been faster
+        return _make(path, shape, fill, digest) if found is None else found
+
+
+def _open(path: Path, shape: Shape) -> tuple[np.ndarray, str] | None:
+    """What is cached at `path`; None if it is not there, not whole or not ours."""
+    try:
+        images, digest = np.load(path, mmap_mode="r"), _digest_path(path).read_text()
+    except (OSError, EOFError, ValueError):
+        return None
+    return (images, digest) if images.shape == shape and DIGEST.fullmatch(digest) else None
+
+
+def _digest_path(path: Path) -> Path:
+    return path.with_suffix(".sha256")
+
+
+def _make(
+    path: Path, shape: Shape, fill: Callable[[np.ndarray], None], digest: Callable[[np.ndarray], str]
+) -> tuple[np.ndarray, str]:
+    """Fill a file of a temporary name; the digest goes into place before the images, whose being there says "done"."""
+    _require_space(path, shape)
+    partial, digest_partial = path.with_suffix(".npy.partial"), path.with_suffix(".sha256.partial")
+    try:
+        images = np.lib.format.open_memmap(partial, mode="w+", dtype=np.uint8, shape=shape)
+        fill(images)
+        images.flush()
+        digest_partial.write_text(digest(images))
+        digest_partial.replace(_digest_path(path))
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+        digest_partial.unlink(missing_ok=True)
+    return np.load(path, mmap_mode="r"), _digest_path(path).read_text()
+
+
+def _require_space(path: Path, shape: Shape) -> None:
+    """Ask before: a full disk under a memory map kills the process without a word."""
+    needed, free = int(np.prod(shape)), shutil.disk_usage(path.parent).free
+    if needed > free:
+        name = path.name.partition("-")[0]
+        raise UserError(
+            f"{name} needs {needed / 1e9:.1f} GB for its images in {path.parent}, {free / 1e9:.1f} GB are free"
+        )
