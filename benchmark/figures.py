@@ -34,7 +34,7 @@ def write_figures(records: Sequence[Record], runs: Path, folder: Path) -> list[P
         files = []
         for task in dict.fromkeys(record.task for record in good):
             of_task = [record for record in good if record.task == task]
-            files += _save(flip_rates(of_task), folder / f"flip-rate-{task.replace('/', '_')}")
+            files += save(flip_rates(of_task), folder / f"flip-rate-{task.replace('/', '_')}")
         for record in good:
             if record.seed == min(other.seed for other in good if other.task == record.task):
                 files += _save_grid(record, runs, folder) + _save_paths(record, runs, folder)
@@ -120,7 +120,7 @@ def _save_grid(record: Record, runs: Path, folder: Path) -> list[Path]:
         f"{record.method} on {record.task}, seed {record.seed}: the first {len(captions)} queries, not chosen ones\n"
         "below each picture the class that the classifier sees, and its probability of the target",
     )
-    return _save(figure, folder / f"counterfactuals-{record.task.replace('/', '_')}-{record.method}")
+    return save(figure, folder / f"counterfactuals-{record.task.replace('/', '_')}-{record.method}")
 
 
 def _save_paths(record: Record, runs: Path, folder: Path) -> list[Path]:
@@ -138,7 +138,7 @@ def _save_paths(record: Record, runs: Path, folder: Path) -> list[Path]:
     title = f"{record.method} on {record.task}, seed {record.seed}: paths of the first queries, not chosen ones"
     headings = ["query", "start", *blank[2:], "answer"]
     figure = grid(answered["queries"][:QUERIES], paths.transpose(0, 1), captions, headings, title)
-    return _save(figure, folder / f"paths-{record.task.replace('/', '_')}-{record.method}")
+    return save(figure, folder / f"paths-{record.task.replace('/', '_')}-{record.method}")
 
 
 def _save_illustrations(record: Record, runs: Path, folder: Path) -> list[Path]:
@@ -150,7 +150,7 @@ def _save_illustrations(record: Record, runs: Path, folder: Path) -> list[Path]:
         captions = [[text.format(*record.data["classes"]) for text in row] for row in words["captions"]]
         title = f"{record.method} on {record.task}, seed {record.seed}: {words['title']}"
         figure = grid(pictures[:, 0], pictures[:, 1:].transpose(0, 1), captions, words["headings"], title)
-        files += _save(figure, folder / f"{name}-{record.task.replace('/', '_')}-{record.method}")
+        files += save(figure, folder / f"{name}-{record.task.replace('/', '_')}-{record.method}")
     return files
 
 
@@ -162,7 +162,7 @@ def _save_studies(record: Record, folder: Path) -> list[Path]:
             title = f"{record.method} on {record.task}, seed {record.seed}: {study.title}"
             cells = pd.DataFrame(study.rows)
             figure = bars(cells, study.axes, title) if study.bars else lines(cells, study.axes, study.spread, title)
-            files += _save(figure, folder / f"{name}-{record.task.replace('/', '_')}-{record.method}")
+            files += save(figure, folder / f"{name}-{record.task.replace('/', '_')}-{record.method}")
     return files
 
 
@@ -195,7 +195,7 @@ def bars(cells: pd.DataFrame, axes: tuple[str, str, str], title: str) -> Figure:
     return figure
 
 
-def _save(figure: Figure, path: Path) -> list[Path]:
+def save(figure: Figure, path: Path) -> list[Path]:
     """The figure in all formats, without anything that differs from run to run."""
     files = []
     for suffix in FORMATS:

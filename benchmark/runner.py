@@ -38,11 +38,11 @@ def run(jobs: Sequence[Job], protocol: Protocol, workers: int, board: Board) -> 
             Work(job, protocol).check()
     open_jobs = [job for job, record in zip(jobs, found, strict=True) if record is None]
     _ahead(open_jobs, protocol, workers, board)
-    made = iter(_in_parallel((partial(run_job, job, protocol, board) for job in open_jobs), workers))
+    made = iter(in_parallel((partial(run_job, job, protocol, board) for job in open_jobs), workers))
     return [record or next(made) for record in found]
 
 
-def _in_parallel(calls: Iterable[Callable[[], Any]], workers: int) -> list[Any]:
+def in_parallel(calls: Iterable[Callable[[], Any]], workers: int) -> list[Any]:
     """The results of `calls`, in processes of their own if there are several workers."""
     todo = list(calls)
     workers = min(workers, len(todo))
@@ -77,9 +77,9 @@ def _ahead(jobs: Sequence[Job], protocol: Protocol, workers: int, board: Board) 
     calls += [
         partial(_prepare, Work.attributes, Job(task, "attributes", seed), protocol, board) for task, seed in drawn
     ]
-    _in_parallel(calls, workers)
+    in_parallel(calls, workers)
     fits = {key_of(**Work(job, protocol).fit_settings()): job for job in jobs}
-    _in_parallel([partial(_prepare, Work.fit, job, protocol, board) for job in fits.values()], workers)
+    in_parallel([partial(_prepare, Work.fit, job, protocol, board) for job in fits.values()], workers)
 
 
 def _prepare(stage: Callable[[Work], Any], job: Job, protocol: Protocol, board: Board) -> None:

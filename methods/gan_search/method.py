@@ -132,9 +132,14 @@ class GanSearch(Method):
             partial(warmup_cosine, 0),
         )
         trainer.fit(network, self._encoder_phases, encoder, stage="encoder")
-        network.to(trainer.device)
+        return self.refit(data, classifier, trainer=trainer)
+
+    def refit(self, data: ImageSet, classifier: Classifier, *, trainer: Trainer) -> Self:
+        """Fill the bank."""
+        self.classifier = classifier
+        self.network.to(trainer.device)
         self._fill_bank(data, trainer.device)
-        network.cpu()
+        self.network.cpu()
         return self
 
     def _gan_phases(self, network: nn.Module) -> list[Phase]:
