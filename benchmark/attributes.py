@@ -102,7 +102,7 @@ def accuracies(network: AttributeOracles, faces: ImageData, device: torch.device
 def _described(faces: ImageData, part: slice) -> Described:
     assert faces.attributes is not None  # noqa: S101 - drawn faces have some
     images = Subset(faces, torch.arange(len(faces)).numpy()[part])
-    return Described(images, torch.from_numpy(faces.attributes.to_numpy()[part]).float())
+    return Described(images, torch.tensor(faces.attributes.to_numpy()[part]).float())
 
 
 def _schedule(step: int, steps: int) -> float:

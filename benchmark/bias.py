@@ -214,7 +214,7 @@ class Trial:
     def _balanced(self, part: Subset) -> np.ndarray:
         """As many faces of each (label, attribute) cell, the first ones, (N,)."""
         assert part.data.attributes is not None  # noqa: S101 - drawn faces have some
-        wanted = data_config(self.protocol.preset, self.protocol.overrides or {}).queries
+        wanted = data_config(self.protocol.preset, self.protocol.overrides or {}, part.shape[0]).queries
         found = part.data.attributes.iloc[part.indices]
         cells = found.groupby([self.planted.label, self.planted.attribute]).indices
         each = min(wanted, self.protocol.limit or wanted) // 4

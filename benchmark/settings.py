@@ -47,7 +47,11 @@ class DataConfig(BaseModel):
 
 
 DATA_PRESETS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
-    {"smoke": {"train_images": 600, "queries": 60, "probes": 10}, "paper": {"queries": 2048}}
+    {
+        "smoke": {"train_images": 600, "queries": 60, "probes": 10},
+        "faces": {"queries": 500, "probes": 50},
+        "paper": {"queries": 2048},
+    }
 )
 
 
@@ -134,9 +138,9 @@ def attributes_config(preset: str, overrides: Overrides) -> AttributesConfig:
     return resolve("attributes", AttributesConfig, ATTRIBUTES_PRESETS.get(preset, {}), overrides)
 
 
-def data_config(preset: str, overrides: Overrides) -> DataConfig:
-    """How many images a run uses."""
-    return resolve("data", DataConfig, DATA_PRESETS.get(preset, {}), overrides)
+def data_config(preset: str, overrides: Overrides, channels: int = 1) -> DataConfig:
+    """How many images a run uses, of so many `channels`."""
+    return resolve("data", DataConfig, DATA_PRESETS.get(_part(preset, channels), {}), overrides)
 
 
 def source_settings(data_set: str, preset: str, overrides: Overrides) -> BaseModel | None:
@@ -155,6 +159,6 @@ def check_overrides(methods: Iterable[str], preset: str, overrides: Overrides) -
         for role in ("classifier", "oracle"):
             judge_config(role, preset, overrides, channels)
         autoencoder_config(preset, overrides, channels)
+        data_config(preset, overrides, channels)
     attributes_config(preset, overrides)
-    data_config(preset, overrides)
     source_settings("avatars", preset, overrides)

@@ -145,8 +145,8 @@ class Work:
         self.job, self.protocol, self.investigated = job, protocol, investigated
         self.advance = advance or silent
         self.overrides = protocol.overrides or {}
-        self.settings = data_config(protocol.preset, self.overrides)
         self.data = images_of(job.task, protocol) if data is None else data
+        self.settings = data_config(protocol.preset, self.overrides, self.data.shape[0])
         self.splits: Splits = split(self.data, job.seed)
         self.train = self.splits.train.first(self.settings.train_images or len(self.splits.train))
         self.asked = self.splits.named(protocol.split)
@@ -167,7 +167,9 @@ class Work:
             raise UserError(f"{self.job.method} on {self.job.task}: {error}") from error
         self.check_extractors()
         if METHODS[self.job.method].path == TRUTH and self.data.exact is None:
-            raise UserError(f"nobody knows the exact counterfactuals of {self.data.name}; truth is for avatars")
+            raise UserError(
+                f"nobody knows the exact counterfactuals of {self.data.name}; truth is for avatars/Smiling and the like"
+            )
 
     def check_extractors(self) -> None:
         """Refuse to let Inception look at grey images."""
@@ -596,7 +598,9 @@ class Work:
         )
 
     def _data_facts(self) -> dict[str, Any]:
+        made = source_settings(self.job.task.partition("/")[0], self.protocol.preset, self.overrides)
         return {
+            **({} if made is None else {"settings": made.model_dump(mode="json", exclude_defaults=True)}),
             "digest": self.data.digest,
             "shape": list(self.data.shape),
             "classes": list(self.data.class_names),

@@ -348,6 +348,10 @@ def _notes(records: Sequence[Record]) -> tuple[str, ...]:
     notes = [f"preset `{preset}`, {split} split" for preset, split in dict.fromkeys((r.preset, r.split) for r in good)]
     notes += [f"**partial run**: --limit {limit}" for limit in dict.fromkeys(r.limit for r in good) if limit]
     notes += [_task_note([r for r in good if r.task == task]) for task in dict.fromkeys(r.task for r in good)]
+    for record in good:
+        if changed := record.data.get("settings"):
+            note = f"{record.task}: drawn with {', '.join(f'{name} = {value}' for name, value in changed.items())}"
+            notes += [note] if note not in notes else []
     notes.append("[low, high]: 95 % interval (Wilson for rates, bootstrap for Fréchet distances)")
     numbers = tidy(good)
     for name in (name for name in numbers["metric"].unique() if _is_yardstick(name)):

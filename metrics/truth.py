@@ -1,7 +1,6 @@
 """How far an answer is from the exact counterfactual, where the data know it, and which other attributes changed."""
 
 import torch
-import torch.nn.functional as F  # noqa: N812 - torch's own convention
 from torch import Tensor
 
 from metrics.base import Estimate
@@ -109,8 +108,8 @@ def truth_ssim(images: Tensor, exact: Tensor) -> Estimate:
     window = window / window.sum()
 
     def smooth(values: Tensor) -> Tensor:
-        rows = F.conv2d(values.flatten(0, 1)[:, None], window[None, None, :, None])
-        return F.conv2d(rows, window[None, None, None, :]).unflatten(0, values.shape[:2])[:, :, 0]
+        rows = torch.conv2d(values.flatten(0, 1)[:, None], window[None, None, :, None])
+        return torch.conv2d(rows, window[None, None, None, :]).unflatten(0, values.shape[:2])[:, :, 0]
 
     first, second = images.detach().double(), exact.detach().double()
     means = smooth(first), smooth(second)

@@ -4,9 +4,10 @@ The names to use elsewhere: `AvatarsConfig`, `Faces`, `sample_faces`, `counterfa
 """
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
+from pathlib import Path
 
 import numpy as np
 
@@ -46,15 +47,15 @@ class ExactFaces:
 
 @dataclass(frozen=True)
 class IndependentFaces:
-    """Other faces of the same size, whose attributes are clear and all independent."""
+    """Other faces of one size, whose attributes are clear and all independent."""
 
-    source: Source
+    size: int
+    cache: Path | None
 
     def __call__(self, count: int, seed: int) -> ImageData:
         """So many of them, drawn once."""
-        size = self.source.settings.size if isinstance(self.source.settings, AvatarsConfig) else AvatarsConfig().size
-        config = AvatarsConfig(size=size, count=count, seed=seed, independent=True)
-        return load(replace(self.source, settings=config))
+        config = AvatarsConfig.model_validate({"size": self.size, "count": count, "seed": seed, "independent": True})
+        return load(Source(cache=self.cache, settings=config))
 
 
 def load(source: Source) -> ImageData:
@@ -83,7 +84,7 @@ def load(source: Source) -> ImageData:
         digest=digest,
         attributes=faces.attributes,
         exact=ExactFaces(faces),
-        independent=IndependentFaces(replace(source, settings=config)),
+        independent=IndependentFaces(config.size, source.cache),
     )
 
 

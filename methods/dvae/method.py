@@ -97,6 +97,7 @@ class Dvae(Method):
             "samples": 100,
         },
         "paper": {"bits": 32, "hidden": (256, 128, 64), "dropout": 0.1, "generator": (512, 1024), "batch_size": 128},
+        "faces": {"generator_epochs": 12, "generator_min_steps": 600},
     }
     config: DvaeConfig
     network: Concepts

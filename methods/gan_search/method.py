@@ -96,6 +96,20 @@ class GanSearch(Method):
             "inversion_steps": 100,
             "bank": 20_000,
         },
+        "faces": {
+            "latent": 48,
+            "generator": (64, 48, 32, 16),
+            "discriminator": (16, 32, 64, 96),
+            "encoder": (16, 32, 64, 128),
+            "epochs": 7,
+            "min_steps": 0,
+            "encoder_epochs": 4,
+            "encoder_min_steps": 0,
+            "steps": 20,
+            "bisections": 4,
+            "inversion_steps": 20,
+            "bank": 3000,
+        },
     }
     config: GanSearchConfig
     network: LatentGAN
@@ -272,7 +286,10 @@ class PixelSearch(Method):
     """Searches over the pixels themselves, with no generator: flips anything by noise (after Wachter et al. 2017)."""
 
     Config = PixelSearchConfig
-    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {"smoke": {"steps": 5, "bisections": 3}}
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        "smoke": {"steps": 5, "bisections": 3},
+        "faces": {"steps": 20, "bisections": 4, "search_rate": 0.1},
+    }
     reference = True
     config: PixelSearchConfig
 

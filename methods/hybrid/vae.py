@@ -89,6 +89,15 @@ class Hybrid(Hybridization):
             "window": 5,
             "bank": 20_000,
         },
+        "faces": {
+            "generator": (64, 64, 32, 16),
+            "encoder": (16, 32, 64, 128),
+            "latent": 64,
+            "epochs": 9,
+            "min_steps": 0,
+            "window": 5,
+            "bank": 3000,
+        },
     }
     config: HybridVaeConfig
 

@@ -14,6 +14,8 @@ from benchmark.tasks import EXAMPLES
 from methods import METHODS
 from metrics import METRICS
 
+ASKED = tuple(name for name in METHODS if name != "truth")
+"""Nobody knows the exact counterfactuals of digits."""
 SMOKE = ("--preset", "smoke", "--jobs", "1")
 
 
@@ -77,7 +79,7 @@ def test_run_is_quiet_without_a_terminal(smoke):
     """A run that is not on a terminal says nothing but its tables."""
     assert (smoke / "complaints").read_text() == ""
     answered = (smoke / "answered").read_text()
-    assert all(f"| {name} " in answered for name in METHODS)
+    assert all(f"| {name} " in answered for name in ASKED)
     for table in (smoke / "tables").glob("*.md"):
         assert table.read_text() in answered
 
@@ -87,9 +89,9 @@ def test_run_leaves_tables_and_figures(smoke):
     names = set(files(smoke / "tables"))
     assert {"metrics.csv", "timings.csv", "summary.md", "summary.tex", "summary.csv"} <= names
     assert {"flip-rate-mnist.csv", "flip-rate-mnist.png", "flip-rate-mnist.svg"} <= names
-    assert {f"counterfactuals-mnist-{name}.png" for name in METHODS} <= names
+    assert {f"counterfactuals-mnist-{name}.png" for name in ASKED} <= names
     numbers = pd.read_csv(smoke / "tables" / "metrics.csv", keep_default_na=False)
-    assert set(numbers["method"]) == set(METHODS)
+    assert set(numbers["method"]) == set(ASKED)
 
 
 # -- mistakes in arguments ---------------------------------------------------------------------------------------------

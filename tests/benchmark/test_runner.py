@@ -19,6 +19,8 @@ from methods.base import Counterfactuals, Method, MethodConfig
 from metrics import METRICS, Metric
 from metrics.intervals import mean
 
+ASKED = tuple(name for name in METHODS if name != "truth")
+"""Nobody knows the exact counterfactuals of digits."""
 STAGES = ("classifier", "oracle", "fit", "explain", "show", "probe", "autoencoders", "score")
 
 
@@ -132,7 +134,7 @@ def test_lost_record_costs_no_stage(protocol, stamps, content):
 
 def test_record_says_what_it_rests_on(smoke):
     """A record holds the resolved settings, both networks' accuracies, the data's digest, versions and commit."""
-    for name in METHODS:
+    for name in ASKED:
         record = read(Job("mnist", name, 0).path(Protocol(results=smoke, preset="smoke")))
         config = settings.method_config(name, "smoke", {})
         assert record.config == config.model_dump(mode="json")
@@ -207,7 +209,7 @@ def test_all_methods_are_asked_the_same(smoke):
     """Queries and targets are the same for all methods, and no target is the class that is already seen."""
     runs = smoke / "runs"
     asked = []
-    for name in METHODS:
+    for name in ASKED:
         record = read(Job("mnist", name, 0).path(Protocol(results=smoke, preset="smoke")))
         asked.append(find(runs, record.artefacts["explain"])[0])
     for tensors in asked:

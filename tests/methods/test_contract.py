@@ -9,9 +9,9 @@ import torch
 from pydantic import ValidationError
 from safetensors.torch import load, save
 
-from benchmark.classifier import ClassifierConfig, train
+from benchmark.classifier import ClassifierConfig, ConvClassifier, train
 from benchmark.data import ImageData, Subset
-from benchmark.settings import PRESETS, method_config
+from benchmark.settings import PRESETS, judge_config, method_config
 from methods import METHODS
 from methods.base import Method
 from methods.training import Trainer
@@ -285,6 +285,15 @@ def test_presets_resolve(name, preset, channels):
 def test_presets_are_known(name):
     """A method has settings only for presets that can be asked for, and for images in colour; none for the default."""
     assert set(METHODS[name].load().presets) <= {*PRESETS, "faces"} - {"default"}
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_settings_for_colour_fit_faces(name):
+    """What the default preset takes for images in colour can be built for faces of 65 pixels,."""
+    method = METHODS[name].load()(method_config(name, "default", {}, channels=3))
+    classifier = ConvClassifier(judge_config("classifier", "default", {}, channels=3), (3, 65, 65), 2)
+    network = method.prepare((3, 65, 65), classifier)
+    assert all(torch.isfinite(value).all() for value in network.parameters())
 
 
 @pytest.mark.parametrize("name", METHODS)

@@ -1,3 +1,4 @@
+import pickle
 from dataclasses import replace
 
 import numpy as np
@@ -278,3 +279,20 @@ def test_a_task_knows_its_counterfactuals(data, faces, monkeypatch):
     expected = render(counterfactual(faces.take(indices), {"Smiling": 1 - task.labels[:8]}))
     np.testing.assert_array_equal(task.counterfactuals(indices, 1 - task.labels[:8]), expected)
     assert replace(task, exact=None).counterfactuals(indices, task.labels[:8]) is None
+
+
+def test_faces_can_be_sent_to_other_processes(data):
+    """Faces survive the way to another process, with what they know of their counterfactuals."""
+    arrived = pickle.loads(pickle.dumps(data))
+    indices, values = np.arange(2), np.array([0, 1])
+    np.testing.assert_array_equal(arrived.exact("Smiling", indices, values), data.exact("Smiling", indices, values))
+    assert arrived.independent == data.independent
+
+
+def test_independent_faces_are_others(data):
+    """The faces for attribute oracles are of the same size, clear and unconfounded whatever the data set is."""
+    graded = load("avatars", Source(settings=SMALL.model_copy(update={"count": 4, "evidence": 0.6})))
+    ours, theirs = data.independent(8, 3), graded.independent(8, 3)
+    assert ours.digest == theirs.digest
+    assert ours.shape == data.shape
+    assert not (ours.images[:4] == data.images[:4]).all()
