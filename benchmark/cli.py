@@ -33,6 +33,7 @@ Start here:
   benchmark list                       methods, tasks, metrics, presets
   benchmark report                     tables and figures again, from what was written down
   benchmark paper vaex                 a paper's numbers and claims beside ours, as a page
+  benchmark bias                       which methods show a bias that was planted in a classifier
   benchmark compare vaex gan-search    what differs between two methods, and whether by more than chance
   benchmark score --help               numbers for counterfactuals that another program made
   benchmark check                      the numbers against results/baselines
@@ -248,6 +249,67 @@ def check(
     if len(moved):
         typer.echo(tabulate(moved.to_dict("list"), headers="keys", tablefmt="github", showindex=False, floatfmt=".4g"))
     return 1 if len(moved) else 0
+
+
+@app.command()
+def bias(
+    methods: Methods = "all",
+    planted: Annotated[
+        str, typer.Option(help="Comma-separated, as in Eyeglasses-on-Young,Male-on-Smiling.")
+    ] = "Eyeglasses-on-Young",
+    seeds: Annotated[str, typer.Option(help="Comma-separated numbers: of the classifiers.")] = "0,1,2",
+    preset: Preset = "default",
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", metavar="SECTION.FIELD=VALUE", help="Override one setting; repeatable.")
+    ] = None,
+    split: Annotated[str, typer.Option(help="Queries: validation to choose settings, test to report.")] = "test",
+    limit: Annotated[
+        int | None, typer.Option(min=4, help="Queries, at most; tables say that the run is partial.")
+    ] = None,
+    jobs: Annotated[int | None, typer.Option(min=1, help="Jobs at once. [default: one a core; one on a GPU]")] = None,
+    accelerator: Annotated[str, typer.Option(help="cpu, cuda, mps or auto.")] = "auto",
+    results: Results = Path("results"),
+    debug: Annotated[bool, typer.Option(help="Stop at the first error, with its traceback.")] = False,
+) -> int:
+    """Plant a bias in a classifier of drawn faces, and ask which methods' counterfactuals show it."""
+    from benchmark.bias import Planted, Trial, with_settings  # noqa: PLC0415 - see `run`
+    from benchmark.bias_tables import publish  # noqa: PLC0415
+    from benchmark.discovery import discover  # noqa: PLC0415
+    from benchmark.progress import board  # noqa: PLC0415
+    from benchmark.settings import PRESETS, check_overrides, parse_overrides  # noqa: PLC0415
+    from benchmark.stages import Protocol  # noqa: PLC0415
+    from benchmark.store import check_writable  # noqa: PLC0415
+    from methods.training import Devices  # noqa: PLC0415
+
+    names = _methods(methods)
+    _one_of("preset", preset, PRESETS)
+    _one_of("split", split, ("validation", "test"))
+    _one_of("accelerator", accelerator, ("auto", "cpu", "cuda", "mps"))
+    overrides = with_settings(preset, parse_overrides(settings or []))
+    check_overrides(names, preset, overrides)
+    protocol = Protocol(
+        results=results,
+        preset=preset,
+        overrides=overrides,
+        relaxations=(0.0,),
+        split=split,
+        limit=limit,
+        devices=Devices(_accelerator(accelerator)),
+        raise_errors=debug,
+    )
+    numbers = tuple(_numbers(seeds))
+    trials = [Trial(Planted.parse(text), protocol, numbers) for text in _split(planted, "planted")]
+    check_writable(protocol.runs, results / "tables")
+    with board(Console(stderr=True)) as drawn:
+        outcomes = discover(trials, names, jobs or _workers(protocol.devices.accelerator, 1), drawn)
+    for trial, outcome in zip(trials, outcomes, strict=True):
+        for table in publish(trial, outcome, results / "tables"):
+            typer.echo(table.markdown())
+    typer.echo(f"written to {results / 'tables'}")
+    failed = [record for outcome in outcomes for record in outcome.records if record.status != "ok"]
+    for reason in dict.fromkeys(f"{record.method} on {record.task}: {record.reason}" for record in failed):
+        _complain(reason)
+    return 0 if not failed else 2 if all(record.user_error for record in failed) else 1
 
 
 @app.command()

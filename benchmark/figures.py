@@ -40,7 +40,7 @@ def write_figures(records: Sequence[Record], runs: Path, folder: Path) -> list[P
         files = []
         for task in dict.fromkeys(record.task for record in good):
             of_task = [record for record in good if record.task == task]
-            files += _save(flip_rates(of_task), folder / f"flip-rate-{task.replace('/', '_')}")
+            files += save(flip_rates(of_task), folder / f"flip-rate-{task.replace('/', '_')}")
         for record in good:
             if record.seed == min(other.seed for other in good if other.task == record.task):
                 files += _of_record(record, runs, folder)
@@ -171,7 +171,7 @@ def _save_grid(record: Record, runs: Path, folder: Path) -> list[Path]:
     figure = grid(
         rows.pictures[:, 0], rows.pictures[:, 1:].transpose(0, 1), rows.captions, rows.headings, f"{title}\n{BELOW}"
     )
-    return _save(figure, folder / f"counterfactuals-{record.task.replace('/', '_')}-{record.method}")
+    return save(figure, folder / f"counterfactuals-{record.task.replace('/', '_')}-{record.method}")
 
 
 def write_variants(records: Sequence[Record], runs: Path, folder: Path) -> list[Path]:
@@ -191,7 +191,7 @@ def write_variants(records: Sequence[Record], runs: Path, folder: Path) -> list[
     title = f"{first.task}, seed {first.seed}: the first {count} queries, not chosen ones\n{BELOW}"
     with _style():
         figure = grid(pictures[:, 0], pictures[:, 1:].transpose(0, 1), captions, there[0].headings, title)
-        return _save(figure, folder / f"variants-{first.task.replace('/', '_')}-{first.method}")
+        return save(figure, folder / f"variants-{first.task.replace('/', '_')}-{first.method}")
 
 
 def _save_paths(record: Record, runs: Path, folder: Path) -> list[Path]:
@@ -209,7 +209,7 @@ def _save_paths(record: Record, runs: Path, folder: Path) -> list[Path]:
     title = f"{record.method} on {record.task}, seed {record.seed}: paths of the first queries, not chosen ones"
     headings = ["query", "start", *blank[2:], "answer"]
     figure = grid(answered["queries"][:QUERIES], paths.transpose(0, 1), captions, headings, title)
-    return _save(figure, folder / f"paths-{record.task.replace('/', '_')}-{record.method}")
+    return save(figure, folder / f"paths-{record.task.replace('/', '_')}-{record.method}")
 
 
 def _save_illustrations(record: Record, runs: Path, artefact: str, folder: Path) -> list[Path]:
@@ -221,7 +221,7 @@ def _save_illustrations(record: Record, runs: Path, artefact: str, folder: Path)
         captions = [[text.format(*record.data["classes"]) for text in row] for row in words["captions"]]
         title = f"{record.method} on {record.task}, seed {record.seed}: {words['title']}"
         figure = grid(pictures[:, 0], pictures[:, 1:].transpose(0, 1), captions, words["headings"], title)
-        files += _save(figure, folder / f"{name}-{record.task.replace('/', '_')}-{record.method}")
+        files += save(figure, folder / f"{name}-{record.task.replace('/', '_')}-{record.method}")
     return files
 
 
@@ -233,7 +233,7 @@ def _save_studies(record: Record, folder: Path) -> list[Path]:
             title = f"{record.method} on {record.task}, seed {record.seed}: {study.title}"
             cells = pd.DataFrame(study.rows)
             figure = bars(cells, study.axes, title) if study.bars else lines(cells, study.axes, study.spread, title)
-            files += _save(figure, folder / f"{name}-{record.task.replace('/', '_')}-{record.method}")
+            files += save(figure, folder / f"{name}-{record.task.replace('/', '_')}-{record.method}")
     return files
 
 
@@ -266,7 +266,7 @@ def bars(cells: pd.DataFrame, axes: tuple[str, str, str], title: str) -> Figure:
     return figure
 
 
-def _save(figure: Figure, path: Path) -> list[Path]:
+def save(figure: Figure, path: Path) -> list[Path]:
     """The figure in all formats, without anything that differs from run to run."""
     files = []
     for suffix in FORMATS:

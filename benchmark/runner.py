@@ -39,12 +39,12 @@ def run(jobs: Sequence[Job], protocol: Protocol, workers: int, board: Board) -> 
     open_jobs = [job for job, record in zip(jobs, found, strict=True) if record is None]
     open_jobs.sort(key=lambda job: not METHODS[job.method].load().reference)  # else one that searches long is left last
     _ahead(open_jobs, protocol, workers, board)
-    made = _in_parallel((partial(run_job, job, protocol, board) for job in open_jobs), workers)
+    made = in_parallel((partial(run_job, job, protocol, board) for job in open_jobs), workers)
     by_job = dict(zip(open_jobs, made, strict=True))
     return [record or by_job[job] for job, record in zip(jobs, found, strict=True)]
 
 
-def _in_parallel(calls: Iterable[Callable[[], Any]], workers: int) -> list[Any]:
+def in_parallel(calls: Iterable[Callable[[], Any]], workers: int) -> list[Any]:
     """The results of `calls`, in processes of their own if there are several workers."""
     todo = list(calls)
     workers = min(workers, len(todo))
@@ -79,9 +79,9 @@ def _ahead(jobs: Sequence[Job], protocol: Protocol, workers: int, board: Board) 
     calls += [
         partial(_prepare, Work.attributes, Job(task, "attributes", seed), protocol, board) for task, seed in drawn
     ]
-    _in_parallel(calls, workers)
+    in_parallel(calls, workers)
     fits = {key_of(**Work(job, protocol).fit_settings()): job for job in jobs}
-    _in_parallel([partial(_prepare, Work.fit, job, protocol, board) for job in fits.values()], workers)
+    in_parallel([partial(_prepare, Work.fit, job, protocol, board) for job in fits.values()], workers)
 
 
 def _prepare(stage: Callable[[Work], Any], job: Job, protocol: Protocol, board: Board) -> None:

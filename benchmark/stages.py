@@ -127,13 +127,25 @@ def images_of(task: str, protocol: Protocol, advance: Advance = silent) -> Image
 
 
 class Work:
-    """The stages of one job."""
+    """The stages of one job.
 
-    def __init__(self, job: Job, protocol: Protocol, advance: Advance | None = None) -> None:
-        self.job, self.protocol = job, protocol
+    `data` stand in for those that the task names, and `investigated` for a job whose classifier is explained instead of
+    one that is trained on this job's images.
+    """
+
+    def __init__(
+        self,
+        job: Job,
+        protocol: Protocol,
+        advance: Advance | None = None,
+        *,
+        data: ImageData | None = None,
+        investigated: "Work | None" = None,
+    ) -> None:
+        self.job, self.protocol, self.investigated = job, protocol, investigated
         self.advance = advance or silent
         self.overrides = protocol.overrides or {}
-        self.data = images_of(job.task, protocol)
+        self.data = images_of(job.task, protocol) if data is None else data
         self.settings = data_config(protocol.preset, self.overrides, self.data.shape[0])
         self.splits: Splits = split(self.data, job.seed)
         self.train = self.splits.train.first(self.settings.train_images or len(self.splits.train))
@@ -214,6 +226,8 @@ class Work:
 
     def judge(self, role: str) -> tuple[Artefact, Judge]:
         """The trained classifier or oracle, and what a record says of it."""
+        if self.investigated and role == "classifier":
+            return self.investigated.judge(role)
         config = self.judge_config(role)
         key = key_of(config=config.model_dump(), **self._training())
         artefact = Artefact(self.protocol.runs, role, key)
@@ -348,11 +362,14 @@ class Work:
 
     # -- fit -----------------------------------------------------------------------------------------------------------
 
-    def fit(self) -> Artefact:
-        """What the method has learnt; keyed by its fit settings alone, so that variants share it."""
+    def fit(self, like: Artefact | None = None) -> Artefact:
+        """What the method has learnt; keyed by its fit settings alone, so that variants share it.
+
+        `like`, what it has learnt of the same images for another classifier, spares it what asks no classifier.
+        """
         classifier = self.judge("classifier")[1].digest
         artefact = Artefact(self.protocol.runs, "fit", key_of(**self.fit_settings(), classifier=classifier))
-        artefact.make(partial(self._fit, self.method()))
+        artefact.make(partial(self._fit, self.method()) if like is None else partial(self._refit, like))
         return artefact
 
     def fit_settings(self) -> dict[str, Any]:
@@ -365,12 +382,18 @@ class Work:
             **self._training(),
         }
 
-    def _fit(self, method: Method, artefact: Artefact) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    def _refit(self, like: Artefact, artefact: Artefact) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        method = self.method().restore(like.tensors(), self.data.shape, self.network("classifier"))
+        return self._fit(method, artefact, method.refit)
+
+    def _fit(
+        self, method: Method, artefact: Artefact, learn: Callable[..., Method] | None = None
+    ) -> tuple[dict[str, Tensor], dict[str, Any]]:
         trainer = self.trainer("fit", artefact)
         torch.manual_seed(self.seed("fit"))
         started = time.perf_counter()
         with _advised(self.job.method):
-            method.fit(self.train, self.network("classifier"), trainer=trainer)
+            (learn or method.fit)(self.train, self.network("classifier"), trainer=trainer)
         seconds = time.perf_counter() - started + trainer.seconds_before
         return method.network.state_dict(), {"fit_seconds": seconds, "peak_memory": peak_memory()}
 

@@ -140,6 +140,13 @@ class Method(abc.ABC):
     def fit(self, data: ImageSet, classifier: Classifier, *, trainer: Trainer) -> Self:
         """Learn from the training images, with `classifier` as the one to be explained."""
 
+    def refit(self, data: ImageSet, classifier: Classifier, *, trainer: Trainer) -> Self:
+        """Learn what `fit` would of the same images, for another classifier, from what is learnt already.
+
+        A method whose generator asks no classifier keeps it, and asks anew what it did ask; others begin again.
+        """
+        return self.fit(data, classifier, trainer=trainer)
+
     @abc.abstractmethod
     def reconstruct(self, images: Tensor) -> Tensor:
         """The answer to "change nothing", (N, C, H, W) in [0, 1]."""

@@ -142,10 +142,8 @@ class GanSearch(Method):
         key = {"training": "DCGAN and encoder", "version": self.version, "config": gan}
         bank = {name: value for name, value in network.state_dict().items() if name.startswith(BANK)}
         network.load_state_dict({**trainer.once(key, partial(self._train, data)), **bank})
-        network.to(trainer.device).eval()
-        self._fill_bank(data, trainer.device)
-        network.cpu()
-        return self
+        network.eval()
+        return self.refit(data, classifier, trainer=trainer)
 
     def _train(self, data: ImageSet, trainer: Trainer) -> Mapping[str, Tensor]:
         """The state of the GAN and its encoder, whose training no classifier and no bank has a part in."""
@@ -162,6 +160,14 @@ class GanSearch(Method):
         )
         trainer.fit(network, self._encoder_phases, encoder, stage="encoder")
         return {name: value for name, value in network.state_dict().items() if not name.startswith(BANK)}
+
+    def refit(self, data: ImageSet, classifier: Classifier, *, trainer: Trainer) -> Self:
+        """Fill the bank."""
+        self.classifier = classifier
+        self.network.to(trainer.device)
+        self._fill_bank(data, trainer.device)
+        self.network.cpu()
+        return self
 
     def _gan_phases(self, network: nn.Module) -> list[Phase]:
         assert isinstance(network, LatentGAN)  # noqa: S101 - `build` returned it

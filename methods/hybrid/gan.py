@@ -1,7 +1,7 @@
 """`hybrid-gan`: the modules of the DCGAN that `gan-search` searches."""
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import torch
 from torch import Tensor, nn
@@ -53,6 +53,11 @@ class HybridGan(Hybridization):
     def train(self, data: ImageSet, classifier: Classifier, trainer: Trainer) -> None:
         """Train the GAN, then its encoder."""
         self.network.model = self._search().fit(data, classifier, trainer=trainer).network
+
+    def refit(self, data: ImageSet, classifier: Classifier, *, trainer: Trainer) -> Self:
+        """Take donors, and what the GAN's own search asks of the classifier."""
+        self._fitted().refit(data, classifier, trainer=trainer)
+        return super().refit(data, classifier, trainer=trainer)
 
     def generator_of(self, model: nn.Module) -> ModularGenerator:
         """The running average of the generator."""

@@ -126,6 +126,12 @@ class Hybridization(Method):
         network, config = self.network.to(trainer.device).eval(), self.config
         torch.manual_seed(derived_seed(trainer.seed, 2))  # whatever state an interrupted training left
         network.discover(self.generator, config.pairs, config.window, config.percentile)
+        return self.refit(data, classifier, trainer=trainer)
+
+    def refit(self, data: ImageSet, classifier: Classifier, *, trainer: Trainer) -> Self:
+        """Take donors."""
+        self.classifier = classifier
+        network = self.network.to(trainer.device).eval()
         network.fill(data, self.encode, self.generate, classifier)
         network.cpu()
         return self

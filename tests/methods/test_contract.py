@@ -1,5 +1,5 @@
 import pickle
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise, product
 from typing import Literal, get_args, get_origin
 
@@ -170,6 +170,20 @@ def test_distance_grows_as_relaxation_falls(fitted):
         growth = later - earlier
         assert growth.mean() >= -2 * growth.std() / len(growth) ** 0.5
     assert distances[-1].mean() >= distances[0].mean()
+
+
+@pytest.mark.parametrize("name", [name for name in METHODS if METHODS[name].load().refit is not Method.refit])
+@pytest.mark.parametrize("case", ["grey"], indirect=True)
+def test_refit_is_fit(case, name):
+    """Refitted to another classifier a method is, to the bit, what it is when fitted to that one at once."""
+    torch.manual_seed(7)
+    other = type(case.classifier)(case.classifier.config, case.data.shape, case.classifier.class_count).eval()
+    first, _ = case.fitted(name)
+    again = type(first)(first.config).restore(first.network.state_dict(), case.data.shape, other)
+    again.refit(case.data, other, trainer=Trainer(seed=3))
+    at_once, _ = replace(case, classifier=other).fitted(name)
+    assert same(again.network.state_dict(), at_once.network.state_dict())
+    assert not same(again.network.state_dict(), first.network.state_dict())
 
 
 def test_save_and_restore(fitted):

@@ -1,0 +1,244 @@
+"""Bias discovery as tables and figures: gates, what each method shows, controls and leakage apart."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import seaborn as sns
+import torch
+from matplotlib.figure import Figure
+
+from benchmark.bias import BIASED_AT_LEAST, KINDS, UNBIASED_AT_MOST, Asked, Trial
+from benchmark.cells import Table
+from benchmark.discovery import BASELINE, LEAKAGE, Outcome
+from benchmark.figures import grid, save
+from benchmark.record import Record, Row
+from benchmark.store import find
+
+EACH = 2
+"""Rows of a figure for each (label, attribute) cell: the first queries, not chosen ones."""
+
+
+def tables(trial: Trial, outcome: Outcome) -> list[Table]:
+    """The gates; and, where they are open, what methods show, the controls, and the leakage."""
+    made = [_gates(trial, outcome)]
+    good = [record for record in outcome.records if record.status == "ok"]
+    if not good:
+        return made
+    shown = [_shown(record) for record in good]
+    title = f"{outcome.planted}: which methods show the planted bias"
+    made.append(
+        _table(f"bias-{outcome.planted}", title, shown, good, (*_notes(trial), *_reading(outcome), *_failed(outcome)))
+    )
+    controls = [_controls(record) for record in good]
+    title = f"{outcome.planted}: controls, in which there is nothing to discover"
+    made.append(_table(f"bias-controls-{outcome.planted}", title, controls, good, _notes(trial)))
+    leaks = [_contrast(record, LEAKAGE) for record in good]
+    title = f"{outcome.planted}: leakage, the bias of a generator's own data in a classifier that has none"
+    made.append(_table(f"bias-leakage-{outcome.planted}", title, leaks, good, (*_notes(trial), *_leaking(trial))))
+    return made
+
+
+def _gates(trial: Trial, outcome: Outcome) -> Table:
+    """One row a kind of classifier."""
+    rows = [
+        {
+            "classifier": row["kind"],
+            "learns from": KINDS[row["kind"]],
+            "right %": _per_cent(row["right"]),
+            f"flipped by do({trial.planted.attribute}) %": _per_cent(row["flipped"]),
+        }
+        for row in outcome.classifiers
+    ]
+    told = "**open**" if outcome.open else "**closed: the task is not scored**"
+    notes = [
+        f"the gates, confounded at least {100 * BIASED_AT_LEAST:.0f} %, unconfounded at most "
+        f"{100 * UNBIASED_AT_MOST:.0f} %, are {told}",
+        *(f"dropped, because its oracle is too often wrong: {name}" for name in outcome.dropped),
+        *(["without its oracle the planted attribute cannot be scored"] * (trial.planted.attribute in outcome.dropped)),
+        *_notes(trial),
+    ]
+    cells = pd.DataFrame(rows)
+    title = f"{outcome.planted}: what the exact do({trial.planted.attribute}) does to the classifiers"
+    return Table(f"bias-gates-{outcome.planted}", title, cells, cells.iloc[:0], tuple(notes))
+
+
+def _shown(record: Record) -> dict[str, str]:
+    """What one method shows of the planted bias."""
+    numbers = _numbers(record)
+    cells = {"method": record.method}
+    for kind in ("confounded", "unconfounded"):
+        cells[f"flips {kind} %"] = f"{100 * (numbers[f'flips_{kind}', 'all'].value or 0):.1f}"
+    cells |= {name: str(value) for name, value in record.data["shown"].items()}
+    cells["lead [95 %]"] = _interval(numbers["lead_confounded", "all"])
+    cells["lead over valid flips"] = _interval(numbers["lead_confounded", "flipped"])
+    cells["rank"] = f"{numbers['rank_confounded', 'all'].value:.0f}"
+    beaten = numbers.get(("lead_over_baseline", "all"))
+    cells[f"lead over {BASELINE}'s"] = "" if beaten is None else _interval(beaten)
+    return {**cells, "discovered": _discovered(numbers["lead_confounded", "all"])}
+
+
+def _controls(record: Record) -> dict[str, str]:
+    """The leads where there is nothing to discover: a discovery there is a false alarm."""
+    cells = {"method": record.method}
+    for contrast in ("ignoring", "another"):
+        told = _contrast(record, contrast)
+        cells[f"{contrast}: lead [95 %]"], cells[f"{contrast}: false alarm"] = told["lead [95 %]"], told["discovered"]
+    return cells
+
+
+def _contrast(record: Record, contrast: str) -> dict[str, str]:
+    """Lead and verdict of one contrast; empty where a method has no such row."""
+    found = _numbers(record).get((f"lead_{contrast}", "all"))
+    cells = {"method": record.method, "lead [95 %]": "", "discovered": ""}
+    return cells if found is None else cells | {"lead [95 %]": _interval(found), "discovered": _discovered(found)}
+
+
+def _numbers(record: Record) -> Mapping[tuple[str, str], Row]:
+    return {(row.metric, row.subset): row for row in record.rows}
+
+
+def _discovered(row: Row) -> str:
+    return "yes" if row.low is not None and row.low > 0 else "no"
+
+
+def _interval(row: Row) -> str:
+    if row.value is None:
+        return ""
+    return f"{row.value:.2f}" + ("" if row.low is None else f" [{row.low:.2f}, {row.high:.2f}]")
+
+
+def _per_cent(estimate: Sequence[float]) -> str:
+    return "{:.1f} [{:.1f}, {:.1f}]".format(*(100 * part for part in estimate[:3]))
+
+
+def _table(name: str, title: str, rows: list[dict[str, str]], records: Sequence[Record], notes: Sequence[str]) -> Table:
+    cells = pd.DataFrame(rows)
+    references = cells["method"].isin({record.method for record in records if record.reference})
+    return Table(name, title, cells[~references], cells[references], tuple(notes))
+
+
+def _notes(trial: Trial) -> tuple[str, ...]:
+    """How the numbers came about."""
+    drawn, protocol = trial.drawn, trial.protocol
+    queries = len(trial.faces().official["test"])
+    limit = (f"**partial run**: --limit {protocol.limit}",) if protocol.limit else ()
+    return (
+        f"preset `{protocol.preset}`, {protocol.split} split, faces of {drawn.size} px, bias of strength "
+        f"{drawn.strength:g}, evidence for the label {drawn.evidence:g}; n = {queries} queries, balanced over the four "
+        f"({trial.planted.label}, {trial.planted.attribute}) cells; classifiers of seeds "
+        f"{', '.join(map(str, trial.seeds))}, one generator of seed {trial.seeds[0]} for all of them",
+        *limit,
+    )
+
+
+def _reading(outcome: Outcome) -> tuple[str, ...]:
+    family = ", ".join(outcome.planted.family())
+    return (
+        "score: mean signed change of an attribute from reconstruction to counterfactual, towards the label, as its "
+        "oracle sees it, an answer that is not valid counting as unchanged; gap: with the bias minus without, in the "
+        f"planted direction; family: {family}",
+        "lead: the family's gap minus the greatest outside it, whichever its direction, but for "
+        f"{outcome.planted.label}; bootstrap over queries and seeds; discovered: its lower bound is above 0",
+        "rank: of the family among the attributes outside it, by gap; ties rank worst",
+    )
+
+
+def _failed(outcome: Outcome) -> tuple[str, ...]:
+    return tuple(f"**failed**: {r.method}: {r.reason}" for r in outcome.records if r.status != "ok")
+
+
+def _leaking(trial: Trial) -> tuple[str, ...]:
+    return (
+        "one unconfounded classifier, seed "
+        f"{trial.seeds[0]}, explained by a method fitted to confounded faces minus by one fitted to unconfounded ones; "
+        "the interval knows queries only",
+    )
+
+
+def publish(trial: Trial, outcome: Outcome, folder: Path) -> list[Table]:
+    """Write tables and figures of one planted bias to `folder`; returns the tables to show."""
+    made = tables(trial, outcome)
+    for table in made:
+        table.write(folder)
+    write_figures(trial, outcome, folder)
+    return made
+
+
+# -- figures -----------------------------------------------------------------------------------------------------------
+
+
+def write_figures(trial: Trial, outcome: Outcome, folder: Path) -> list[Path]:
+    """The attributes most changed, and both classifiers' counterfactuals side by side."""
+    good = [record for record in outcome.records if record.status == "ok"]
+    if not good:
+        return []
+    files = save(attributes_changed(good, trial), folder / f"bias-attributes-{outcome.planted}")
+    for record in good:
+        figure = side_by_side(record, trial)
+        if figure is not None:
+            files += save(figure, folder / f"bias-{outcome.planted}-{record.method}")
+    return files
+
+
+def attributes_changed(records: Sequence[Record], trial: Trial) -> Figure:
+    """Signed change of every attribute under both classifiers, a panel a method (gan-search, Figs. 6 to 8)."""
+    columns = min(4, len(records))
+    rows = -(-len(records) // columns)
+    figure = Figure(figsize=(2.6 * columns, 2.0 * rows + 1.0), layout="constrained")
+    panels = np.atleast_1d(figure.subplots(rows, columns, sharex=True, sharey=True)).ravel()
+    family = set(trial.planted.family())
+    for panel, record in zip(panels, records, strict=False):
+        cells = pd.DataFrame(record.studies["attributes"].rows)
+        cells = cells[cells["classifier"].isin(["unconfounded", "confounded"])]
+        cells = cells[cells["attribute"] != trial.planted.label]
+        sns.barplot(
+            cells, x="attribute", y="signed change", hue="classifier", palette=["0.7", "C1"], errorbar=None, ax=panel
+        )
+        panel.axhline(0, color="0.3", linewidth=0.6)
+        panel.set_title(record.method + (" (reference)" if record.reference else ""), fontsize=8)
+        panel.set(xlabel="", ylabel="")
+        panel.tick_params(axis="x", rotation=90, labelsize=7)
+        for label in panel.get_xticklabels():
+            label.set_fontweight("bold" if label.get_text() in family else "normal")
+        panel.get_legend().remove()
+    for panel in panels[len(records) :]:
+        panel.set_axis_off()
+    handles, labels = panels[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=2, frameon=False, fontsize=8)
+    figure.supylabel(f"signed change towards {trial.planted.label}", fontsize=8)
+    figure.suptitle(f"{trial.planted}: what counterfactuals change; bold: the planted family", fontsize=9)
+    return figure
+
+
+def side_by_side(record: Record, trial: Trial) -> Figure | None:
+    """Both classifiers' counterfactuals of the same queries (dvae, Fig. 4); None if they are not on disk any more."""
+    runs = trial.protocol.runs
+    parts = {kind: find(runs, record.artefacts[f"explain-{kind}"])[0] for kind in ("unconfounded", "confounded")}
+    seen = {kind: find(runs, record.artefacts[f"bias-{kind}"])[0] for kind in parts}
+    if not all(parts.values()) or not all(seen.values()):
+        return None
+    rows = _chosen(trial)
+    words = (f"not {trial.planted.label}", trial.planted.label)
+    columns, captions = [], [["" for _ in range(5)] for _ in rows]
+    for place, kind in enumerate(parts):
+        columns += [parts[kind]["reconstructions"][rows], parts[kind]["images"][0][rows]]
+        for line, row in zip(captions, rows, strict=True):
+            line[1 + 2 * place] = f"seen: {words[int(parts[kind]['predicted'][row])]}"
+            line[2 + 2 * place] = f"seen: {words[int(seen[kind]['seen'][row])]}"
+    headings = ["query", *(f"{text}\n{kind}" for kind in parts for text in ("x̃", "x'"))]
+    title = (
+        f"{record.method}, {trial.planted}, seed {trial.seeds[0]}: the first queries of each cell, not chosen ones\n"
+        "below each answer what its classifier sees; below x̃, what it sees in the query"
+    )
+    return grid(parts["unconfounded"]["queries"][rows], torch.stack(columns), captions, headings, title)
+
+
+def _chosen(trial: Trial) -> list[int]:
+    """The places of the first `EACH` queries of each cell, cell after cell."""
+    work = trial.work(Asked(BASELINE, "unconfounded", trial.seeds[0]))
+    assert work.data.attributes is not None  # noqa: S101 - drawn faces have some
+    found = work.data.attributes.iloc[work.queries.indices].reset_index(drop=True)
+    cells = found.groupby([trial.planted.label, trial.planted.attribute]).indices
+    return [int(row) for rows in cells.values() for row in rows[:EACH]]

@@ -1,0 +1,302 @@
+"""The bias-discovery runs: every method on every planted bias, several at once, going on where a killed run was."""
+
+import logging
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+
+from benchmark.bias import BIASED_AT_LEAST, KINDS, UNBIASED_AT_MOST, Asked, Planted, Trial, side
+from benchmark.errors import UserError
+from benchmark.progress import Board
+from benchmark.record import Record, Row, environment, write
+from benchmark.runner import in_parallel, limited
+from benchmark.scoring import row
+from benchmark.stages import TRUTH, Work, images_of
+from benchmark.store import key_of
+from methods import METHODS
+from methods.base import Study
+from methods.training import Advance
+from metrics.base import Estimate
+from metrics.bias import Bias, Side, bias, scores
+from metrics.intervals import mean, proportion
+
+log = logging.getLogger(__name__)
+
+BASELINE = "nearest-unlike"
+"""What a method must beat, or explain."""
+LEAKAGE = "leakage"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of one planted bias."""
+
+    planted: Planted
+    open: bool
+    """Whether the gates are; otherwise nothing is scored."""
+    classifiers: list[dict[str, Any]]
+    """A row a kind: "kind", and the estimates "right" and "flipped"."""
+    dropped: list[str]
+    """Attributes whose oracle is too often wrong."""
+    records: list[Record] = field(default_factory=list)
+
+
+class Failure(NamedTuple):
+    """Why a method has no numbers."""
+
+    reason: str
+    user_error: bool
+    traceback: str
+
+
+def discover(trials: Sequence[Trial], methods: Sequence[str], workers: int, board: Board) -> list[Outcome]:
+    """The outcome of every trial; what is on disk is not made again.
+
+    Raises
+    ------
+    UserError
+        Before anything is trained, if the queries cannot be had or a method refuses its settings; and if a classifier
+        cannot be trained.
+    """
+    for trial in trials:
+        images_of(trial.task, trial.protocol, board.channel(trial.task))
+        trial.edited()
+        for method in methods:
+            trial.work(Asked(method, "unconfounded", trial.seeds[0])).check()
+    _prepare(trials, workers, board)
+    return [_outcome(trial, methods, workers, board) for trial in trials]
+
+
+def _prepare(trials: Sequence[Trial], workers: int, board: Board) -> None:
+    """Train all classifiers, and the oracles that all share."""
+    for trial in trials:
+        for kind in KINDS:
+            images_of(trial.task, trial.classifier(kind, trial.seeds[0]).protocol, board.channel(trial.task))
+    classifiers = [(trial, kind, seed) for trial in trials for kind in KINDS for seed in trial.seeds]
+    calls: list[Callable[[], Any]] = [partial(_oracles, trials[0], board)]
+    in_parallel([*calls, *(partial(_classifier, *each, board) for each in classifiers)], workers)
+
+
+def _oracles(trial: Trial, board: Board) -> None:
+    with limited(trial.protocol.threads):
+        _baseline(trial, board.channel("oracles")).attributes()
+
+
+def _classifier(trial: Trial, kind: str, seed: int, board: Board) -> None:
+    advance = board.channel(f"{kind} classifier of {trial.planted}, seed {seed}")
+    with limited(trial.protocol.threads):
+        trial.classifier(kind, seed, advance).judge("classifier")
+
+
+def _baseline(trial: Trial, advance: Advance | None = None) -> Work:
+    """A job that has the trial's faces, for what no method decides."""
+    return trial.work(Asked(BASELINE, "unconfounded", trial.seeds[0]), advance)
+
+
+def _outcome(trial: Trial, methods: Sequence[str], workers: int, board: Board) -> Outcome:
+    oracles = _baseline(trial).attributes().facts() or {}
+    dropped = [name for name in oracles["accuracies"] if name not in oracles["kept"]]
+    gates = {kind: trial.gate(kind) for kind in KINDS}
+    rows = [{"kind": kind} | {name: _over_queries(part) for name, part in seen.items()} for kind, seen in gates.items()]
+    found = Outcome(trial.planted, _open(gates) and trial.planted.attribute in oracles["kept"], rows, dropped)
+    if not found.open:
+        return found
+    failures = _answers(trial, methods, workers, board)
+    baseline = BASELINE if BASELINE in methods and BASELINE not in failures else None
+    for method in methods:
+        if method in failures:
+            record = _failed(trial, method, failures[method])
+        else:
+            record = _record(trial, method, oracles, baseline if method != baseline else None)
+        write(record, _path(trial, method))
+        found.records.append(record)
+    return found
+
+
+def _open(gates: Mapping[str, Mapping[str, torch.Tensor]]) -> bool:
+    """Whether the confounded classifiers have the bias and the unconfounded ones have not."""
+    rates = {kind: float(seen["flipped"].double().mean()) for kind, seen in gates.items()}
+    return rates["confounded"] >= BIASED_AT_LEAST and rates["unconfounded"] <= UNBIASED_AT_MOST
+
+
+def _over_queries(seen: torch.Tensor) -> Estimate:
+    """The share of (S, N) bool, with an interval over queries; of one seed, Wilson's."""
+    return proportion(seen[0]) if len(seen) == 1 else mean(seen.double().mean(0))
+
+
+def _path(trial: Trial, method: str) -> Path:
+    return trial.protocol.runs / "bias" / trial.protocol.preset / str(trial.planted) / f"{method}.json"
+
+
+# -- answers, several at once ------------------------------------------------------------------------------------------
+
+
+def _answers(trial: Trial, methods: Sequence[str], workers: int, board: Board) -> dict[str, Failure]:
+    """Have every method answer for every classifier; returns which could not, and why."""
+    todo = [Asked(method, kind, seed) for method in methods for kind in KINDS for seed in trial.seeds]
+    todo += [_leaking(trial, method) for method in methods if _can_leak(method)]
+    firsts = dict.fromkeys(trial.first(asked) for asked in todo)
+    fits = {key_of(**trial.work(asked).fit_settings(), leaking=asked.leaking): asked for asked in firsts}
+    in_parallel([partial(_attempt, trial, asked, board, fit_only=True) for asked in fits.values()], workers)
+    found = in_parallel([partial(_attempt, trial, asked, board) for asked in todo], workers)
+    failures: dict[str, Failure] = {}
+    for asked, failure in zip(todo, found, strict=True):
+        if failure is not None:
+            failures.setdefault(asked.method, failure)
+    return failures
+
+
+def _can_leak(method: str) -> bool:
+    """Whether a method is fitted to biased faces too: all but the truth, which is told its answers."""
+    return METHODS[method].path != TRUTH
+
+
+def _leaking(trial: Trial, method: str) -> Asked:
+    """The method, fitted to biased faces, asked about a classifier that has no bias."""
+    return Asked(method, "unconfounded", trial.seeds[0], leaking=True)
+
+
+def _attempt(trial: Trial, asked: Asked, board: Board, *, fit_only: bool = False) -> Failure | None:
+    """Fit or answer; what goes wrong fails this method alone, and a fit's failure is met again by its answers."""
+    advance = board.channel(f"{trial.planted}: {asked}")
+    try:
+        with limited(trial.protocol.threads):
+            if fit_only:
+                trial.work(asked, advance).fit()
+            else:
+                trial.answer(asked, advance)
+    except Exception as error:
+        if trial.protocol.raise_errors:
+            raise
+        log.debug("%s on %s failed", asked, trial.planted, exc_info=True)
+        reason = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
+        return Failure(" ".join(reason.split()), isinstance(error, UserError), traceback.format_exc())
+    return None
+
+
+# -- numbers -----------------------------------------------------------------------------------------------------------
+
+
+def _blank(trial: Trial, method: str) -> Record:
+    """The record of one method without its numbers."""
+    protocol = trial.protocol
+    return Record(
+        task=str(trial.planted),
+        method=method,
+        seed=trial.seeds[0],
+        preset=protocol.preset,
+        split=protocol.split,
+        reference=METHODS[method].load().reference,
+        status="ok",
+        limit=protocol.limit,
+        environment=environment(),
+        data={"seeds": list(trial.seeds), "family": trial.planted.family()},
+    )
+
+
+def _failed(trial: Trial, method: str, failure: Failure) -> Record:
+    """The record of a method that did not come to an end."""
+    return _blank(trial, method).model_copy(update={"status": "failed", **failure._asdict()})
+
+
+def _record(trial: Trial, method: str, oracles: dict[str, Any], baseline: str | None) -> Record:
+    """The numbers of one method; beside those of a `baseline`, if there is one."""
+    names, blank = oracles["kept"], _blank(trial, method)
+    kept = torch.tensor([name in names for name in oracles["accuracies"]])
+    sides = {kind: trial.side(method, kind, kept) for kind in KINDS}
+    found = _biases(trial, method, sides, names, kept)
+    rows = _rows(sides, found)
+    if baseline is not None:
+        theirs = {kind: trial.side(baseline, kind, kept) for kind in ("confounded", "unconfounded")}
+        rows.append(_over(found["confounded", "all"], _planted(trial, theirs, names)))
+    asked = {kind: Asked(method, kind, trial.seeds[0]) for kind in ("unconfounded", "confounded")}
+    own = trial.work(asked["unconfounded"]).method()
+    return blank.model_copy(
+        update={
+            "config": own.config.model_dump(mode="json"),
+            "rows": rows,
+            "data": {**blank.data, "shown": _shown(sides, found["confounded", "all"], trial, names)},
+            "studies": {"attributes": _attributes(sides, names)},
+            "artefacts": {
+                **{f"explain-{kind}": trial.explained(each)[0].name for kind, each in asked.items()},
+                **{f"bias-{kind}": trial.answer(each).name for kind, each in asked.items()},
+            },
+            "remarks": list(own.remarks()),
+        }
+    )
+
+
+def _biases(
+    trial: Trial, method: str, sides: dict[str, Side], names: Sequence[str], kept: torch.Tensor
+) -> dict[tuple[str, str], Bias]:
+    """(contrast, "all" or "flipped") -> what it shows: the planted bias, the two controls, the leakage."""
+    parties = _parties(trial, names)
+    pairs = {kind: (sides[kind], sides["unconfounded"]) for kind in ("confounded", "ignoring", "another")}
+    if _can_leak(method):
+        leaking = side([trial.answer(_leaking(trial, method))], kept)
+        clean = Side(*(part[:1] for part in sides["unconfounded"]))
+        pairs[LEAKAGE] = (leaking, clean)
+    found = {}
+    for name, (biased, unbiased) in pairs.items():
+        found[name, "all"] = bias(biased.all, unbiased.all, *parties)
+        found[name, "flipped"] = bias(biased, unbiased, *parties)
+    return found
+
+
+def _parties(trial: Trial, names: Sequence[str]) -> tuple[torch.Tensor, torch.Tensor]:
+    """The directions of the planted family, and which of `names` are outside it, (K,) each."""
+    directions = trial.planted.directions(images_of(trial.task, trial.protocol), names)
+    return directions, (directions == 0) & torch.tensor([name != trial.planted.label for name in names])
+
+
+def _planted(trial: Trial, sides: dict[str, Side], names: Sequence[str]) -> Bias:
+    """What is shown of the planted bias, over all queries."""
+    return bias(sides["confounded"].all, sides["unconfounded"].all, *_parties(trial, names))
+
+
+def _over(mine: Bias, theirs: Bias) -> Row:
+    """The difference of two leads, in pairs: both rest on the same draws of queries and seeds."""
+    low, high = torch.quantile(mine.leads - theirs.leads, mine.leads.new_tensor([0.025, 0.975])).tolist()
+    return row("lead_over_baseline", (mine.lead.value - theirs.lead.value, low, high, mine.lead.n), 0.0)
+
+
+def _rows(sides: dict[str, Side], found: dict[tuple[str, str], Bias]) -> list[Row]:
+    """Flip rates by kind; lead, rank and discovery by contrast."""
+    rows = [row(f"flips_{kind}", _over_queries(part.valid), 0.0) for kind, part in sides.items()]
+    for (contrast, subset), outcome in found.items():
+        rows.append(row(f"lead_{contrast}", outcome.lead, 0.0, subset))
+        rows.append(row(f"rank_{contrast}", (outcome.rank, *2 * (float("nan"),), outcome.lead.n), 0.0, subset))
+    return rows
+
+
+def _shown(sides: dict[str, Side], found: Bias, trial: Trial, names: Sequence[str]) -> dict[str, str]:
+    """What stands in the table beside the lead: the planted attribute's scores and gap, and its greatest rival."""
+    place = names.index(trial.planted.attribute)
+    each = {kind: float(scores(sides[kind].all)[place]) for kind in ("confounded", "unconfounded")}
+    others = [name not in (*trial.planted.family(), trial.planted.label) for name in names]
+    rival = int((found.gaps.abs() * torch.tensor(others)).argmax())
+    return {
+        **{f"{trial.planted.attribute}, {kind}": f"{value:+.2f}" for kind, value in each.items()},
+        "greatest other gap": f"{names[rival]} {float(found.gaps[rival]):+.2f}",
+    }
+
+
+def _attributes(sides: dict[str, Side], names: Sequence[str]) -> Study:
+    """The scores of every attribute, over all queries: what the figure draws."""
+    found = {kind: scores(part.all).tolist() for kind, part in sides.items()}
+    rows: list[dict[str, str | int | float]] = [
+        {"attribute": name, "classifier": kind, "signed change": values[place]}
+        for place, name in enumerate(names)
+        for kind, values in found.items()
+    ]
+    return Study(
+        title="signed change of each attribute towards the label, over all queries",
+        rows=rows,
+        axes=("attribute", "signed change", "classifier"),
+        bars=True,
+    )

@@ -1,0 +1,166 @@
+"""Bias discovery: whether the counterfactuals of a classifier with a planted bias show it, and those of another do not.
+
+It is no metric of single answers but a contrast of two classifiers, explained by one method on the same queries, so it
+does not stand in `METRICS`.
+"""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from metrics.base import Estimate
+
+REPLICATES = 2000
+"""Of the bootstrap."""
+SEED = 0
+"""Of the bootstrap; the same draws for all methods, so that their leads can be compared in pairs."""
+
+
+class Side(NamedTuple):
+    """What one classifier's counterfactuals change, for S classifiers of one kind (seeds) and N queries."""
+
+    changes: Tensor
+    """(S, N, K) of −1, 0 and 1: signed changes of K attributes, see `signed_changes`."""
+    valid: Tensor
+    """(S, N) bool: whether the classifier gives the counterfactual the target class."""
+
+    @property
+    def all(self) -> "Side":
+        """Every query, an answer that is not valid as one that changes nothing."""
+        return Side(self.changes * self.valid[..., None], torch.ones_like(self.valid))
+
+
+class Bias(NamedTuple):
+    """What comes out of two sides."""
+
+    gaps: Tensor
+    """(K,): score with the bias minus score without, in [−2, 2]."""
+    lead: Estimate
+    """The planted family's gap minus that of the best attribute outside it, in [−4, 2]."""
+    rank: int
+    """Of the planted family among the attributes outside it, from 1; ties rank worst."""
+    leads: Tensor
+    """(REPLICATES,): the lead in each replicate."""
+
+    @property
+    def discovered(self) -> bool:
+        """Whether the lower bound of the lead is above zero; False where it is not defined."""
+        return self.lead.low > 0
+
+
+def signed_changes(before: Tensor, after: Tensor, target: Tensor) -> Tensor:
+    """How attributes change on the way to class 1: what appears counts 1, what vanishes −1; to class 0, the reverse.
+
+    So an attribute that comes and goes whatever the target cancels out, and one that follows the class adds up.
+
+    Parameters
+    ----------
+    before, after : Tensor
+        Shape (N, K), bool: what the attribute oracles see in reconstructions and in counterfactuals.
+    target : Tensor
+        Shape (N,), of 0 and 1: the target class.
+
+    Returns
+    -------
+    Tensor
+        Shape (N, K), int8 of −1, 0 and 1.
+
+    Raises
+    ------
+    ValueError
+        If the shapes do not agree, attributes are not bool, or a target is another class.
+
+    References
+    ----------
+    Ours; gan-search counts what its figures 6 to 8 show by eye.
+
+    """
+    if before.dtype != torch.bool or after.dtype != torch.bool:
+        raise ValueError(f"attributes must be bool, got {before.dtype} and {after.dtype}")
+    if before.ndim != 2 or before.shape != after.shape or target.shape != before.shape[:1]:
+        shapes = [tuple(part.shape) for part in (before, after, target)]
+        raise ValueError(f"attributes must be (N, K) twice and targets (N,), got {shapes}")
+    if not ((target == 0) | (target == 1)).all():
+        raise ValueError("a bias is planted in classifiers of two classes, 0 and 1")
+    return (after.to(torch.int8) - before.to(torch.int8)) * (2 * target.to(torch.int8) - 1)[:, None]
+
+
+def scores(side: Side) -> Tensor:
+    """The mean signed change of each attribute over the valid answers of all seeds, (K,) in [−1, 1]; NaN of none."""
+    times = torch.ones(1, side.valid.shape[0]), torch.ones(1, side.valid.shape[1])
+    return _means(side, *times)[0]
+
+
+def bias(biased: Side, unbiased: Side, directions: Tensor, outside: Tensor) -> Bias:
+    """What a method shows of a planted bias: the lead of the planted family over all other attributes.
+
+    Parameters
+    ----------
+    biased, unbiased : Side
+        Of classifiers with and without the planted bias, in the same order of seeds, queries and attributes.
+    directions : Tensor
+        Shape (K,), of −1, 0 and 1: where the attribute belongs to the planted family, the direction in which the bias
+        moves it, towards class 1; 0 elsewhere. The family's gap is the greatest of its members' in their directions,
+        so that one the wrong way counts against it.
+    outside : Tensor
+        Shape (K,), bool: which attributes it competes with, each by the size of its gap, whatever the direction.
+
+    Returns
+    -------
+    Bias
+        With the lead's 95 % percentile interval over queries and seeds drawn with replacement, each on its own; the
+        best of several noisy gaps is too great rather than too small, which speaks against a discovery. All NaN where
+        no answer is valid, and no interval where a replicate has none. Of one seed the interval knows only queries.
+
+    Raises
+    ------
+    ValueError
+        If the shapes do not agree, or there is no family or nothing outside it.
+
+    References
+    ----------
+    Ours.
+
+    """
+    _check(biased, unbiased, directions, outside)
+    seeds, queries = biased.valid.shape
+    gaps = scores(biased) - scores(unbiased)
+    random = torch.Generator().manual_seed(SEED)
+    times = _times(seeds, random), _times(queries, random)
+    leads = _lead(_means(biased, *times) - _means(unbiased, *times), directions, outside)
+    low, high = torch.quantile(leads, torch.tensor([0.025, 0.975], dtype=leads.dtype)).tolist()
+    lead = float(_lead(gaps[None], directions, outside)[0])
+    ahead = int((gaps[outside].abs() >= _family(gaps[None], directions)[0]).sum())
+    return Bias(gaps, Estimate(lead, low, high, queries), 1 + ahead, leads)
+
+
+def _check(biased: Side, unbiased: Side, directions: Tensor, outside: Tensor) -> None:
+    for side in (biased, unbiased):
+        if side.changes.shape != (*side.valid.shape, len(directions)) or side.valid.shape != biased.valid.shape:
+            raise ValueError(f"changes must be (S, N, K), got {tuple(side.changes.shape)}, {tuple(side.valid.shape)}")
+    if outside.shape != directions.shape or not directions.any() or not outside.any() or directions[outside].any():
+        raise ValueError("a lead needs a planted family and attributes outside it")
+
+
+def _times(count: int, random: torch.Generator) -> Tensor:
+    """How often each of `count` is drawn with replacement, (REPLICATES, count)."""
+    drawn = torch.randint(count, (REPLICATES, count), generator=random)
+    return torch.zeros(REPLICATES, count).scatter_add_(1, drawn, torch.ones(REPLICATES, count))
+
+
+def _means(side: Side, seeds: Tensor, queries: Tensor) -> Tensor:
+    """The means over valid answers, each counted `seeds` (R, S) times `queries` (R, N) times: (R, K)."""
+    valid = side.valid.double()
+    totals = torch.einsum("rs,rn,snk->rk", seeds.double(), queries.double(), valid[..., None] * side.changes)
+    return totals / torch.einsum("rs,rn,sn->r", seeds.double(), queries.double(), valid)[:, None]
+
+
+def _family(gaps: Tensor, directions: Tensor) -> Tensor:
+    """The greatest gap (R, K) of the planted family, in its direction: (R,)."""
+    return (gaps * directions)[:, directions != 0].amax(1)
+
+
+def _lead(gaps: Tensor, directions: Tensor, outside: Tensor) -> Tensor:
+    """(R,) of gaps (R, K)."""
+    return _family(gaps, directions) - gaps[:, outside].abs().amax(1)

@@ -1,0 +1,212 @@
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+from benchmark import discovery
+from benchmark.bias import Asked, Planted, Trial, with_settings
+from benchmark.bias_tables import tables
+from benchmark.discovery import discover
+from benchmark.errors import UserError
+from benchmark.progress import Board
+from benchmark.stages import Protocol, images_of
+from methods.references import Null
+
+SETTINGS = {
+    "avatars": {"size": 33, "count": 240},
+    "data": {"queries": 12},
+    "classifier": {"epochs": 1, "channels": [4, 8]},
+    "attributes": {"faces": 60, "unseen": 40, "epochs": 1},
+}
+
+
+@pytest.fixture(scope="module")
+def trial(tmp_path_factory):
+    """A trial whose networks learn next to nothing."""
+    overrides = with_settings("smoke", SETTINGS)
+    protocol = Protocol(tmp_path_factory.mktemp("bias"), "smoke", overrides, (0.0,))
+    return Trial(Planted("Eyeglasses", "Young"), protocol, (0, 1))
+
+
+@pytest.fixture(scope="module")
+def outcome(trial):
+    """What it comes to with gates that let everything through, and one method that fails."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(discovery, "BIASED_AT_LEAST", 0.0)
+        patch.setattr(discovery, "UNBIASED_AT_MOST", 1.0)
+        patch.setattr(Null, "explain", lambda *_: 1 / 0)
+        return discover([trial], ["truth", "null", "nearest-unlike", "pixel-search"], 1, Board())[0]
+
+
+# -- what is planted ---------------------------------------------------------------------------------------------------
+
+
+def test_confounding_has_the_child_first():
+    """A bias is planted the way round that the model allows, whichever of the two is the label."""
+    assert Planted.parse("Eyeglasses-on-Young").confounding == "Eyeglasses-Young"
+    assert Planted.parse("Male-on-Smiling").confounding == "Smiling-Male"
+    assert str(Planted.parse("Male-on-Smiling")) == "Male-on-Smiling"
+
+
+def test_family_is_what_depends_on_the_attribute():
+    """The family is the attribute with its descendants in the model, without the label."""
+    assert Planted.parse("Eyeglasses-on-Young").family() == ["Eyeglasses"]
+    assert Planted.parse("Male-on-Smiling").family() == ["Male", "No_Beard", "Bald", "Rosy_Cheeks"]
+    assert "Bald" not in Planted.parse("Male-on-Bald").family()
+
+
+def test_directions_oppose_the_label(trial):
+    """The bias moves the attribute against the label, its descendants as they follow it, and nothing else."""
+    data = images_of("avatars/Smiling", trial.protocol)
+    names = ["Smiling", "Male", "No_Beard", "Bald", "Black_Hair"]
+    assert Planted.parse("Male-on-Smiling").directions(data, names).tolist() == [0, -1, 1, -1, 0]
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("Eyeglasses", "takes attribute-on-label"),
+        ("Eyeglases-on-Young", "did you mean 'Eyeglasses'"),
+        ("Young-on-Young", "on itself"),
+        ("Gray_Hair-on-Young", "unknown attribute that a bias can be planted of"),
+    ],
+)
+def test_what_cannot_be_planted_is_refused(cli, text, complaint):
+    """A bias that cannot be planted is refused in one line that says what can, with exit code 2."""
+    answered = cli("bias", "--planted", text)
+    assert answered.code == 2
+    assert len(answered.complaints) == 1
+    assert complaint in answered.complaints[0]
+
+
+def test_too_many_queries_are_refused(trial):
+    """Cells that hold too few faces are refused before anything is trained."""
+    overrides = with_settings("smoke", SETTINGS | {"data": {"queries": 400}})
+    with pytest.raises(UserError, match=r"100 queries of each of four cells .* data.queries"):
+        replace(trial, protocol=replace(trial.protocol, overrides=overrides)).faces()
+
+
+# -- faces -------------------------------------------------------------------------------------------------------------
+
+
+def test_cells_are_balanced(trial):
+    """Each (label, attribute) cell has as many queries, and no method learns from any of them."""
+    data = trial.faces()
+    rows = data.official["test"]
+    cells = data.attributes.iloc[rows].groupby(["Young", "Eyeglasses"]).size()
+    assert cells.tolist() == [3, 3, 3, 3]
+    assert not set(rows) & set(data.official["train"])
+
+
+def test_methods_learn_from_unconfounded_faces_alone(trial):
+    """Whichever classifier is explained, a method learns from the same faces, in which nothing is confounded."""
+    digests = set()
+    for kind in ("confounded", "unconfounded", "ignoring", "another"):
+        work = trial.work(Asked("null", kind, 1))
+        assert work.data.images is images_of(trial.task, trial.protocol).images
+        digests.add((work.data.digest, tuple(work.train.indices), tuple(work.queries.indices)))
+    assert len(digests) == 1
+    biased = trial.classifier("confounded", 0).data
+    assert biased.attributes["Eyeglasses"].corr(biased.attributes["Young"]) < -0.5
+    assert abs(work.data.attributes["Eyeglasses"].corr(work.data.attributes["Young"])) < 0.3
+
+
+def test_leaking_generators_are_asked_the_same(trial):
+    """Of the leakage row only what is learnt from differs: the queries are the same, in the same order."""
+    clean, leaking = (trial.work(Asked("null", "unconfounded", 0, leaking=leaks)) for leaks in (False, True))
+    assert torch.equal(clean.queries.batch(slice(None)), leaking.queries.batch(slice(None)))
+    assert len(clean.train) == len(leaking.train)
+    assert not torch.equal(clean.train.batch(slice(None)), leaking.train.batch(slice(None)))
+
+
+def test_classifiers_learn_from_faces_of_their_own(trial):
+    """No face that a classifier has learnt from, with the bias or without, is one that methods see or are asked of."""
+    faces = {image.tobytes() for image in trial.faces().images}
+    for kind in ("confounded", "unconfounded", "ignoring", "another"):
+        assert not faces & {image.tobytes() for image in trial.classifier(kind, 0).data.images}
+
+
+# -- gates -------------------------------------------------------------------------------------------------------------
+
+
+def test_ignored_attribute_flips_nothing(trial, monkeypatch):
+    """do(Eyeglasses) flips no query of a classifier that looks at the mouth alone, and some of one that looks there."""
+    smiling = replace(trial, planted=Planted("Eyeglasses", "Smiling"))
+    rows = smiling.faces().official["test"]
+
+    def looking_at(top, bottom):
+        def network(images):
+            dark = images[:, :, top:bottom].mean((1, 2, 3))
+            return torch.stack([dark, torch.full_like(dark, float(level))], dim=1)
+
+        queries = torch.from_numpy(smiling.faces().images[rows]).float() / 255
+        level = queries[:, :, top:bottom].mean((1, 2, 3)).median()
+        work = SimpleNamespace(network=lambda _: network, device=torch.device("cpu"))
+        monkeypatch.setattr(Trial, "classifier", lambda *_: work)
+        return smiling.gate("ignoring")["flipped"]
+
+    height = 33
+    assert not looking_at(round(0.75 * height), height).any()
+    assert looking_at(round(0.3 * height), round(0.6 * height)).any()
+
+
+def test_edit_is_exact_and_complete(trial):
+    """Every query is edited, from without to with and from with to without, and only where the attribute is drawn."""
+    before = trial.faces().images[trial.faces().official["test"]]
+    after = trial.edited().tensors()["images"].numpy()
+    changed = (before != after).any(1)
+    assert changed.any((1, 2)).all()
+    assert not changed[:, -6:].any()
+
+
+def test_closed_gate_is_not_scored(trial, monkeypatch):
+    """Where the confounded classifier has no bias nothing is asked of any method, and the table says so."""
+    monkeypatch.setattr(discovery, "BIASED_AT_LEAST", 1.1)
+    monkeypatch.setattr(discovery, "_answers", lambda *_: pytest.fail("a method was asked"))
+    found = discover([trial], ["null"], 1, Board())[0]
+    assert not found.records
+    [only] = tables(trial, found)
+    assert "closed: the task is not scored" in only.markdown()
+
+
+# -- the whole path ----------------------------------------------------------------------------------------------------
+
+
+def test_failure_is_recorded_and_told(trial, outcome):
+    """A method that fails has a record that says why, and costs the others nothing."""
+    status = {record.method: record.status for record in outcome.records}
+    assert status == {"truth": "ok", "null": "failed", "nearest-unlike": "ok", "pixel-search": "ok"}
+    failed = next(record for record in outcome.records if record.method == "null")
+    assert "ZeroDivisionError" in failed.traceback
+    assert any("**failed**: null" in table.markdown() for table in tables(trial, outcome))
+
+
+def test_truth_discovers_nothing(outcome):
+    """The truth changes the label alone, whatever the classifier: its lead is at most zero, and so no discovery."""
+    truth = next(record for record in outcome.records if record.method == "truth")
+    leads = {row.metric: row for row in truth.rows if row.metric.startswith("lead") and row.subset == "all"}
+    assert leads["lead_confounded"].low <= 0
+    assert "lead_leakage" not in leads
+
+
+def test_tables_keep_controls_and_leakage_apart(trial, outcome):
+    """The planted bias, the controls and the leakage stand in a table each, references apart."""
+    made = {table.name: table for table in tables(trial, outcome)}
+    assert list(made) == [
+        f"{name}-Eyeglasses-on-Young" for name in ("bias-gates", "bias", "bias-controls", "bias-leakage")
+    ]
+    assert set(made["bias-Eyeglasses-on-Young"].references["method"]) == {"truth", "nearest-unlike", "pixel-search"}
+
+
+def test_what_is_on_disk_is_not_made_again(trial, outcome, monkeypatch):
+    """A second run trains nothing and asks no method."""
+    monkeypatch.setattr(discovery, "BIASED_AT_LEAST", 0.0)
+    monkeypatch.setattr(discovery, "UNBIASED_AT_MOST", 1.0)
+    before = {path: path.stat().st_mtime_ns for path in (trial.protocol.runs / "artefacts").glob("*/*.json")}
+    again = discover([trial], ["truth", "nearest-unlike", "pixel-search"], 1, Board())[0]
+    assert before == {path: path.stat().st_mtime_ns for path in (trial.protocol.runs / "artefacts").glob("*/*.json")}
+    rows = {record.method: record.rows for record in outcome.records}
+    assert all(record.rows == rows[record.method] for record in again.records)
+    assert np.isfinite(next(row.value for row in again.records[0].rows if row.metric == "lead_confounded"))
