@@ -1,0 +1,90 @@
+import pandas as pd
+import pytest
+import torch
+
+from benchmark.papers.experiments import Asked, Known, estimated, frequencies, own_class
+from benchmark.papers.gan_search import PAPER
+from benchmark.papers.panel import panel
+from benchmark.papers.verdicts import Evidence, judge
+from methods.base import Counterfactuals
+
+
+def test_frequencies_of_a_planted_attribute():
+    """Shares of each class are counted, and their difference is the second class's minus the first's."""
+    frame = pd.DataFrame({"Eyeglasses": [1, 1, 1, 0, 0, 0, 0, 1], "Hat": [0, 1] * 4})
+    labels = frame.index.to_numpy() // 4
+    glasses, hat = frequencies(Known(frame, labels, ("not Young", "Young"))).rows
+    assert (glasses["not Young"], glasses["Young"], glasses["difference"]) == (0.75, 0.25, -0.5)
+    assert hat["difference"] == 0
+    assert hat["low"] == -hat["high"]
+    assert glasses["n"] == 8
+
+
+@pytest.mark.parametrize(
+    ("classes", "words"), [(("not Young", "Young"), "holds here"), (("3", "8"), "cannot be tested here")]
+)
+def test_claim_about_eyeglasses_needs_the_papers_task(make_record, tmp_path, classes, words):
+    """The claim of Fig. 7 is tested where the classes are young and not, and nowhere else."""
+    frame = pd.DataFrame({"Eyeglasses": [1] * 90 + [0] * 110})
+    study = frequencies(Known(frame, frame.index.to_numpy() // 100, classes))
+    record = make_record("gan-search", studies={"attributes": study})
+    (claim,) = (claim for claim in PAPER.claims if "eyeglasses are less frequent" in claim.text)
+    assert judge(claim.test, Evidence("faces", [record], tmp_path)).words == words
+
+
+def test_estimated_keeps_shares_in_range():
+    """The share of what always happens reaches one and no further, and its interval still has a width."""
+    found = estimated("share", torch.ones(20, dtype=torch.bool))
+    assert found["share"] == found["high"] == 1
+    assert 0.8 < found["low"] < 1
+    assert estimated("mean", torch.tensor([1.0, 3.0]))["mean"] == 2
+
+
+class Fading:
+    """Answers with the query, darker as r falls."""
+
+    def explain(self, images, target, relaxations):  # noqa: ARG002 - a method's signature
+        return Counterfactuals(torch.stack([images * (0.5 + 0.5 * r) for r in relaxations]))
+
+
+def bright(images):
+    """Logits of a classifier that sees class 1 where the mean is above .6."""
+    lead = 100 * (images.flatten(1).mean(1) - 0.6)
+    return torch.stack([-lead, lead], dim=1)
+
+
+def test_own_class_measures_what_is_lost():
+    """A picture that is kept at r = 1 has no error there, and loses its class where it has become too dark."""
+    queries, predicted = torch.ones(8, 1, 4, 4), torch.ones(8, dtype=torch.long)
+    asked = Asked(queries, 1 - predicted, predicted, {}, bright, bright)
+    outcome = own_class(Fading(), asked)
+    rows = {row["r"]: row for row in outcome.studies["own-class"].rows}
+    assert (rows[1.0]["MSE"], rows[1.0]["keeps its class"]) == (0, 1)
+    assert (rows[0.0]["MSE"], rows[0.0]["keeps its class"]) == (0.25, 0)
+    shown = outcome.illustrations["own-class"]
+    assert shown.images.shape[:2] == (len(shown.captions), len(shown.headings))
+
+
+class Always(torch.nn.Module):
+    """A judge that sees the same class in everything."""
+
+    def __init__(self, label):
+        super().__init__()
+        self.label = label
+
+    def forward(self, images):
+        return torch.nn.functional.one_hot(torch.full((len(images),), self.label), 3).float()
+
+
+@pytest.mark.parametrize(("labels", "share"), [((1, 1, 1), 1.0), ((1, 1, 2), 0.0)])
+def test_panel_agrees_only_if_all_do(make_record, monkeypatch, tmp_path, labels, share):
+    """A picture counts as agreed on if every judge sees the same class in it."""
+    blank = torch.zeros(5, 1, 4, 4, dtype=torch.uint8)
+    made = {f"sample.{name}": blank for name in ("samples", "hybrids a", "hybrids b")}
+    monkeypatch.setattr("benchmark.papers.panel.find", lambda *_: (made, {}))
+    judges = {f"judge {i}": Always(label) for i, label in enumerate(labels)}
+    found = panel(make_record("hybrid", artefacts={"show": "show-x"}), judges, tmp_path)
+    rows = {row["pictures"]: row for row in found["panel"].rows}
+    assert {row["all agree"] for row in rows.values()} == {share}
+    assert rows["hybrid"]["n"] == 10
+    assert [row["judge 0"] for row in found["panel-examples"].rows] == ["1", "1"]
