@@ -133,7 +133,7 @@ def paper(
     tasks: Annotated[
         str | None,
         typer.Option(
-            "--task", "--tasks", help="Comma-separated. [default: the embedded ones; for the preset paper, the paper's]"
+            "--task", "--tasks", help="Comma-separated. [default: mnist,mnist/3-8; for the preset paper, the paper's]"
         ),
     ] = None,
     preset: Preset = "default",
@@ -153,6 +153,7 @@ def paper(
     from benchmark.settings import PRESETS  # noqa: PLC0415
     from benchmark.stages import Job, Protocol  # noqa: PLC0415
     from benchmark.store import check_writable  # noqa: PLC0415
+    from benchmark.tasks import DIGITS  # noqa: PLC0415
     from methods.training import Devices  # noqa: PLC0415
 
     _one_of("paper", name, PAPERS)
@@ -167,7 +168,7 @@ def paper(
         inception_weights=_file(inception_weights),
         devices=devices,
     )
-    chosen = _tasks(tasks or (asked.task if preset == "paper" else "all"))
+    chosen = _tasks(tasks or (asked.task if preset == "paper" else ",".join(DIGITS)))
     todo = [Job(task, method, seed) for task in chosen for seed in _numbers(seeds) for method in asked.methods]
     check_writable(protocol.runs, results / "tables")
     if preset == "paper":

@@ -11,9 +11,10 @@ from benchmark.data import DATASETS, ImageData, Source, Subset, digest_of, load
 from benchmark.errors import UserError, unknown
 
 FACES = ("avatars/Smiling", "avatars/Eyeglasses", "avatars/Young")
-EXAMPLES = ("mnist", "mnist/3-8", *FACES, "mnist-full", "fashion-mnist", "fashion-mnist/Coat-Shirt", "celeba/Smiling")
+DIGITS = ("mnist", "mnist/3-8")
+EXAMPLES = (*DIGITS, *FACES, "mnist-full", "fashion-mnist", "fashion-mnist/Coat-Shirt", "celeba/Smiling")
 """What `benchmark list` shows."""
-EMBEDDED = ("mnist", "mnist/3-8", *FACES)
+EMBEDDED = (*DIGITS, *FACES)
 """Tasks that run without any files from outside."""
 
 WITH_TRUTH = ("avatars",)
