@@ -71,6 +71,7 @@ SETTINGS: Mapping[str, Overrides] = MappingProxyType(
         "default": {
             "avatars": {"size": 33, "count": 5000, "evidence": 0.85},
             "data": {"queries": 160},
+            "classifier": {"epochs": 8},
             "vaex": VAEX,
             "vaex-cat": VAEX,
             "gan-search": {**SMALL_GAN, **SEARCH, "bank": 2000},

@@ -31,7 +31,7 @@ def tables(trial: Trial, outcome: Outcome) -> list[Table]:
     made.append(
         _table(f"bias-{outcome.planted}", title, shown, good, (*_notes(trial), *_reading(outcome), *_failed(outcome)))
     )
-    controls = [_controls(record) for record in good]
+    controls = [_controls(record, outcome) for record in good]
     title = f"{outcome.planted}: controls, in which there is nothing to discover"
     made.append(_table(f"bias-controls-{outcome.planted}", title, controls, good, _notes(trial)))
     leaks = [_contrast(record, LEAKAGE) for record in good]
@@ -52,7 +52,11 @@ def _gates(trial: Trial, outcome: Outcome) -> Table:
         for row in outcome.classifiers
     ]
     told = "**open**" if outcome.open else "**closed: the task is not scored**"
+    missing = (
+        "" if outcome.ignores else ", **and one is missing**: the classifiers that might ignore the attribute do not"
+    )
     notes = [
+        f"a control asks for at most {100 * UNBIASED_AT_MOST:.0f} % of the classifiers that ignore{missing}",
         f"the gates, confounded at least {100 * BIASED_AT_LEAST:.0f} %, unconfounded at most "
         f"{100 * UNBIASED_AT_MOST:.0f} %, are {told}",
         *(f"dropped, because its oracle is too often wrong: {name}" for name in outcome.dropped),
@@ -79,10 +83,10 @@ def _shown(record: Record) -> dict[str, str]:
     return {**cells, "discovered": _discovered(numbers["lead_confounded", "all"])}
 
 
-def _controls(record: Record) -> dict[str, str]:
+def _controls(record: Record, outcome: Outcome) -> dict[str, str]:
     """The leads where there is nothing to discover: a discovery there is a false alarm."""
     cells = {"method": record.method}
-    for contrast in ("ignoring", "another"):
+    for contrast in ("ignoring", "another") if outcome.ignores else ("another",):
         told = _contrast(record, contrast)
         cells[f"{contrast}: lead [95 %]"], cells[f"{contrast}: false alarm"] = told["lead [95 %]"], told["discovered"]
     return cells
@@ -106,7 +110,11 @@ def _discovered(row: Row) -> str:
 def _interval(row: Row) -> str:
     if row.value is None:
         return ""
-    return f"{row.value:.2f}" + ("" if row.low is None else f" [{row.low:.2f}, {row.high:.2f}]")
+    return _decimals(row.value) + ("" if row.low is None else f" [{_decimals(row.low)}, {_decimals(row.high or 0)}]")
+
+
+def _decimals(value: float) -> str:
+    return f"{round(value, 2) + 0.0:.2f}"  # never "-0.00"
 
 
 def _per_cent(estimate: Sequence[float]) -> str:

@@ -256,8 +256,8 @@ def check(
 def bias(
     methods: Methods = "all",
     planted: Annotated[
-        str, typer.Option(help="Comma-separated, as in Eyeglasses-on-Young,Male-on-Smiling.")
-    ] = "Eyeglasses-on-Young",
+        str, typer.Option(help="Comma-separated, as in Male-on-Smiling,Eyeglasses-on-Young.")
+    ] = "Male-on-Smiling",
     seeds: Annotated[str, typer.Option(help="Comma-separated numbers: of the classifiers.")] = "0,1,2",
     preset: Preset = "default",
     settings: Annotated[

@@ -41,6 +41,8 @@ class Outcome:
     """Whether the gates are; otherwise nothing is scored."""
     classifiers: list[dict[str, Any]]
     """A row a kind: "kind", and the estimates "right" and "flipped"."""
+    ignores: bool
+    """Whether the classifiers that have no reason to use the bias do ignore it; otherwise they are no control."""
     dropped: list[str]
     """Attributes whose oracle is too often wrong."""
     records: list[Record] = field(default_factory=list)
@@ -103,7 +105,9 @@ def _outcome(trial: Trial, methods: Sequence[str], workers: int, board: Board) -
     dropped = [name for name in oracles["accuracies"] if name not in oracles["kept"]]
     gates = {kind: trial.gate(kind) for kind in KINDS}
     rows = [{"kind": kind} | {name: _over_queries(part) for name, part in seen.items()} for kind, seen in gates.items()]
-    found = Outcome(trial.planted, _open(gates) and trial.planted.attribute in oracles["kept"], rows, dropped)
+    rates = {kind: float(seen["flipped"].double().mean()) for kind, seen in gates.items()}
+    scored = _open(rates) and trial.planted.attribute in oracles["kept"]
+    found = Outcome(trial.planted, scored, rows, rates["ignoring"] <= UNBIASED_AT_MOST, dropped)
     if not found.open:
         return found
     failures = _answers(trial, methods, workers, board)
@@ -118,9 +122,8 @@ def _outcome(trial: Trial, methods: Sequence[str], workers: int, board: Board) -
     return found
 
 
-def _open(gates: Mapping[str, Mapping[str, torch.Tensor]]) -> bool:
+def _open(rates: Mapping[str, float]) -> bool:
     """Whether the confounded classifiers have the bias and the unconfounded ones have not."""
-    rates = {kind: float(seen["flipped"].double().mean()) for kind, seen in gates.items()}
     return rates["confounded"] >= BIASED_AT_LEAST and rates["unconfounded"] <= UNBIASED_AT_MOST
 
 
