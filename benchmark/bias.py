@@ -19,9 +19,10 @@ from torch import Tensor
 from benchmark.data import ImageData, Subset, digest_of
 from benchmark.data.avatars_model import ATTRIBUTES, HAIR_COLOURS, NAMES, AvatarsConfig
 from benchmark.errors import UserError, unknown
+from benchmark.protocol import Job, Protocol, images_of
 from benchmark.scoring import unit
 from benchmark.settings import Overrides, data_config, source_settings
-from benchmark.stages import Job, Protocol, Work, images_of
+from benchmark.stages import Work
 from benchmark.store import Artefact, key_of
 from benchmark.tasks import split
 from methods.training import Advance

@@ -16,8 +16,8 @@ from tabulate import tabulate
 from benchmark.errors import UserError, unknown
 
 if TYPE_CHECKING:
+    from benchmark.protocol import Job, Protocol
     from benchmark.record import Record
-    from benchmark.stages import Job, Protocol
 
 UsageError: type[Exception] = typer.BadParameter.__bases__[0]
 """What typer raises for an unknown option and the like; it exports no name for it."""
@@ -84,9 +84,9 @@ def run(
     """Fit, explain, score; then write and print the tables."""
     from benchmark.features import inception_network  # noqa: PLC0415 - torch takes seconds to import, and --help none
     from benchmark.progress import board  # noqa: PLC0415
+    from benchmark.protocol import Job, Protocol  # noqa: PLC0415
     from benchmark.runner import run as run_jobs  # noqa: PLC0415
     from benchmark.settings import PRESETS, check_overrides, parse_overrides  # noqa: PLC0415
-    from benchmark.stages import Job, Protocol  # noqa: PLC0415
     from benchmark.store import check_writable  # noqa: PLC0415
     from benchmark.tasks import knows_truth  # noqa: PLC0415
     from methods.training import Devices  # noqa: PLC0415
@@ -150,8 +150,8 @@ def paper(
     from benchmark.papers import PAPERS, load  # noqa: PLC0415 - see `run`
     from benchmark.papers.running import run_paper  # noqa: PLC0415
     from benchmark.progress import board  # noqa: PLC0415
+    from benchmark.protocol import Job, Protocol  # noqa: PLC0415
     from benchmark.settings import PRESETS  # noqa: PLC0415
-    from benchmark.stages import Job, Protocol  # noqa: PLC0415
     from benchmark.store import check_writable  # noqa: PLC0415
     from benchmark.tasks import DIGITS  # noqa: PLC0415
     from methods.training import Devices  # noqa: PLC0415
@@ -277,8 +277,8 @@ def bias(
     from benchmark.bias_tables import publish  # noqa: PLC0415
     from benchmark.discovery import discover  # noqa: PLC0415
     from benchmark.progress import board  # noqa: PLC0415
+    from benchmark.protocol import Protocol  # noqa: PLC0415
     from benchmark.settings import PRESETS, check_overrides, parse_overrides  # noqa: PLC0415
-    from benchmark.stages import Protocol  # noqa: PLC0415
     from benchmark.store import check_writable  # noqa: PLC0415
     from methods.training import Devices  # noqa: PLC0415
 
@@ -357,8 +357,8 @@ def score(
     """Score counterfactuals that another program made, by the judges and metrics of a run."""
     from benchmark.outside import Files, score_files  # noqa: PLC0415 - see `run`
     from benchmark.progress import board  # noqa: PLC0415
+    from benchmark.protocol import Job, Protocol  # noqa: PLC0415
     from benchmark.settings import PRESETS  # noqa: PLC0415
-    from benchmark.stages import Job, Protocol  # noqa: PLC0415
     from benchmark.store import check_writable  # noqa: PLC0415
     from benchmark.tables import tables, write_tables  # noqa: PLC0415
     from methods.training import Devices  # noqa: PLC0415

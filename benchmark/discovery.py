@@ -13,10 +13,11 @@ import torch
 from benchmark.bias import BIASED_AT_LEAST, KINDS, UNBIASED_AT_MOST, Asked, Planted, Trial, side
 from benchmark.errors import UserError
 from benchmark.progress import Board
+from benchmark.protocol import images_of
 from benchmark.record import Record, Row, environment, write
 from benchmark.runner import in_parallel, limited
 from benchmark.scoring import row
-from benchmark.stages import TRUTH, Work, images_of
+from benchmark.stages import TRUTH, Work
 from benchmark.store import key_of
 from methods import METHODS
 from methods.base import Study

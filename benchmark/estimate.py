@@ -10,9 +10,11 @@ from torch import nn
 
 from benchmark.autoencoders import train_autoencoders
 from benchmark.classifier import train
+from benchmark.judging import ROLES
+from benchmark.protocol import Job, Protocol, images_of
 from benchmark.record import peak_memory
 from benchmark.settings import autoencoder_config, judge_config
-from benchmark.stages import ROLES, Job, Protocol, Work, images_of
+from benchmark.stages import Work
 from methods import METHODS
 from methods.base import Method
 from methods.hybrid.method import Hybridization

@@ -14,11 +14,13 @@ from torch import Tensor
 
 from benchmark.data import ImageData, Subset
 from benchmark.errors import UserError, unknown
+from benchmark.judging import ROLES, accuracies
 from benchmark.progress import Board
+from benchmark.protocol import Job, Protocol, images_of
 from benchmark.record import Record, environment
 from benchmark.runner import limited
 from benchmark.scoring import Answers, score
-from benchmark.stages import ROLES, Job, Protocol, Work, accuracies, eight_bit, images_of
+from benchmark.stages import Work, eight_bit
 
 Shape = tuple[int, int, int]
 Images = Mapping[str, np.ndarray]

@@ -12,9 +12,11 @@ from joblib import Parallel, delayed, parallel_config
 from threadpoolctl import threadpool_limits
 
 from benchmark.errors import UserError
+from benchmark.judging import ROLES
 from benchmark.progress import Board
+from benchmark.protocol import Job, Protocol, images_of
 from benchmark.record import Record, environment, read, write
-from benchmark.stages import ROLES, Job, Protocol, Work, images_of
+from benchmark.stages import Work
 from benchmark.store import key_of, locked
 from benchmark.tasks import knows_truth
 from methods import METHODS

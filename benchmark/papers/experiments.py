@@ -11,9 +11,10 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from benchmark.protocol import Job, Protocol
 from benchmark.record import Record
 from benchmark.scoring import unit
-from benchmark.stages import Job, Protocol, Work, kept
+from benchmark.stages import Work, kept
 from benchmark.store import Artefact, find, key_of
 from methods.base import Illustration, Method, Study
 from metrics.intervals import mean, proportion

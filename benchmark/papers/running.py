@@ -7,9 +7,9 @@ from benchmark.pages import write_pages
 from benchmark.papers import load
 from benchmark.papers.experiments import conduct, outcome
 from benchmark.progress import Board
+from benchmark.protocol import Job, Protocol
 from benchmark.record import Record
 from benchmark.runner import limited, run
-from benchmark.stages import Job, Protocol
 from benchmark.store import locked
 
 

@@ -11,7 +11,7 @@ from benchmark.bias_tables import tables
 from benchmark.discovery import discover
 from benchmark.errors import UserError
 from benchmark.progress import Board
-from benchmark.stages import Protocol, images_of
+from benchmark.protocol import Protocol, images_of
 from methods.references import Null
 
 SETTINGS = {

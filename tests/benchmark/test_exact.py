@@ -9,9 +9,10 @@ from benchmark.attributes import AttributesConfig, accuracies, train_attribute_o
 from benchmark.data.avatars import AvatarsConfig, IndependentFaces, Source
 from benchmark.exact import ExactAnswers
 from benchmark.progress import Board
+from benchmark.protocol import Job, Protocol
 from benchmark.scoring import AttributeJudge
 from benchmark.settings import method_config, parse_overrides
-from benchmark.stages import Job, Protocol, Work
+from benchmark.stages import Work
 from benchmark.tasks import load_task, split
 from methods.training import Trainer
 from metrics import METRICS

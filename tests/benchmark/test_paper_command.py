@@ -8,7 +8,7 @@ from torch import nn
 from benchmark import estimate as estimating
 from benchmark.estimate import Estimate, Meter, Part, estimate
 from benchmark.papers import PAPERS, load
-from benchmark.stages import Job, Protocol
+from benchmark.protocol import Job, Protocol
 from methods.training import Phase, Plan, Trainer
 
 SETTINGS = ("--preset", "smoke", "--task", "mnist")

@@ -10,8 +10,9 @@ import methods
 from benchmark import runner, scoring, settings, stages
 from benchmark.errors import UserError
 from benchmark.progress import Board
+from benchmark.protocol import Job, Protocol
 from benchmark.record import read
-from benchmark.stages import Job, Protocol, Work, eight_bit
+from benchmark.stages import Work, eight_bit
 from benchmark.store import find
 from benchmark.tables import write_tables
 from methods import METHODS, Entry
