@@ -111,7 +111,8 @@ def grid(
     gap, strip = round(0.08 * width), round(0.3 * height)
     canvas = np.full((rows * (height + strip), columns * (width + gap) - gap, channels), 255, dtype=np.uint8)
     title = "\n".join(piece for line in title.splitlines() for piece in wrap(line, CHARACTERS * columns))
-    above = max(0.55, 0.3 + 0.13 * (title.count("\n") + max(heading.count("\n") for heading in headings)))
+    lines = 2 + title.count("\n") + max(heading.count("\n") for heading in headings)
+    above = max(0.55, 0.2 + 0.14 * lines)  # inches, whatever the height of the figure
     figure = Figure(figsize=(columns, canvas.shape[0] / canvas.shape[1] * columns + above + 0.05))
     axes = figure.add_axes((0.01, 0.0, 0.98, 1 - above / figure.get_figheight()))
     axes.set_axis_off()
@@ -123,7 +124,7 @@ def grid(
         if row == 0:
             axes.text(centre, -2, headings[column], ha="center", va="bottom", fontsize=8)
     axes.imshow(canvas.repeat(3 // channels, axis=2), interpolation="nearest")
-    figure.suptitle(title, fontsize=8)
+    figure.suptitle(title, fontsize=8, y=1 - 0.06 / figure.get_figheight())
     return figure
 
 
