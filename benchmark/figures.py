@@ -1,6 +1,7 @@
 """Records -> figures: flip rate against r, queries and their counterfactuals, and what a method shows of its own."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from io import BytesIO
 from itertools import cycle
 from pathlib import Path
@@ -27,10 +28,17 @@ GREY = 7
 """The place of grey in seaborn's colour-blind palette; greys are for references."""
 
 
+@contextmanager
+def styled() -> Iterator[None]:
+    """How all figures look; and nothing in them that differs from run to run."""
+    with sns.axes_style("whitegrid"), sns.plotting_context("paper"), mpl.rc_context({"svg.hashsalt": "benchmark"}):
+        yield
+
+
 def write_figures(records: Sequence[Record], runs: Path, folder: Path) -> list[Path]:
     """All figures of the successful `records`; returns the files."""
     good = [record for record in records if record.status == "ok"]
-    with sns.axes_style("whitegrid"), sns.plotting_context("paper"), mpl.rc_context({"svg.hashsalt": "benchmark"}):
+    with styled():
         files = []
         for task in dict.fromkeys(record.task for record in good):
             of_task = [record for record in good if record.task == task]
