@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from benchmark.bias import BIASED_AT_LEAST, KINDS, UNBIASED_AT_MOST, Asked, Trial
 from benchmark.cells import Table
 from benchmark.discovery import BASELINE, LEAKAGE, Outcome
-from benchmark.figures import grid, save
+from benchmark.figures import grid, save, styled
 from benchmark.record import Record, Row
 from benchmark.store import find
 
@@ -182,11 +182,12 @@ def write_figures(trial: Trial, outcome: Outcome, folder: Path) -> list[Path]:
     good = [record for record in outcome.records if record.status == "ok"]
     if not good:
         return []
-    files = save(attributes_changed(good, trial), folder / f"bias-attributes-{outcome.planted}")
-    for record in good:
-        figure = side_by_side(record, trial)
-        if figure is not None:
-            files += save(figure, folder / f"bias-{outcome.planted}-{record.method}")
+    with styled():
+        files = save(attributes_changed(good, trial), folder / f"bias-attributes-{outcome.planted}")
+        for record in good:
+            figure = side_by_side(record, trial)
+            if figure is not None:
+                files += save(figure, folder / f"bias-{outcome.planted}-{record.method}")
     return files
 
 
@@ -233,12 +234,12 @@ def side_by_side(record: Record, trial: Trial) -> Figure | None:
     for place, kind in enumerate(parts):
         columns += [parts[kind]["reconstructions"][rows], parts[kind]["images"][0][rows]]
         for line, row in zip(captions, rows, strict=True):
-            line[1 + 2 * place] = f"seen: {words[int(parts[kind]['predicted'][row])]}"
+            line[1 + 2 * place] = f"query seen: {words[int(parts[kind]['predicted'][row])]}"
             line[2 + 2 * place] = f"seen: {words[int(seen[kind]['seen'][row])]}"
-    headings = ["query", *(f"{text}\n{kind}" for kind in parts for text in ("x̃", "x'"))]
+    headings = ["query", "x̃", "x' without bias", "x̃", "x' with bias"]
     title = (
-        f"{record.method}, {trial.planted}, seed {trial.seeds[0]}: the first queries of each cell, not chosen ones\n"
-        "below each answer what its classifier sees; below x̃, what it sees in the query"
+        f"{record.method}, {trial.planted}, seed {trial.seeds[0]}: the first queries of each cell\n"
+        "as a classifier without the bias sees them, and one with it"
     )
     return grid(parts["unconfounded"]["queries"][rows], torch.stack(columns), captions, headings, title)
 

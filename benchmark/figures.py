@@ -1,7 +1,7 @@
 """Records -> figures: flip rate against r, queries and their counterfactuals, and what a method shows of its own."""
 
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
 from itertools import cycle
@@ -33,10 +33,17 @@ GREY = 7
 """The place of grey in seaborn's colour-blind palette; greys are for references."""
 
 
+@contextmanager
+def styled() -> Iterator[None]:
+    """How all figures look; and nothing in them that differs from run to run."""
+    with sns.axes_style("whitegrid"), sns.plotting_context("paper"), mpl.rc_context({"svg.hashsalt": "benchmark"}):
+        yield
+
+
 def write_figures(records: Sequence[Record], runs: Path, folder: Path) -> list[Path]:
     """All figures of the successful `records`; returns the files."""
     good = [record for record in records if record.status == "ok"]
-    with _style():
+    with styled():
         files = []
         for task in dict.fromkeys(record.task for record in good):
             of_task = [record for record in good if record.task == task]
@@ -49,21 +56,9 @@ def write_figures(records: Sequence[Record], runs: Path, folder: Path) -> list[P
 
 def write_record_figures(record: Record, runs: Path, folder: Path, shown: Sequence[str] = ()) -> list[Path]:
     """The figures of one successful record, and those that further artefacts in `shown` keep of it."""
-    with _style():
+    with styled():
         files = _of_record(record, runs, folder)
         return files + [path for name in shown for path in _save_illustrations(record, runs, name, folder)]
-
-
-def _style() -> ExitStack:
-    """How all figures look; nothing in them differs from run to run."""
-    stack = ExitStack()
-    for part in (
-        sns.axes_style("whitegrid"),
-        sns.plotting_context("paper"),
-        mpl.rc_context({"svg.hashsalt": "benchmark"}),
-    ):
-        stack.enter_context(part)
-    return stack
 
 
 def _of_record(record: Record, runs: Path, folder: Path) -> list[Path]:
@@ -190,7 +185,7 @@ def write_variants(records: Sequence[Record], runs: Path, folder: Path) -> list[
     ]
     first = records[0]
     title = f"{first.task}, seed {first.seed}: the first {count} queries, not chosen ones\n{BELOW}"
-    with _style():
+    with styled():
         figure = grid(pictures[:, 0], pictures[:, 1:].transpose(0, 1), captions, there[0].headings, title)
         return save(figure, folder / f"variants-{first.task.replace('/', '_')}-{first.method}")
 
