@@ -63,7 +63,7 @@ class VaexConfig(MethodConfig):
     @model_validator(mode="after")
     def _levels_agree(self) -> Self:
         if len(self.widths) - len(self.latents) not in (0, 1):
-            raise ValueError(f"widths and latents need one entry a level each, not {self.widths} and {self.latents}")
+            raise ValueError(f"widths need as many latents, or one fewer, not {self.widths} and {self.latents}")
         for fine, coarse in zip(self.widths, self.widths[1:], strict=False):
             if max(fine, coarse) % min(fine, coarse):
                 raise ValueError(f"neighbouring widths must divide one another, not {fine} and {coarse}")

@@ -411,9 +411,11 @@ def test_impossible_sizes_are_refused(changes, message):
         vaex(**changes)
 
 
-@pytest.mark.parametrize("changes", [{"widths": (4, 6)}, {"widths": (4, 8), "latents": (2,)}])
+@pytest.mark.parametrize(
+    "changes", [{"widths": (4, 6)}, {"widths": (4, 8, 16), "latents": (2,)}, {"widths": (4, 8), "latents": (3, 2, 1)}]
+)
 def test_impossible_levels_are_refused(changes):
-    """Widths that cannot be averaged or repeated into one another, or lack a latent, are refused."""
+    """Widths that cannot be averaged or repeated into one another, or lack latents, are refused."""
     with pytest.raises(ValueError, match="widths"):
         VaexConfig(**{"latents": (3, 2), **changes})
 
