@@ -181,4 +181,4 @@ def test_ill_typed_value_is_refused(assignment):
 
 def test_values_that_do_not_fit_each_other_are_refused():
     """Values that are well typed alone and wrong together are refused with the reason."""
-    assert "one entry a level" in refusal("vaex.widths=[4,8,16]", "vaex.latents=[12]")
+    assert "as many latents, or one fewer" in refusal("vaex.widths=[4,8,16]", "vaex.latents=[12]")
