@@ -53,7 +53,8 @@ def in_parallel(calls: Iterable[Callable[[], Any]], workers: int) -> list[Any]:
     if workers <= 1:
         return [call() for call in todo]
     with parallel_config("loky", inner_max_num_threads=1):
-        return list(Parallel(n_jobs=workers)(delayed(call)() for call in todo))
+        # One at a time: joblib would give a worker several at once after some that were quick.
+        return list(Parallel(n_jobs=workers, batch_size=1)(delayed(call)() for call in todo))
 
 
 def finished(job: Job, protocol: Protocol) -> Record | None:
