@@ -1,4 +1,7 @@
+import os
+import time
 from dataclasses import replace
+from functools import partial
 from types import MappingProxyType
 from typing import Literal
 
@@ -101,6 +104,18 @@ def run(protocol, *names, task="mnist"):
 
 def tables_of(folder):
     return {path.name: path.read_bytes() for path in sorted(folder.iterdir()) if path.name != "timings.csv"}
+
+
+def napping(seconds):
+    """A call that says in which process it was, once it has slept."""
+    time.sleep(seconds)
+    return os.getpid()
+
+
+def test_long_calls_do_not_wait_for_each_other():
+    """After any number of quick calls, two long ones are in two processes."""
+    *_, one, other = runner.in_parallel([*[partial(napping, 0)] * 20, *[partial(napping, 1)] * 2], 2)
+    assert one != other
 
 
 # -- the same run again ------------------------------------------------------------------------------------------------
