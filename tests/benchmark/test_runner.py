@@ -113,9 +113,10 @@ def napping(seconds):
 
 
 def test_long_calls_do_not_wait_for_each_other():
-    """After any number of quick calls, two long ones are in two processes."""
-    *_, one, other = runner.in_parallel([*[partial(napping, 0)] * 20, *[partial(napping, 1)] * 2], 2)
+    """After any number of quick calls, long ones are shared out one by one."""
+    *_, one, other, third, fourth = runner.in_parallel([*[partial(napping, 0)] * 200, *[partial(napping, 1)] * 4], 2)
     assert one != other
+    assert third != fourth
 
 
 # -- the same run again ------------------------------------------------------------------------------------------------
