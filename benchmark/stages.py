@@ -16,7 +16,7 @@ from torch import Tensor
 from benchmark.errors import UserError
 from benchmark.exact import ExactAnswers
 from benchmark.judging import ROLES, Judging, accuracies, advised
-from benchmark.probes import probe
+from benchmark.probes import DRAWS, NULL_EDITS, probe
 from benchmark.record import Record, Row, environment, peak_memory
 from benchmark.scoring import Answers, attribute_changes, normalised_distances, row, score, unit
 from benchmark.settings import attributes_config, method_config, source_settings
@@ -147,7 +147,8 @@ class Work(Judging):
 
     def probe(self, fit: Artefact, first: Artefact) -> Artefact:
         """Null edits, undone edits and repeated draws of the first queries, which the chunk `first` has answered."""
-        key = key_of(answers=first.name, count=self.settings.probes, seed=self.job.seed)
+        asked = {"null_edits": NULL_EDITS, "draws": DRAWS}
+        key = key_of(answers=first.name, count=self.settings.probes, seed=self.job.seed, **asked)
         artefact = Artefact(self.protocol.runs, "probe", key)
         artefact.make(partial(self._probe, fit, first))
         return artefact

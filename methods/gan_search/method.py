@@ -135,7 +135,6 @@ class GanSearch(Method):
 
     def fit(self, data: ImageSet, classifier: Classifier, *, trainer: Trainer) -> Self:
         """Train the GAN, then its encoder, then fill the bank; only the bank asks the classifier anything."""
-        torch.manual_seed(trainer.seed)  # the same first weights, whichever method asks first
         network = self.prepare(data.shape, classifier)
         settings = self.config.fit_part()
         gan = {name: settings[name] for name in settings if name in GanConfig.model_fields}
