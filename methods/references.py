@@ -15,10 +15,9 @@ class NullConfig(MethodConfig):
     """Nothing to set."""
 
 
-class Null(Method):
-    """Answers every question with the query itself: what a table shows for no change at all."""
+class Unlearned(Method):
+    """A reference that has nothing to learn, and loses nothing of a query."""
 
-    Config = NullConfig
     reference = True
 
     def build(self, shape: tuple[int, int, int], class_count: int) -> nn.Module:  # noqa: ARG002 - nothing to learn
@@ -33,6 +32,12 @@ class Null(Method):
     def reconstruct(self, images: Tensor) -> Tensor:
         """The query itself."""
         return images
+
+
+class Null(Unlearned):
+    """Answers every question with the query itself: what a table shows for no change at all."""
+
+    Config = NullConfig
 
     def explain(self, images: Tensor, target: Tensor, relaxations: Sequence[float]) -> Counterfactuals:  # noqa: ARG002
         """The query itself, whatever is asked."""
@@ -43,29 +48,15 @@ class TruthConfig(MethodConfig):
     """Nothing to set."""
 
 
-class Truth(Method):
+class Truth(Unlearned):
     """Answers exactly: the picture of the same noise with the attribute set, which only drawn data know.
 
     It explains no classifier, and is no method's rival: the benchmark tells it the answers, and no other method.
     """
 
     Config = TruthConfig
-    reference = True
     exact: Callable[[Tensor, Tensor], Tensor] | None = None
     """(Queries (N, C, H, W), targets (N,)) -> the exact answers, told before it is asked; None: nobody knows them."""
-
-    def build(self, shape: tuple[int, int, int], class_count: int) -> nn.Module:  # noqa: ARG002 - nothing to learn
-        """A network without parameters."""
-        return nn.Module()
-
-    def fit(self, data: ImageSet, classifier: Classifier, *, trainer: Trainer) -> Self:  # noqa: ARG002 - likewise
-        """Nothing to learn."""
-        self.prepare(data.shape, classifier)
-        return self
-
-    def reconstruct(self, images: Tensor) -> Tensor:
-        """The query itself."""
-        return images
 
     def explain(self, images: Tensor, target: Tensor, relaxations: Sequence[float]) -> Counterfactuals:
         """The exact answers at every relaxation, for there is no code to keep; the query where nobody knows them."""

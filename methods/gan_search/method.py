@@ -15,6 +15,7 @@ from torch.optim import Adam
 from methods.base import Classifier, Counterfactuals, Illustration, Images, ImageSet, Method, MethodConfig
 from methods.gan_search.model import LatentGAN, Sizes
 from methods.gan_search.search import Found, Positive, Question, SearchConfig, descend, search
+from methods.references import Unlearned
 from methods.training import Phase, Plan, Trainer, warmup_cosine
 
 BANK = "bank_"
@@ -294,7 +295,7 @@ class PixelSearchConfig(SearchConfig):
     )
 
 
-class PixelSearch(Method):
+class PixelSearch(Unlearned):
     """Searches over the pixels themselves, with no generator: flips anything by noise (after Wachter et al. 2017)."""
 
     Config = PixelSearchConfig
@@ -302,21 +303,7 @@ class PixelSearch(Method):
         "smoke": {"steps": 5, "bisections": 3},
         "faces": {"steps": 20, "bisections": 4, "search_rate": 0.1},
     }
-    reference = True
     config: PixelSearchConfig
-
-    def build(self, shape: tuple[int, int, int], class_count: int) -> nn.Module:  # noqa: ARG002 - nothing to learn
-        """A network without parameters."""
-        return nn.Module()
-
-    def fit(self, data: ImageSet, classifier: Classifier, *, trainer: Trainer) -> Self:  # noqa: ARG002 - likewise
-        """Nothing to learn."""
-        self.prepare(data.shape, classifier)
-        return self
-
-    def reconstruct(self, images: Tensor) -> Tensor:
-        """The query itself."""
-        return images
 
     def explain(self, images: Tensor, target: Tensor, relaxations: Sequence[float]) -> Counterfactuals:
         """One search a query, from the query; a relaxation r blends its answer with the query, pixel by pixel."""
