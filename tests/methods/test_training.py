@@ -428,11 +428,12 @@ def test_trained_modules_are_ready():
 
 @contextmanager
 def within(seconds):
-    """Ends what hangs in the main process, and the processes that it started."""
+    """Ends what hangs in the main process, and the processes that it started meanwhile."""
 
     def late(*_):
         raise TimeoutError(f"not done within {seconds} s")
 
+    others = set(multiprocessing.active_children())
     before = signal.signal(signal.SIGALRM, late)
     signal.alarm(seconds)
     try:
@@ -440,7 +441,7 @@ def within(seconds):
     finally:
         signal.alarm(0)
         signal.signal(signal.SIGALRM, before)
-        for process in multiprocessing.active_children():
+        for process in set(multiprocessing.active_children()) - others:
             process.kill()
 
 
