@@ -32,7 +32,7 @@ Start here:
   benchmark run --preset smoke         the same in seconds; the numbers mean nothing
   benchmark list                       methods, tasks, metrics, presets
   benchmark report                     tables and figures again, from what was written down
-  benchmark paper vaex                 a paper's numbers and claims beside ours, as a page
+  benchmark paper vaex                 a paper's numbers and claims beside ours, as a page (all: of all four)
   benchmark bias                       which methods show a bias that was planted in a classifier
   benchmark compare vaex gan-search    what differs between two methods, and whether by more than chance
   benchmark score --help               numbers for counterfactuals that another program made
@@ -129,7 +129,7 @@ def run(
 
 @app.command()
 def paper(
-    name: Annotated[str, typer.Argument(metavar="PAPER", help="vaex, gan-search, hybrid or dvae.")],
+    names: Annotated[list[str], typer.Argument(metavar="PAPER...", help="vaex, gan-search, hybrid, dvae; or all.")],
     tasks: Annotated[
         str | None,
         typer.Option(
@@ -146,9 +146,9 @@ def paper(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask before the preset paper starts.")] = False,
     results: Results = Path("results"),
 ) -> int:
-    """Run what a paper needs, and write a page with its numbers and claims beside ours."""
+    """Run what papers need, and write a page each with its numbers and claims beside ours."""
     from benchmark.papers import PAPERS, load  # noqa: PLC0415 - see `run`
-    from benchmark.papers.running import run_paper  # noqa: PLC0415
+    from benchmark.papers.running import run_papers  # noqa: PLC0415
     from benchmark.progress import board  # noqa: PLC0415
     from benchmark.protocol import Job, Protocol  # noqa: PLC0415
     from benchmark.settings import PRESETS  # noqa: PLC0415
@@ -156,9 +156,10 @@ def paper(
     from benchmark.tasks import DIGITS  # noqa: PLC0415
     from methods.training import Devices  # noqa: PLC0415
 
-    _one_of("paper", name, PAPERS)
+    names = list(PAPERS) if names == ["all"] else list(dict.fromkeys(names))
+    for name in names:
+        _one_of("paper", name, PAPERS)
     _one_of("preset", preset, PRESETS)
-    asked = load(name)
     devices = Devices(_accelerator(accelerator))
     protocol = Protocol(
         results=results,
@@ -168,17 +169,24 @@ def paper(
         inception_weights=_file(inception_weights),
         devices=devices,
     )
-    chosen = _tasks(tasks or (asked.task if preset == "paper" else ",".join(DIGITS)))
-    todo = [Job(task, method, seed) for task in chosen for seed in _numbers(seeds) for method in asked.methods]
+    todo = {}
+    for name in names:
+        asked = load(name)
+        chosen = _tasks(tasks or (asked.task if preset == "paper" else ",".join(DIGITS)))
+        todo[name] = [
+            Job(task, method, seed) for task in chosen for seed in _numbers(seeds) for method in asked.methods
+        ]
     check_writable(protocol.runs, results / "tables")
     if preset == "paper":
-        _confirm(todo, protocol, asked=not yes)
+        _confirm(list(dict.fromkeys(job for wanted in todo.values() for job in wanted)), protocol, asked=not yes)
     with board(Console(stderr=True)) as drawn:
-        records = run_paper(name, todo, protocol, jobs or _workers(devices.accelerator, 1), drawn)
-    page = results / "tables" / f"paper-{name}.md"
-    if any(record.status == "ok" for record in records):
-        typer.echo(page.read_text(encoding="utf-8").partition("\n## Tables")[0])
-        typer.echo(f"\nwritten to {page}")
+        records = run_papers(todo, protocol, jobs or _workers(devices.accelerator, 1), drawn)
+    done = {Job(record.task, record.method, record.seed) for record in records if record.status == "ok"}
+    for name in names:
+        if done & set(todo[name]):
+            page = results / "tables" / f"paper-{name}.md"
+            typer.echo(page.read_text(encoding="utf-8").partition("\n## Tables")[0])
+            typer.echo(f"\nwritten to {page}\n")
     return _code(records)
 
 

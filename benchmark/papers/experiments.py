@@ -78,6 +78,11 @@ def outcome(record: Record, runs: Path) -> str:
     return _artefact(record, runs).name
 
 
+def conducted(record: Record, runs: Path) -> bool:
+    """Whether the experiment on this record is on disk."""
+    return _artefact(record, runs).facts() is not None
+
+
 def with_outcome(record: Record, runs: Path) -> Record:
     """The record with the studies of its experiment, where that has been carried out."""
     _, facts = find(runs, outcome(record, runs))

@@ -1,31 +1,57 @@
-"""From a paper's name to its page: run its methods, do its experiments, draw its figures, write the page."""
+"""From papers' names to their pages: run their methods, do their experiments, draw their figures, write the pages."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 
 from benchmark.figures import write_record_figures
 from benchmark.pages import write_pages
 from benchmark.papers import load
-from benchmark.papers.experiments import conduct, outcome
+from benchmark.papers.experiments import conduct, conducted, outcome
 from benchmark.progress import Board
 from benchmark.protocol import Job, Protocol
 from benchmark.record import Record
-from benchmark.runner import limited, run
+from benchmark.runner import in_parallel, limited, run
 from benchmark.store import locked
 
 
-def run_paper(name: str, jobs: Sequence[Job], protocol: Protocol, workers: int, board: Board) -> list[Record]:
-    """The records of `jobs`, which are the paper's methods; its page lies in the tables' folder, if any succeeded."""
+def run_papers(papers: Mapping[str, Sequence[Job]], protocol: Protocol, workers: int, board: Board) -> list[Record]:
+    """The records of the jobs of all `papers`, by name; their pages lie in the tables' folder, if any job succeeded.
+
+    What several papers want is run once.
+    """
+    jobs = list(dict.fromkeys(job for wanted in papers.values() for job in wanted))
     records = run(jobs, protocol, workers, board)
-    good = [record for record in records if record.status == "ok"]
-    experiments = load(name).experiments
-    for record in good:
-        if record.method in experiments:
-            with limited(protocol.threads):
-                conduct(experiments[record.method], record, protocol)
-    folder = protocol.results / "tables"
+    done = {job: record for job, record in zip(jobs, records, strict=True) if record.status == "ok"}
+    good = {name: [done[job] for job in wanted if job in done] for name, wanted in papers.items()}
+    _experiment(good, protocol, workers)
     with locked(protocol.runs / "locks" / "tables.lock"):
-        for record in good:
-            if record.seed == min(other.seed for other in good if other.task == record.task):
-                write_record_figures(record, protocol.runs, folder, [outcome(record, protocol.runs)])
-        write_pages(good, protocol.runs, folder, [name])
+        _draw(list(done.values()), protocol)
+        for name, records_of in good.items():
+            write_pages(records_of, protocol.runs, protocol.results / "tables", [name])
     return records
+
+
+def _experiment(good: Mapping[str, Sequence[Record]], protocol: Protocol, workers: int) -> None:
+    """Carry out the experiments of each paper on its records, but for those that are on disk."""
+    todo = []
+    for name, records in good.items():
+        experiments = load(name).experiments
+        todo += [
+            partial(_conduct, name, record, protocol)
+            for record in records
+            if record.method in experiments and not conducted(record, protocol.runs)
+        ]
+    in_parallel(todo, workers)
+
+
+def _conduct(name: str, record: Record, protocol: Protocol) -> None:
+    with limited(protocol.threads):
+        conduct(load(name).experiments[record.method], record, protocol)
+
+
+def _draw(records: Sequence[Record], protocol: Protocol) -> None:
+    """The figures of the first seed of each task."""
+    for record in records:
+        if record.seed == min(other.seed for other in records if other.task == record.task):
+            shown = [outcome(record, protocol.runs)]
+            write_record_figures(record, protocol.runs, protocol.results / "tables", shown)

@@ -35,10 +35,23 @@ def test_page_from_a_smoke_run(shell, results, stamps, name):
     assert path.read_text(encoding="utf-8") == page
 
 
+@pytest.mark.slow
+def test_all_papers_at_once(shell, results):
+    """One command makes the pages of all papers, and each is what the command makes of that paper alone."""
+    folder = results / "tables"
+    made = shell("paper", "all", *SETTINGS, "--results", results)
+    assert made.code == 0, made.err
+    together = {name: (folder / f"paper-{name}.md").read_bytes() for name in PAPERS}
+    assert all(f"paper-{name}.md" in made.out for name in PAPERS)
+    assert shell("paper", "dvae", "vaex", "dvae", *SETTINGS, "--results", results).code == 0
+    assert {name: (folder / f"paper-{name}.md").read_bytes() for name in PAPERS} == together
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
         (("vae",), ("paper", "did you mean 'vaex'")),
+        (("vaex", "all"), ("paper", "'all'")),
         (("vaex", "--task", "mnits"), ("mnits", "mnist")),
         (("vaex", "--task", "celeba/Male"), ("--data-root",)),
         (("dvae", "--preset", "papers"), ("preset", "paper")),
@@ -88,7 +101,7 @@ def test_paper_preset_asks_the_papers_task(cli, tmp_path, measured, name):
 def test_yes_is_told_too(cli, tmp_path, measured, monkeypatch):
     """With --yes the preset paper says what it needs and starts without asking."""
     started = []
-    monkeypatch.setattr("benchmark.papers.running.run_paper", lambda *arguments: started.append(arguments) or [])
+    monkeypatch.setattr("benchmark.papers.running.run_papers", lambda *arguments: started.append(arguments) or [])
     answered = cli("paper", "dvae", "--preset", "paper", "--task", "mnist", "--yes", "--results", tmp_path / "results")
     assert answered.code == 0
     assert "2.0 h" in answered.err
@@ -98,7 +111,7 @@ def test_yes_is_told_too(cli, tmp_path, measured, monkeypatch):
 def test_finished_jobs_need_nothing(cli, tmp_path, measured, monkeypatch, make_record):
     """Where all records are there, nothing is measured and nobody is asked."""
     monkeypatch.setattr("benchmark.runner.finished", lambda *_: make_record())
-    monkeypatch.setattr("benchmark.papers.running.run_paper", lambda *_: [])
+    monkeypatch.setattr("benchmark.papers.running.run_papers", lambda *_: [])
     assert cli("paper", "dvae", "--preset", "paper", "--task", "mnist", "--results", tmp_path / "results").code == 0
     assert not measured
 
