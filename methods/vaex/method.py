@@ -97,7 +97,7 @@ class Vaex(Method):
             "epochs": 20,
             "warmup": 1000,
         },
-        "faces": {"latents": (16, 4, 2, 1), "beta": 30.0},
+        "faces": {"latents": (16, 4, 2, 1), "beta": 10.0, "batch_size": 16},
     }
     config: VaexConfig
     network: HierarchicalVAE
