@@ -281,7 +281,7 @@ def bias(
     debug: Annotated[bool, typer.Option(help="Stop at the first error, with its traceback.")] = False,
 ) -> int:
     """Plant a bias in a classifier of drawn faces, and ask which methods' counterfactuals show it."""
-    from benchmark.bias import Planted, Trial, with_settings  # noqa: PLC0415 - see `run`
+    from benchmark.bias import trials, with_settings  # noqa: PLC0415 - see `run`
     from benchmark.bias_tables import publish  # noqa: PLC0415
     from benchmark.discovery import discover  # noqa: PLC0415
     from benchmark.progress import board  # noqa: PLC0415
@@ -294,24 +294,22 @@ def bias(
     _one_of("preset", preset, PRESETS)
     _one_of("split", split, ("validation", "test"))
     _one_of("accelerator", accelerator, ("auto", "cpu", "cuda", "mps"))
-    overrides = with_settings(preset, parse_overrides(settings or []))
-    check_overrides(names, preset, overrides)
+    overrides = parse_overrides(settings or [])
+    check_overrides(names, preset, with_settings(preset, overrides))
     protocol = Protocol(
         results=results,
         preset=preset,
         overrides=overrides,
-        relaxations=(0.0,),
         split=split,
         limit=limit,
         devices=Devices(_accelerator(accelerator)),
         raise_errors=debug,
     )
-    numbers = tuple(_numbers(seeds))
-    trials = [Trial(Planted.parse(text), protocol, numbers) for text in _split(planted, "planted")]
+    todo = trials(_split(planted, "planted"), protocol, _numbers(seeds))
     check_writable(protocol.runs, results / "tables")
     with board(Console(stderr=True)) as drawn:
-        outcomes = discover(trials, names, jobs or _workers(protocol.devices.accelerator, 1), drawn)
-    for trial, outcome in zip(trials, outcomes, strict=True):
+        outcomes = discover(todo, names, jobs or _workers(protocol.devices.accelerator, 1), drawn)
+    for trial, outcome in zip(todo, outcomes, strict=True):
         for table in publish(trial, outcome, results / "tables"):
             typer.echo(table.markdown())
     typer.echo(f"written to {results / 'tables'}")
