@@ -133,7 +133,9 @@ def paper(
     tasks: Annotated[
         str | None,
         typer.Option(
-            "--task", "--tasks", help="Comma-separated. [default: mnist,mnist/3-8; for the preset paper, the paper's]"
+            "--task",
+            "--tasks",
+            help="Comma-separated. [default: mnist,mnist/3-8 and such; for the preset paper, the paper's]",
         ),
     ] = None,
     preset: Preset = "default",
@@ -153,7 +155,6 @@ def paper(
     from benchmark.protocol import Job, Protocol  # noqa: PLC0415
     from benchmark.settings import PRESETS  # noqa: PLC0415
     from benchmark.store import check_writable  # noqa: PLC0415
-    from benchmark.tasks import DIGITS  # noqa: PLC0415
     from methods.training import Devices  # noqa: PLC0415
 
     names = list(PAPERS) if names == ["all"] else list(dict.fromkeys(names))
@@ -172,7 +173,7 @@ def paper(
     todo = {}
     for name in names:
         asked = load(name)
-        chosen = _tasks(tasks or (asked.task if preset == "paper" else ",".join(DIGITS)))
+        chosen = _tasks(tasks or (asked.task if preset == "paper" else ",".join(asked.tasks)))
         todo[name] = [
             Job(task, method, seed) for task in chosen for seed in _numbers(seeds) for method in asked.methods
         ]

@@ -6,11 +6,10 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
-import pandas as pd
 import torch
 from torch import Tensor
 
+from benchmark.frequencies import FREQUENCIES, Known, frequencies
 from benchmark.protocol import Job, Protocol
 from benchmark.record import Record
 from benchmark.scoring import unit
@@ -42,19 +41,8 @@ class Asked:
     """What the method said of its answers, each (N, ...)."""
     classifier: Network
     oracle: Network
-    known: "Known | None" = None
+    known: Known | None = None
     """Where the data set has attributes."""
-
-
-@dataclass(frozen=True)
-class Known:
-    """The attributes of the training images, and their classes."""
-
-    attributes: pd.DataFrame
-    """0 and 1, a row an image."""
-    labels: np.ndarray
-    """(N,)."""
-    classes: Sequence[str]
 
 
 class Outcome(NamedTuple):
@@ -194,23 +182,7 @@ def distance_term(method: Method, asked: Asked) -> Outcome:
     )
     study = Study(title="searches with and without the distance term", rows=rows, notes=notes)
     studies = {"distance-term": study, "prototypes": _prototypes(method, asked)}
-    return Outcome({}, studies if asked.known is None else studies | {"attributes": frequencies(asked.known)})
-
-
-def frequencies(known: Known) -> Study:
-    """How often each attribute is there in either class (Fig. 7)."""
-    rows: list[Row] = []
-    first, second = known.classes[:2]
-    for name in known.attributes:
-        with_it = known.attributes[name].to_numpy() == 1
-        shares = [float(with_it[known.labels == label].mean()) for label in (0, 1)]
-        counts = [int((known.labels == label).sum()) for label in (0, 1)]
-        half = 1.96 * sum(share * (1 - share) / n for share, n in zip(shares, counts, strict=True)) ** 0.5
-        apart = shares[1] - shares[0]
-        row: Row = {"attribute": str(name), first: shares[0], second: shares[1], "classes": f"{second} minus {first}"}
-        rows.append(row | {"difference": apart, "low": apart - half, "high": apart + half, "n": sum(counts)})
-    note = "shares of the training images of each class that have the attribute"
-    return Study(title="attributes in the classes", rows=rows, notes=(note,))
+    return Outcome({}, studies if asked.known is None else studies | {FREQUENCIES: frequencies(asked.known)})
 
 
 def _of_paths(paths: Tensor, asked: Asked) -> dict[str, Tensor]:

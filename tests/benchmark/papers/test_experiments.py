@@ -2,7 +2,8 @@ import pandas as pd
 import pytest
 import torch
 
-from benchmark.papers.experiments import Asked, Known, estimated, frequencies, own_class
+from benchmark.frequencies import Known, frequencies
+from benchmark.papers.experiments import Asked, estimated, own_class
 from benchmark.papers.gan_search import PAPER
 from benchmark.papers.panel import panel
 from benchmark.papers.verdicts import Evidence, judge
@@ -27,7 +28,7 @@ def test_claim_about_eyeglasses_needs_the_papers_task(make_record, tmp_path, cla
     """The claim of Fig. 7 is tested where the classes are young and not, and nowhere else."""
     frame = pd.DataFrame({"Eyeglasses": [1] * 90 + [0] * 110})
     study = frequencies(Known(frame, frame.index.to_numpy() // 100, classes))
-    record = make_record("gan-search", studies={"attributes": study})
+    record = make_record("gan-search", studies={"frequencies": study})
     (claim,) = (claim for claim in PAPER.claims if "eyeglasses are less frequent" in claim.text)
     assert judge(claim.test, Evidence("faces", [record], tmp_path)).words == words
 
