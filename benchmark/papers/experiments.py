@@ -283,3 +283,44 @@ def _with_and_without(asked: Asked, pictures: Mapping[str, Sequence[Tensor]]) ->
     title = "pictures of the same codes without and with the regulariser; below each what the classifier sees"
     headings = ("query", "without:\ng(φ')", "\ng(ψ)", "with:\ng(φ')", "\ng(ψ)")
     return Illustration(title, torch.stack(columns, dim=1)[:ROWS], captions, headings)
+
+
+# -- hybrid ------------------------------------------------------------------------------------------------------------
+
+COUNTS = range(2, 9)
+"""K that the influence of modules is told for."""
+
+
+def influence_of_modules(method: Method, asked: Asked) -> Outcome:  # noqa: ARG001 - modules ask no queries
+    """Influence of the modules of each layer against their number K, grouped anew for each (Fig. 8, top right)."""
+    from methods.hybrid.influence import influence  # noqa: PLC0415 - a paper's own method
+    from methods.hybrid.method import Hybridization  # noqa: PLC0415
+    from methods.hybrid.modules import cluster  # noqa: PLC0415
+    from methods.hybrid.network import Place  # noqa: PLC0415
+
+    assert isinstance(method, Hybridization)  # noqa: S101 - registered so
+    network, generator, config = method.network, method.generator, method.config
+    own, other = generator.noise(FEW), generator.noise(FEW)
+    height, width = network.maps.shape[1:]
+    rows: list[Row] = []
+    for fitted in network.single_places:
+        patterns = network.patterns(fitted, config.window, config.percentile)
+        for count in COUNTS:
+            place = Place(fitted.layers, fitted.channels, count, (height, width)).to(network.maps.device)
+            place.group(cluster(patterns, count))
+            modules = [place.swapped(single) for single in place.singles if not place.is_empty(single)]
+            effects = [influence(generator, place.layers, own, other, one).mean() for one in modules]
+            each = torch.stack(effects or [torch.zeros(())])
+            spread = float(each.std(correction=0))
+            rows.append({"layers": place.name, "K": count, "influence": float(each.mean()), "std": spread})
+    note = (
+        f"mean ± std over the modules that have channels; mean absolute change of a pixel over {FEW} pairs of samples"
+    )
+    study = Study(
+        title="influence of modules against their number K",
+        rows=rows,
+        notes=(note,),
+        axes=("K", "influence", "layers"),
+        spread="std",
+    )
+    return Outcome({}, {"module-count": study})

@@ -7,7 +7,7 @@ from benchmark.bias_tables import publish
 from benchmark.figures import write_record_figures
 from benchmark.pages import write_pages
 from benchmark.papers import load
-from benchmark.papers.experiments import conduct, conducted, outcome
+from benchmark.papers.experiments import conduct, conducted, outcome, with_outcome
 from benchmark.papers.planting import plant
 from benchmark.progress import Board
 from benchmark.protocol import Job, Protocol
@@ -63,5 +63,5 @@ def _draw(records: Sequence[Record], protocol: Protocol) -> None:
     """The figures of the first seed of each task."""
     for record in records:
         if record.seed == min(other.seed for other in records if other.task == record.task):
-            shown = [outcome(record, protocol.runs)]
-            write_record_figures(record, protocol.runs, protocol.results / "tables", shown)
+            whole, shown = with_outcome(record, protocol.runs), [outcome(record, protocol.runs)]
+            write_record_figures(whole, protocol.runs, protocol.results / "tables", shown)
