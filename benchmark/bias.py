@@ -6,7 +6,7 @@ does the classifier have the bias at all (gates), would the method also find one
 would it find its own generator's (leakage)? `metrics/bias.py` has the score.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from types import MappingProxyType
@@ -21,7 +21,7 @@ from benchmark.data.avatars_model import ATTRIBUTES, HAIR_COLOURS, NAMES, Avatar
 from benchmark.errors import UserError, unknown
 from benchmark.protocol import Job, Protocol, images_of
 from benchmark.scoring import unit
-from benchmark.settings import Overrides, data_config, source_settings
+from benchmark.settings import Overrides, attributes_config, data_config, source_settings
 from benchmark.stages import Work
 from benchmark.store import Artefact, key_of
 from benchmark.tasks import split
@@ -41,6 +41,8 @@ BIASED_AT_LEAST, UNBIASED_AT_MOST = 0.10, 0.05
 """Shares of queries whose class the exact do(attribute) flips: the gates."""
 OTHER_SEEDS = 1000
 """By how much the seeds of "another" classifier differ."""
+VERSION = 1
+"""Raised whenever gates, scores or leads come out otherwise from the same answers."""
 
 SMALL_GAN: Mapping[str, Any] = MappingProxyType(
     {
@@ -244,6 +246,33 @@ class Trial:
         seed = (seed + OTHER_SEEDS) % 2**32 if kind == "another" else seed
         return Work(Job(self.task, "classifier", seed), protocol, advance)
 
+    def classifiers(self) -> list[tuple[str, int]]:
+        """Kind and seed of each."""
+        return [(kind, seed) for kind in KINDS for seed in self.seeds]
+
+    def key(self, method: str = "") -> str:
+        """The hash of all that determines what is said of the classifiers, or of a method that explains them."""
+        judged = [self.classifier(*each) for each in self.classifiers()]
+        asked = self.work(Asked(method, "unconfounded", self.seeds[0])).record_key() if method else ""
+        return key_of(
+            version=VERSION,
+            planted=str(self.planted),
+            queries=self.faces().digest,
+            precision=self.protocol.devices.precision,
+            classifiers=[
+                (kind, work.job.seed, work.data.digest, len(work.train), work.judge_config("classifier").model_dump())
+                for (kind, _), work in zip(self.classifiers(), judged, strict=True)
+            ],
+            attributes=attributes_config(self.protocol.preset, self.protocol.overrides or {}).model_dump(),
+            asked=asked,
+        )
+
+    def having(self) -> Tensor:
+        """Which queries have the attribute, (N,) bool."""
+        data = self.faces()
+        assert data.attributes is not None  # noqa: S101 - drawn faces have some
+        return torch.from_numpy(data.attributes[self.planted.attribute].to_numpy()[data.official["test"]] == 1)
+
     def edited(self) -> Artefact:
         """The queries under the exact do(attribute): each has it where it had it not, and the other way round."""
         data = self.faces()
@@ -259,7 +288,10 @@ class Trial:
         return artefact
 
     def gate(self, kind: str) -> dict[str, Tensor]:
-        """Of the classifiers of `kind`, by seed and query, (S, N) bool: "right" on queries, "flipped" by do(attribute).
+        """What the classifiers of `kind` say of the queries, by seed and query, (S, N).
+
+        Bool: "right" of the queries, and "flipped" by the exact do(attribute). In [0, 1]: the probability of the label
+        "before" and "after" it.
 
         Raises
         ------
@@ -270,14 +302,19 @@ class Trial:
         assert data.labels is not None  # noqa: S101 - a task has labels
         rows = data.official["test"]
         queries, edited = torch.from_numpy(data.images[rows]), self.edited().tensors()["images"]
-        found: dict[str, list[Tensor]] = {"right": [], "flipped": []}
+        seen = []
         for seed in self.seeds:
             work = self.classifier(kind, seed)
             network = work.network("classifier")
-            before, after = (_classes(network, images, work.device) for images in (queries, edited))
-            found["right"].append(before == torch.from_numpy(data.labels[rows]))
-            found["flipped"].append(before != after)
-        return {name: torch.stack(parts) for name, parts in found.items()}
+            seen.append([_outputs(network, images, work.device).softmax(1) for images in (queries, edited)])
+        before, after = (torch.stack(parts) for parts in zip(*seen, strict=True))  # (S, N, 2)
+        classes = before.argmax(2)
+        return {
+            "right": classes == torch.from_numpy(data.labels[rows]),
+            "flipped": classes != after.argmax(2),
+            "before": before[..., 1],
+            "after": after[..., 1],
+        }
 
     # -- what a method shows -------------------------------------------------------------------------------------------
 
@@ -306,6 +343,19 @@ class Trial:
     def side(self, method: str, kind: str, kept: Tensor) -> Side:
         """What the counterfactuals of all classifiers of `kind` change of the attributes `kept` (A,)."""
         return side([self.answer(Asked(method, kind, seed)) for seed in self.seeds], kept)
+
+
+def trials(planted: Iterable[str], protocol: Protocol, seeds: Iterable[int]) -> list[Trial]:
+    """A trial of each bias in `planted`, under the settings that biases have where the user sets none.
+
+    Raises
+    ------
+    UserError
+        If a text names no bias that can be planted.
+    """
+    overrides = with_settings(protocol.preset, protocol.overrides or {})
+    own = replace(protocol, overrides=overrides, relaxations=(0.0,))
+    return [Trial(Planted.parse(text), own, tuple(seeds)) for text in planted]
 
 
 def side(answers: Sequence[Artefact], kept: Tensor) -> Side:

@@ -9,63 +9,79 @@ import seaborn as sns
 import torch
 from matplotlib.figure import Figure
 
-from benchmark.bias import BIASED_AT_LEAST, KINDS, UNBIASED_AT_MOST, Asked, Trial
+from benchmark.bias import BIASED_AT_LEAST, KINDS, UNBIASED_AT_MOST, Asked, Planted, Trial
 from benchmark.cells import Table
 from benchmark.discovery import BASELINE, LEAKAGE, Outcome
 from benchmark.figures import grid, save, styled
 from benchmark.record import Record, Row
 from benchmark.store import find
+from benchmark.tables import studies
 
 EACH = 2
 """Rows of a figure for each (label, attribute) cell: the first queries, not chosen ones."""
 
 
-def tables(trial: Trial, outcome: Outcome) -> list[Table]:
-    """The gates; and, where they are open, what methods show, the controls, and the leakage."""
-    made = [_gates(trial, outcome)]
+def tables(outcome: Outcome) -> list[Table]:
+    """The gates; and, where they are open, what methods show, the controls, and the leakage.
+
+    Nothing of a bias that could not be planted.
+    """
+    if outcome.gates.status != "ok":
+        return []
+    made = [_gates(outcome), *studies([outcome.gates])]
     good = [record for record in outcome.records if record.status == "ok"]
     if not good:
         return made
+    notes = _notes(outcome)
     shown = [_shown(record) for record in good]
     title = f"{outcome.planted}: which methods show the planted bias"
-    made.append(
-        _table(f"bias-{outcome.planted}", title, shown, good, (*_notes(trial), *_reading(outcome), *_failed(outcome)))
-    )
+    made.append(_table(f"bias-{outcome.planted}", title, shown, good, (*notes, *_reading(outcome), *_failed(outcome))))
     controls = [_controls(record, outcome) for record in good]
     title = f"{outcome.planted}: controls, in which there is nothing to discover"
-    made.append(_table(f"bias-controls-{outcome.planted}", title, controls, good, _notes(trial)))
+    made.append(_table(f"bias-controls-{outcome.planted}", title, controls, good, notes))
     leaks = [_contrast(record, LEAKAGE) for record in good]
     title = f"{outcome.planted}: leakage, the bias of a generator's own data in a classifier that has none"
-    made.append(_table(f"bias-leakage-{outcome.planted}", title, leaks, good, (*_notes(trial), *_leaking(trial))))
+    made.append(_table(f"bias-leakage-{outcome.planted}", title, leaks, good, (*notes, *_leaking(outcome))))
     return made
 
 
-def _gates(trial: Trial, outcome: Outcome) -> Table:
+def _gates(outcome: Outcome) -> Table:
     """One row a kind of classifier."""
-    rows = [
-        {
-            "classifier": row["kind"],
-            "learns from": KINDS[row["kind"]],
-            "right %": _per_cent(row["right"]),
-            f"flipped by do({trial.planted.attribute}) %": _per_cent(row["flipped"]),
-        }
-        for row in outcome.classifiers
-    ]
+    planted, numbers = outcome.planted, _numbers(outcome.gates)
+    rows = [_classifier(kind, planted, numbers) for kind in KINDS]
     told = "**open**" if outcome.open else "**closed: the task is not scored**"
     missing = (
         "" if outcome.ignores else ", **and one is missing**: the classifiers that might ignore the attribute do not"
     )
+    edited = numbers["raised_confounded", "all"]
     notes = [
         f"a control asks for at most {100 * UNBIASED_AT_MOST:.0f} % of the classifiers that ignore{missing}",
         f"the gates, confounded at least {100 * BIASED_AT_LEAST:.0f} %, unconfounded at most "
         f"{100 * UNBIASED_AT_MOST:.0f} %, are {told}",
+        f"p: mean probability of {planted.label} that a classifier gives the n = {edited.n} queries with "
+        f"{planted.attribute}, as they are and edited exactly to be without it, which is towards {planted.label} as "
+        "the bias has it; difference: edited minus as they are, with its 95 % interval over queries",
         *(f"dropped, because its oracle is too often wrong: {name}" for name in outcome.dropped),
-        *(["without its oracle the planted attribute cannot be scored"] * (trial.planted.attribute in outcome.dropped)),
-        *_notes(trial),
+        *(["without its oracle the planted attribute cannot be scored"] * (planted.attribute in outcome.dropped)),
+        *_notes(outcome),
     ]
     cells = pd.DataFrame(rows)
-    title = f"{outcome.planted}: what the exact do({trial.planted.attribute}) does to the classifiers"
-    return Table(f"bias-gates-{outcome.planted}", title, cells, cells.iloc[:0], tuple(notes))
+    title = f"{planted}: what the exact do({planted.attribute}) does to the classifiers"
+    return Table(f"bias-gates-{planted}", title, cells, cells.iloc[:0], tuple(notes))
+
+
+def _classifier(kind: str, planted: Planted, numbers: Mapping[tuple[str, str], Row]) -> dict[str, str]:
+    """What one kind of classifier gets right, and what the edit does to it."""
+    found = {name: numbers[f"{name}_{kind}", "all"] for name in ("right", "flipped", "before", "after", "raised")}
+    return {
+        "classifier": kind,
+        "learns from": KINDS[kind],
+        "right %": _per_cent(found["right"]),
+        f"flipped by do({planted.attribute}) %": _per_cent(found["flipped"]),
+        f"p({planted.label}) as they are": _decimals(found["before"].value or 0),
+        f"p({planted.label}) edited": _decimals(found["after"].value or 0),
+        "difference [95 %]": _interval(found["raised"]),
+    }
 
 
 def _shown(record: Record) -> dict[str, str]:
@@ -117,8 +133,8 @@ def _decimals(value: float) -> str:
     return f"{round(value, 2) + 0.0:.2f}"  # never "-0.00"
 
 
-def _per_cent(estimate: Sequence[float]) -> str:
-    return "{:.1f} [{:.1f}, {:.1f}]".format(*(100 * part for part in estimate[:3]))
+def _per_cent(row: Row) -> str:
+    return "{:.1f} [{:.1f}, {:.1f}]".format(*(100 * (part or 0) for part in (row.value, row.low, row.high)))
 
 
 def _table(name: str, title: str, rows: list[dict[str, str]], records: Sequence[Record], notes: Sequence[str]) -> Table:
@@ -127,16 +143,16 @@ def _table(name: str, title: str, rows: list[dict[str, str]], records: Sequence[
     return Table(name, title, cells[~references], cells[references], tuple(notes))
 
 
-def _notes(trial: Trial) -> tuple[str, ...]:
+def _notes(outcome: Outcome) -> tuple[str, ...]:
     """How the numbers came about."""
-    drawn, protocol = trial.drawn, trial.protocol
-    queries = len(trial.faces().official["test"])
-    limit = (f"**partial run**: --limit {protocol.limit}",) if protocol.limit else ()
+    record, planted = outcome.gates, outcome.planted
+    facts, seeds = record.data, record.data["seeds"]
+    limit = (f"**partial run**: --limit {record.limit}",) if record.limit else ()
     return (
-        f"preset `{protocol.preset}`, {protocol.split} split, faces of {drawn.size} px, bias of strength "
-        f"{drawn.strength:g}, evidence for the label {drawn.evidence:g}; n = {queries} queries, balanced over the four "
-        f"({trial.planted.label}, {trial.planted.attribute}) cells; classifiers of seeds "
-        f"{', '.join(map(str, trial.seeds))}, one generator of seed {trial.seeds[0]} for all of them",
+        f"preset `{record.preset}`, {record.split} split, faces of {facts['size']} px, bias of strength "
+        f"{facts['strength']:g}, evidence for the label {facts['evidence']:g}; n = {facts['queries']} queries, "
+        f"balanced over the four ({planted.label}, {planted.attribute}) cells; classifiers of seeds "
+        f"{', '.join(map(str, seeds))}, one generator of seed {seeds[0]} for all of them",
         *limit,
     )
 
@@ -157,17 +173,16 @@ def _failed(outcome: Outcome) -> tuple[str, ...]:
     return tuple(f"**failed**: {r.method}: {r.reason}" for r in outcome.records if r.status != "ok")
 
 
-def _leaking(trial: Trial) -> tuple[str, ...]:
+def _leaking(outcome: Outcome) -> tuple[str, ...]:
     return (
-        "one unconfounded classifier, seed "
-        f"{trial.seeds[0]}, explained by a method fitted to confounded faces minus by one fitted to unconfounded ones; "
-        "the interval knows queries only",
+        f"one unconfounded classifier, seed {outcome.gates.seed}, explained by a method fitted to confounded faces "
+        "minus by one fitted to unconfounded ones; the interval knows queries only",
     )
 
 
 def publish(trial: Trial, outcome: Outcome, folder: Path) -> list[Table]:
     """Write tables and figures of one planted bias to `folder`; returns the tables to show."""
-    made = tables(trial, outcome)
+    made = tables(outcome)
     for table in made:
         table.write(folder)
     write_figures(trial, outcome, folder)
@@ -178,12 +193,14 @@ def publish(trial: Trial, outcome: Outcome, folder: Path) -> list[Table]:
 
 
 def write_figures(trial: Trial, outcome: Outcome, folder: Path) -> list[Path]:
-    """The attributes most changed, and both classifiers' counterfactuals side by side."""
-    good = [record for record in outcome.records if record.status == "ok"]
-    if not good:
+    """The exact edits; where gates are open, the attributes most changed and both classifiers' counterfactuals."""
+    if outcome.gates.status != "ok":
         return []
+    good = [record for record in outcome.records if record.status == "ok"]
     with styled():
-        files = save(attributes_changed(good, trial), folder / f"bias-attributes-{outcome.planted}")
+        files = save(edited(trial), folder / f"bias-edited-{outcome.planted}")
+        if good:
+            files += save(attributes_changed(good, trial), folder / f"bias-attributes-{outcome.planted}")
         for record in good:
             figure = side_by_side(record, trial)
             if figure is not None:
@@ -219,6 +236,31 @@ def attributes_changed(records: Sequence[Record], trial: Trial) -> Figure:
     figure.supylabel(f"signed change towards {trial.planted.label}", fontsize=8)
     figure.suptitle(f"{trial.planted}: what counterfactuals change; bold: the planted family", fontsize=9)
     return figure
+
+
+def edited(trial: Trial) -> Figure:
+    """Queries with the attribute and the same without it, with what both classifiers give the label (dvae, Fig. 5)."""
+    planted, faces = trial.planted, trial.faces()
+    assert faces.labels is not None  # noqa: S101 - a task has labels
+    rows = torch.from_numpy(faces.official["test"])
+    labels, having = torch.from_numpy(faces.labels)[rows], trial.having()
+    cells = [torch.nonzero(having & (labels == label)).flatten()[: 2 * EACH] for label in (0, 1)]
+    queries, without = torch.from_numpy(faces.images[rows.numpy()]), trial.edited().tensors()["images"]
+    given = {kind: trial.gate(kind) for kind in ("unconfounded", "confounded")}
+    columns, captions = [], [["" for _ in range(4)] for _ in cells[0]]
+    for place, cell in enumerate(cells):
+        for step, (images, name) in enumerate(((queries, "before"), (without, "after"))):
+            columns.append(images[cell])
+            for line, row in zip(captions, cell.tolist(), strict=True):
+                p = {kind: float(found[name][0, row]) for kind, found in given.items()}
+                line[2 * place + step] = f"without bias: {p['unconfounded']:.2f}\nwith bias: {p['confounded']:.2f}"
+    edit = f"\nnot {planted.attribute}"
+    headings = [f"{planted.attribute},\nnot {planted.label}", edit, f"{planted.attribute},\n{planted.label}", edit]
+    title = (
+        f"{planted}, seed {trial.seeds[0]}: the first queries with {planted.attribute}\n"
+        f"and the same without it; below, p({planted.label})\nby a classifier without the bias and by one with it"
+    )
+    return grid(columns[0], torch.stack(columns[1:]), captions, headings, title)
 
 
 def side_by_side(record: Record, trial: Trial) -> Figure | None:

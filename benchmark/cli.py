@@ -133,7 +133,9 @@ def paper(
     tasks: Annotated[
         str | None,
         typer.Option(
-            "--task", "--tasks", help="Comma-separated. [default: mnist,mnist/3-8; for the preset paper, the paper's]"
+            "--task",
+            "--tasks",
+            help="Comma-separated. [default: mnist,mnist/3-8 and such; for the preset paper, the paper's]",
         ),
     ] = None,
     preset: Preset = "default",
@@ -153,7 +155,6 @@ def paper(
     from benchmark.protocol import Job, Protocol  # noqa: PLC0415
     from benchmark.settings import PRESETS  # noqa: PLC0415
     from benchmark.store import check_writable  # noqa: PLC0415
-    from benchmark.tasks import DIGITS  # noqa: PLC0415
     from methods.training import Devices  # noqa: PLC0415
 
     names = list(PAPERS) if names == ["all"] else list(dict.fromkeys(names))
@@ -172,7 +173,7 @@ def paper(
     todo = {}
     for name in names:
         asked = load(name)
-        chosen = _tasks(tasks or (asked.task if preset == "paper" else ",".join(DIGITS)))
+        chosen = _tasks(tasks or (asked.task if preset == "paper" else ",".join(asked.tasks)))
         todo[name] = [
             Job(task, method, seed) for task in chosen for seed in _numbers(seeds) for method in asked.methods
         ]
@@ -281,7 +282,7 @@ def bias(
     debug: Annotated[bool, typer.Option(help="Stop at the first error, with its traceback.")] = False,
 ) -> int:
     """Plant a bias in a classifier of drawn faces, and ask which methods' counterfactuals show it."""
-    from benchmark.bias import Planted, Trial, with_settings  # noqa: PLC0415 - see `run`
+    from benchmark.bias import trials, with_settings  # noqa: PLC0415 - see `run`
     from benchmark.bias_tables import publish  # noqa: PLC0415
     from benchmark.discovery import discover  # noqa: PLC0415
     from benchmark.progress import board  # noqa: PLC0415
@@ -294,24 +295,22 @@ def bias(
     _one_of("preset", preset, PRESETS)
     _one_of("split", split, ("validation", "test"))
     _one_of("accelerator", accelerator, ("auto", "cpu", "cuda", "mps"))
-    overrides = with_settings(preset, parse_overrides(settings or []))
-    check_overrides(names, preset, overrides)
+    overrides = parse_overrides(settings or [])
+    check_overrides(names, preset, with_settings(preset, overrides))
     protocol = Protocol(
         results=results,
         preset=preset,
         overrides=overrides,
-        relaxations=(0.0,),
         split=split,
         limit=limit,
         devices=Devices(_accelerator(accelerator)),
         raise_errors=debug,
     )
-    numbers = tuple(_numbers(seeds))
-    trials = [Trial(Planted.parse(text), protocol, numbers) for text in _split(planted, "planted")]
+    todo = trials(_split(planted, "planted"), protocol, _numbers(seeds))
     check_writable(protocol.runs, results / "tables")
     with board(Console(stderr=True)) as drawn:
-        outcomes = discover(trials, names, jobs or _workers(protocol.devices.accelerator, 1), drawn)
-    for trial, outcome in zip(trials, outcomes, strict=True):
+        outcomes = discover(todo, names, jobs or _workers(protocol.devices.accelerator, 1), drawn)
+    for trial, outcome in zip(todo, outcomes, strict=True):
         for table in publish(trial, outcome, results / "tables"):
             typer.echo(table.markdown())
     typer.echo(f"written to {results / 'tables'}")

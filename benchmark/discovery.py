@@ -2,7 +2,7 @@
 
 import logging
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -10,11 +10,12 @@ from typing import Any, NamedTuple
 
 import torch
 
-from benchmark.bias import BIASED_AT_LEAST, KINDS, UNBIASED_AT_MOST, Asked, Planted, Trial, side
+from benchmark.bias import KINDS, Asked, Planted, Trial, side
 from benchmark.errors import UserError
+from benchmark.gates import CLASSIFIERS, blank, failed, gates, over_queries
 from benchmark.progress import Board
 from benchmark.protocol import images_of
-from benchmark.record import Record, Row, environment, write
+from benchmark.record import Record, Row, read, write
 from benchmark.runner import in_parallel, limited
 from benchmark.scoring import row
 from benchmark.stages import TRUTH, Work
@@ -22,9 +23,7 @@ from benchmark.store import key_of
 from methods import METHODS
 from methods.base import Study
 from methods.training import Advance
-from metrics.base import Estimate
 from metrics.bias import Bias, Side, bias, scores
-from metrics.intervals import mean, proportion
 
 log = logging.getLogger(__name__)
 
@@ -37,16 +36,43 @@ LEAKAGE = "leakage"
 class Outcome:
     """What came of one planted bias."""
 
-    planted: Planted
-    open: bool
-    """Whether the gates are; otherwise nothing is scored."""
-    classifiers: list[dict[str, Any]]
-    """A row a kind: "kind", and the estimates "right" and "flipped"."""
-    ignores: bool
-    """Whether the classifiers that have no reason to use the bias do ignore it; otherwise they are no control."""
-    dropped: list[str]
-    """Attributes whose oracle is too often wrong."""
+    gates: Record
+    """Of the classifiers: see `benchmark.gates`."""
     records: list[Record] = field(default_factory=list)
+    """A record a method; none where the gates are closed."""
+
+    @property
+    def planted(self) -> Planted:
+        """The bias."""
+        return Planted.parse(self.gates.task)
+
+    @property
+    def open(self) -> bool:
+        """Whether the gates are; otherwise nothing is scored."""
+        return bool(self.gates.data.get("open"))
+
+    @property
+    def ignores(self) -> bool:
+        """Whether classifiers that have no reason to use the bias do ignore it; otherwise they are no control."""
+        return bool(self.gates.data.get("ignores"))
+
+    @property
+    def dropped(self) -> list[str]:
+        """Attributes whose oracle is too often wrong."""
+        return list(self.gates.data.get("dropped", []))
+
+    @property
+    def evidence(self) -> list[Record]:
+        """The records that have numbers, that of the classifiers first; none if the bias could not be planted."""
+        good = [record for record in self.records if record.status == "ok"]
+        return [self.gates, *good] if self.gates.status == "ok" else []
+
+    @property
+    def unasked(self) -> str:
+        """Why no method was asked; empty if any was."""
+        if self.gates.status != "ok":
+            return f"{self.planted} could not be planted: {self.gates.reason}"
+        return "" if self.open else f"the gates of {self.planted} are closed, so that no method was asked"
 
 
 class Failure(NamedTuple):
@@ -103,12 +129,8 @@ def _baseline(trial: Trial, advance: Advance | None = None) -> Work:
 
 def _outcome(trial: Trial, methods: Sequence[str], workers: int, board: Board) -> Outcome:
     oracles = _baseline(trial).attributes().facts() or {}
-    dropped = [name for name in oracles["accuracies"] if name not in oracles["kept"]]
-    gates = {kind: trial.gate(kind) for kind in KINDS}
-    rows = [{"kind": kind} | {name: _over_queries(part) for name, part in seen.items()} for kind, seen in gates.items()]
-    rates = {kind: float(seen["flipped"].double().mean()) for kind, seen in gates.items()}
-    scored = _open(rates) and trial.planted.attribute in oracles["kept"]
-    found = Outcome(trial.planted, scored, rows, rates["ignoring"] <= UNBIASED_AT_MOST, dropped)
+    found = Outcome(gates(trial, oracles))
+    write(found.gates, _path(trial.protocol.runs, found.gates))
     if not found.open:
         return found
     failures = _answers(trial, methods, workers, board)
@@ -118,23 +140,49 @@ def _outcome(trial: Trial, methods: Sequence[str], workers: int, board: Board) -
             record = _failed(trial, method, failures[method])
         else:
             record = _record(trial, method, oracles, baseline if method != baseline else None)
-        write(record, _path(trial, method))
+        write(record, _path(trial.protocol.runs, record))
         found.records.append(record)
     return found
 
 
-def _open(rates: Mapping[str, float]) -> bool:
-    """Whether the confounded classifiers have the bias and the unconfounded ones have not."""
-    return rates["confounded"] >= BIASED_AT_LEAST and rates["unconfounded"] <= UNBIASED_AT_MOST
+# -- on disk -----------------------------------------------------------------------------------------------------------
 
 
-def _over_queries(seen: torch.Tensor) -> Estimate:
-    """The share of (S, N) bool, with an interval over queries; of one seed, Wilson's."""
-    return proportion(seen[0]) if len(seen) == 1 else mean(seen.double().mean(0))
+def _path(runs: Path, record: Record) -> Path:
+    return _folder(runs, record.preset, record.task) / f"{record.method}.json"
 
 
-def _path(trial: Trial, method: str) -> Path:
-    return trial.protocol.runs / "bias" / trial.protocol.preset / str(trial.planted) / f"{method}.json"
+def _folder(runs: Path, preset: str, planted: str) -> Path:
+    return runs / "bias" / preset / planted
+
+
+def read_outcome(planted: str, preset: str, runs: Path) -> Outcome | None:
+    """What came of a bias the last time, with every method that was asked about the same classifiers; None if never."""
+    folder = _folder(runs, preset, planted)
+    found = read(folder / f"{CLASSIFIERS}.json")
+    if found is None:
+        return None
+    records = [read(folder / f"{method}.json") for method in METHODS]
+    of_these = [one for one in records if one is not None and one.data.get("classifiers") == found.key]
+    outcome = Outcome(found)
+    return Outcome(found, of_these) if outcome.open else outcome
+
+
+def finished(trial: Trial, methods: Sequence[str]) -> Outcome | None:
+    """What is on disk of the trial, if it rests on what would be computed now and no method has failed."""
+    found = read_outcome(str(trial.planted), trial.protocol.preset, trial.protocol.runs)
+    if found is None or found.gates.status != "ok" or found.gates.key != trial.key():
+        return None
+    keys = {record.method: record.key for record in found.records if record.status == "ok"}
+    done = not found.open or all(keys.get(method) == trial.key(method) for method in methods)
+    return found if done else None
+
+
+def write_failure(trial: Trial, error: Exception) -> Outcome:
+    """The outcome of a trial that did not come to its methods, on disk."""
+    found = Outcome(failed(trial, error))
+    write(found.gates, _path(trial.protocol.runs, found.gates))
+    return found
 
 
 # -- answers, several at once ------------------------------------------------------------------------------------------
@@ -188,19 +236,8 @@ def _attempt(trial: Trial, asked: Asked, board: Board, *, fit_only: bool = False
 
 def _blank(trial: Trial, method: str) -> Record:
     """The record of one method without its numbers."""
-    protocol = trial.protocol
-    return Record(
-        task=str(trial.planted),
-        method=method,
-        seed=trial.seeds[0],
-        preset=protocol.preset,
-        split=protocol.split,
-        reference=METHODS[method].load().reference,
-        status="ok",
-        limit=protocol.limit,
-        environment=environment(),
-        data={"seeds": list(trial.seeds), "family": trial.planted.family()},
-    )
+    record = blank(trial, method, reference=METHODS[method].load().reference)
+    return record.model_copy(update={"key": trial.key(method), "data": {**record.data, "classifiers": trial.key()}})
 
 
 def _failed(trial: Trial, method: str, failure: Failure) -> Record:
@@ -271,7 +308,7 @@ def _over(mine: Bias, theirs: Bias) -> Row:
 
 def _rows(sides: dict[str, Side], found: dict[tuple[str, str], Bias]) -> list[Row]:
     """Flip rates by kind; lead, rank and discovery by contrast."""
-    rows = [row(f"flips_{kind}", _over_queries(part.valid), 0.0) for kind, part in sides.items()]
+    rows = [row(f"flips_{kind}", over_queries(part.valid), 0.0) for kind, part in sides.items()]
     for (contrast, subset), outcome in found.items():
         rows.append(row(f"lead_{contrast}", outcome.lead, 0.0, subset))
         rows.append(row(f"rank_{contrast}", (outcome.rank, *2 * (float("nan"),), outcome.lead.n), 0.0, subset))

@@ -2,17 +2,22 @@
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
 from tabulate import tabulate
 
+from benchmark.bias_tables import tables
 from benchmark.cells import Table
+from benchmark.discovery import Outcome
 from benchmark.figures import write_variants
+from benchmark.gates import CLASSIFIERS
 from benchmark.papers import PAPERS, Claim, Paper, Printed, Shown, load
 from benchmark.papers.experiments import with_outcome
 from benchmark.papers.measures import Measure, Measured, Setting
 from benchmark.papers.panel import with_panel
+from benchmark.papers.planting import outcomes
 from benchmark.papers.verdicts import Evidence, judge
 from benchmark.record import Record
 from benchmark.tables import notes_of, studies
@@ -42,7 +47,11 @@ def write_pages(records: Sequence[Record], runs: Path, folder: Path, names: Iter
 def _write_page(name: str, paper: Paper, records: Sequence[Record], runs: Path, folder: Path) -> Path:
     of_task = [[record for record in records if record.task == task] for task in _tasks(records)]
     tasks = {some[0].task: with_panel([with_outcome(one, runs) for one in some], runs) for some in of_task}
+    planted = outcomes(paper, records[0].preset, runs)
+    ours = tasks | {bias: found.evidence for bias, found in planted.items() if found.evidence}
+    beside = partial(_beside, ours=ours)
     own = {table.name: table for some in tasks.values() for table in studies(some)}
+    own |= {table.name: table for found in planted.values() for table in tables(found)}
     for some in tasks.values():
         if firsts := [record for record in some if record.method in paper.beside and record.seed == some[0].seed]:
             write_variants(firsts, runs, folder)
@@ -50,18 +59,20 @@ def _write_page(name: str, paper: Paper, records: Sequence[Record], runs: Path, 
         table.write(folder)
     for printed in paper.tables:
         stem = "-".join(re.findall(r"\w+", printed.name.lower()))
-        write_whole(folder / f"paper-{name}-{stem}.tex", latex(printed, tasks).encode())
-    write_whole(folder / f"paper-{name}.csv", numbers(paper, tasks).to_csv(index=False).encode())
+        write_whole(folder / f"paper-{name}-{stem}.tex", latex(printed, beside(printed)).encode())
+    write_whole(folder / f"paper-{name}.csv", numbers(paper, ours).to_csv(index=False).encode())
     parts = [
         f"# {paper.title}: does it hold here?",
         _introduction(name, paper, records),
-        _claims(paper.claims, tasks, runs),
+        _claims(paper.claims, tasks, runs, planted),
         "## Tables: published and here",
-        *(_table(printed, tasks, own) for printed in paper.tables if not printed.missing),
+        *(_table(printed, beside(printed), own) for printed in paper.tables if not _reason(printed, ours, own)),
         "## Figures, made here",
-        *(_figure(shown, tasks, own, folder) for shown in paper.figures if _is_made(shown, own)),
-        _missing(paper, own),
+        *(_figure(shown, beside(shown), own, folder) for shown in paper.figures if not _reason(shown, ours, own)),
+        _missing(paper, ours, own),
     ]
+    if unasked := [found.unasked for found in planted.values() if found.unasked]:
+        parts.insert(2, _bullets(f"**{why}**" for why in unasked))
     path = folder / f"paper-{name}.md"
     write_whole(path, ("\n\n".join(parts) + "\n").encode())
     return path
@@ -69,6 +80,13 @@ def _write_page(name: str, paper: Paper, records: Sequence[Record], runs: Path, 
 
 def _tasks(records: Sequence[Record]) -> list[str]:
     return list(dict.fromkeys(record.task for record in records))
+
+
+def _beside(part: Printed | Shown, ours: Tasks) -> Tasks:
+    """Those of `ours`, tasks and planted biases, that stand beside a table or figure of the paper."""
+    if part.of:
+        return {name: records for name, records in ours.items() if name.partition("/")[0] in part.of}
+    return {name: records for name, records in ours.items() if records[0].method != CLASSIFIERS}
 
 
 def _bullets(lines: Iterable[str]) -> str:
@@ -79,7 +97,7 @@ def _introduction(name: str, paper: Paper, records: Sequence[Record]) -> str:
     """What a reader has to know of the page, of the paper and of these records."""
     made = (
         f"Written by `python -m benchmark paper {name}`. Published numbers stand in the rows called *{PUBLISHED}*, "
-        "ours in the rows called by their task."
+        "ours in the rows called by their task, or by the bias that was planted."
     )
     return f"{made}\n\n{_bullets((*paper.notes, *notes_of(records)))}"
 
@@ -87,10 +105,11 @@ def _introduction(name: str, paper: Paper, records: Sequence[Record]) -> str:
 # -- claims ------------------------------------------------------------------------------------------------------------
 
 
-def _claims(claims: Sequence[Claim], tasks: Tasks, runs: Path) -> str:
+def _claims(claims: Sequence[Claim], tasks: Tasks, runs: Path, planted: Mapping[str, Outcome]) -> str:
     """Each claim with its verdict on each task, and how many hold."""
     verdicts = {
-        task: [judge(claim.test, Evidence(task, records, runs)) for claim in claims] for task, records in tasks.items()
+        task: [judge(claim.test, Evidence(task, records, runs, planted)) for claim in claims]
+        for task, records in tasks.items()
     }
     words = [verdict.words for of_task in verdicts.values() for verdict in of_task]
     counts = [
@@ -220,15 +239,15 @@ COLUMNS = ["table", "row", "column", "source", "text", "value", "low", "high", "
 """Of a page's csv: a row a published number, and a row a task for ours; rates are fractions."""
 
 
-def numbers(paper: Paper, tasks: Tasks) -> pd.DataFrame:
-    """All numbers of a page, published and ours, in a tidy form."""
+def numbers(paper: Paper, ours: Tasks) -> pd.DataFrame:
+    """All numbers of a page, published and of `ours`, tasks and planted biases, in a tidy form."""
     found: list[list[object]] = []
     for printed in paper.tables:
         for cell in printed.cells():
             found.append([*cell[:3], PUBLISHED, cell.printed, cell.value, None, None, cell.n, None])
         for row, measures in printed.here.items():
             for column, measure in zip(printed.columns, measures, strict=True):
-                for task, records in tasks.items():
+                for task, records in _beside(printed, ours).items():
                     found += _tidy([printed.name, row, column, task], measure, records)
     return pd.DataFrame(found, columns=COLUMNS)
 
@@ -260,26 +279,43 @@ def _studies(names: Sequence[str], tasks: Tasks, own: Mapping[str, Table]) -> li
     found = [own[f"{name}-{_file(task)}"] for name in names for task in tasks if f"{name}-{_file(task)}" in own]
     shown = []
     for table in found:
-        if len(table.methods) > LONG:
+        if len(table.methods) + len(table.references) > LONG:
             shown.append(f"Numbers: [{table.title}]({table.name}.md)")
         else:
-            cells = tabulate(table.methods.to_dict("list"), headers="keys", tablefmt="github", disable_numparse=True)
-            shown.append(f"**{table.title}**\n\n{cells}\n\n{_bullets(table.notes)}".strip())
+            both = pd.concat([table.methods, table.references])
+            cells = tabulate(both.to_dict("list"), headers="keys", tablefmt="github", disable_numparse=True)
+            notes = [*table.notes, *_references(table)]
+            shown.append(f"**{table.title}**\n\n{cells}\n\n{_bullets(notes)}".strip())
     return shown
+
+
+def _references(table: Table) -> list[str]:
+    """Which rows are no explanations but give the scale, if any are."""
+    return [f"references: {', '.join(table.references['method'])}"] if len(table.references) else []
 
 
 def _file(task: str) -> str:
     return task.replace("/", "_")
 
 
-def _is_made(shown: Shown, own: Mapping[str, Table]) -> bool:
-    """Whether a figure, or the table that stands for it, is made on any of the tasks."""
-    return bool(shown.files) or any(name.startswith(f"{study}-") for study in shown.studies for name in own)
+def _reason(part: Printed | Shown, ours: Tasks, own: Mapping[str, Table]) -> str:
+    """Why a table or figure of the paper is not made here; empty if it is."""
+    beside = _beside(part, ours)
+    if not beside:
+        return f"needs {' or '.join(part.of)}"
+    if isinstance(part, Printed):
+        return part.missing
+    if any(f"{study}-{_file(name)}" in own for study in part.studies for name in beside):
+        return ""
+    if part.studies and all(records[0].method == CLASSIFIERS for records in beside.values()):
+        return "no method was asked"
+    return "" if part.files else part.missing or "the command above makes it"
 
 
-def _missing(paper: Paper, own: Mapping[str, Table]) -> str:
+def _missing(paper: Paper, ours: Tasks, own: Mapping[str, Table]) -> str:
     """Every table and figure that is not made here, with the reason."""
-    found = [(table.name, table.title, table.missing) for table in paper.tables if table.missing]
-    found += [(shown.name, shown.what, shown.missing) for shown in paper.figures if not _is_made(shown, own)]
-    table = tabulate(found, headers=("of the paper", "shows", "why not"), tablefmt="github", disable_numparse=True)
+    found = [(table.name, table.title, _reason(table, ours, own)) for table in paper.tables]
+    found += [(shown.name, shown.what, _reason(shown, ours, own)) for shown in paper.figures]
+    cells = [row for row in found if row[2]]
+    table = tabulate(cells, headers=("of the paper", "shows", "why not"), tablefmt="github", disable_numparse=True)
     return f"## Not made here\n\n{table}"

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from benchmark.papers.experiments import Experiment
 from benchmark.papers.measures import Measure, Setting
 from benchmark.papers.verdicts import Evidence, Verdict
+from benchmark.tasks import DIGITS
 
 PAPERS: Mapping[str, str] = MappingProxyType(
     {
@@ -23,6 +24,10 @@ PAPERS: Mapping[str, str] = MappingProxyType(
 
 NEEDS_FACES = "needs faces with known attributes"
 """Why much of what was shown on CelebA is not shown on digits."""
+GREY = ("mnist", "mnist-full", "fashion-mnist")
+"""Data sets that stand for a paper's digits."""
+FACES = ("avatars", "celeba")
+"""Data sets that stand for a paper's faces."""
 
 
 class Cell(NamedTuple):
@@ -67,6 +72,8 @@ class Printed:
     """A difference up to this, in our own judgement, is none."""
     studies: tuple[str, ...] = ()
     """Tables of methods that ask the same here."""
+    of: tuple[str, ...] = ()
+    """Data sets and planted biases that stand beside it; empty: all tasks, and no planted bias."""
     missing: str = ""
     """Why there is nothing of ours."""
     notes: tuple[str, ...] = ()
@@ -92,9 +99,11 @@ class Shown:
     name: str
     what: str
     files: tuple[str, ...] = ()
-    """Stems of pictures; {task} stands for the task's."""
+    """Stems of pictures; {task} stands for the task's, or for the planted bias."""
     studies: tuple[str, ...] = ()
     """Tables of methods with the numbers behind it."""
+    of: tuple[str, ...] = ()
+    """Data sets and planted biases that it is shown of; empty: all tasks, and no planted bias."""
     missing: str = ""
     """Why there is none, or none on some tasks."""
 
@@ -126,6 +135,10 @@ class Paper:
     """Methods whose answers one figure shows under one another."""
     task: str = "celeba/Male"
     """What the preset `paper` asks, unless it is told."""
+    tasks: tuple[str, ...] = DIGITS
+    """What the other presets ask."""
+    planted: tuple[str, ...] = ()
+    """Biases of drawn faces that its methods are asked about too, such as "Male-on-Smiling"; not by preset `paper`."""
 
     def cells(self) -> Iterator[Cell]:
         """All that it prints, table by table."""

@@ -6,11 +6,10 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
-import pandas as pd
 import torch
 from torch import Tensor
 
+from benchmark.frequencies import FREQUENCIES, Known, frequencies
 from benchmark.protocol import Job, Protocol
 from benchmark.record import Record
 from benchmark.scoring import unit
@@ -42,19 +41,8 @@ class Asked:
     """What the method said of its answers, each (N, ...)."""
     classifier: Network
     oracle: Network
-    known: "Known | None" = None
+    known: Known | None = None
     """Where the data set has attributes."""
-
-
-@dataclass(frozen=True)
-class Known:
-    """The attributes of the training images, and their classes."""
-
-    attributes: pd.DataFrame
-    """0 and 1, a row an image."""
-    labels: np.ndarray
-    """(N,)."""
-    classes: Sequence[str]
 
 
 class Outcome(NamedTuple):
@@ -194,23 +182,7 @@ def distance_term(method: Method, asked: Asked) -> Outcome:
     )
     study = Study(title="searches with and without the distance term", rows=rows, notes=notes)
     studies = {"distance-term": study, "prototypes": _prototypes(method, asked)}
-    return Outcome({}, studies if asked.known is None else studies | {"attributes": frequencies(asked.known)})
-
-
-def frequencies(known: Known) -> Study:
-    """How often each attribute is there in either class (Fig. 7)."""
-    rows: list[Row] = []
-    first, second = known.classes[:2]
-    for name in known.attributes:
-        with_it = known.attributes[name].to_numpy() == 1
-        shares = [float(with_it[known.labels == label].mean()) for label in (0, 1)]
-        counts = [int((known.labels == label).sum()) for label in (0, 1)]
-        half = 1.96 * sum(share * (1 - share) / n for share, n in zip(shares, counts, strict=True)) ** 0.5
-        apart = shares[1] - shares[0]
-        row: Row = {"attribute": str(name), first: shares[0], second: shares[1], "classes": f"{second} minus {first}"}
-        rows.append(row | {"difference": apart, "low": apart - half, "high": apart + half, "n": sum(counts)})
-    note = "shares of the training images of each class that have the attribute"
-    return Study(title="attributes in the classes", rows=rows, notes=(note,))
+    return Outcome({}, studies if asked.known is None else studies | {FREQUENCIES: frequencies(asked.known)})
 
 
 def _of_paths(paths: Tensor, asked: Asked) -> dict[str, Tensor]:
@@ -311,3 +283,44 @@ def _with_and_without(asked: Asked, pictures: Mapping[str, Sequence[Tensor]]) ->
     title = "pictures of the same codes without and with the regulariser; below each what the classifier sees"
     headings = ("query", "without:\ng(φ')", "\ng(ψ)", "with:\ng(φ')", "\ng(ψ)")
     return Illustration(title, torch.stack(columns, dim=1)[:ROWS], captions, headings)
+
+
+# -- hybrid ------------------------------------------------------------------------------------------------------------
+
+COUNTS = range(2, 9)
+"""K that the influence of modules is told for."""
+
+
+def influence_of_modules(method: Method, asked: Asked) -> Outcome:  # noqa: ARG001 - modules ask no queries
+    """Influence of the modules of each layer against their number K, grouped anew for each (Fig. 8, top right)."""
+    from methods.hybrid.influence import influence  # noqa: PLC0415 - a paper's own method
+    from methods.hybrid.method import Hybridization  # noqa: PLC0415
+    from methods.hybrid.modules import cluster  # noqa: PLC0415
+    from methods.hybrid.network import Place  # noqa: PLC0415
+
+    assert isinstance(method, Hybridization)  # noqa: S101 - registered so
+    network, generator, config = method.network, method.generator, method.config
+    own, other = generator.noise(FEW), generator.noise(FEW)
+    height, width = network.maps.shape[1:]
+    rows: list[Row] = []
+    for fitted in network.single_places:
+        patterns = network.patterns(fitted, config.window, config.percentile)
+        for count in COUNTS:
+            place = Place(fitted.layers, fitted.channels, count, (height, width)).to(network.maps.device)
+            place.group(cluster(patterns, count))
+            modules = [place.swapped(single) for single in place.singles if not place.is_empty(single)]
+            effects = [influence(generator, place.layers, own, other, one).mean() for one in modules]
+            each = torch.stack(effects or [torch.zeros(())])
+            spread = float(each.std(correction=0))
+            rows.append({"layers": place.name, "K": count, "influence": float(each.mean()), "std": spread})
+    note = (
+        f"mean ± std over the modules that have channels; mean absolute change of a pixel over {FEW} pairs of samples"
+    )
+    study = Study(
+        title="influence of modules against their number K",
+        rows=rows,
+        notes=(note,),
+        axes=("K", "influence", "layers"),
+        spread="std",
+    )
+    return Outcome({}, {"module-count": study})

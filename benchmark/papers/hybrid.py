@@ -6,6 +6,7 @@ Published in 2020; its appendices count as parts of it.
 from functools import partial
 
 from benchmark.papers import NEEDS_FACES, Claim, Paper, Printed, Shown
+from benchmark.papers.experiments import influence_of_modules
 from benchmark.papers.measures import Found, Measure, Setting, study
 from benchmark.papers.verdicts import at_least, at_most, every, more, untestable
 from benchmark.record import Record
@@ -204,9 +205,9 @@ PAPER = Paper(
         Shown("Fig. 7", "the β-VAE", missing=f"{A_DRAWING}; methods/hybrid/vae.py is the network"),
         Shown(
             "Fig. 8",
-            "modules and hybrids of a β-VAE; right: influence against size",
-            ("influence-{task}-hybrid", "hybrids-{task}-hybrid", "modules-{task}-hybrid"),
-            ("modules",),
+            "modules and hybrids of a β-VAE; right: influence against the number of modules and against their size",
+            ("influence-{task}-hybrid", "hybrids-{task}-hybrid", "module-count-{task}-hybrid", "modules-{task}-hybrid"),
+            ("module-count", "modules"),
         ),
         Shown("Fig. 9", "consistency of NMF and k-means against K", ("stability-{task}-hybrid",), ("stability",)),
         Shown("Fig. 10", "modules and hybrids of a β-VAE", ("hybrids-{task}-hybrid",)),
@@ -291,5 +292,5 @@ PAPER = Paper(
             untestable(NEEDS_BIGGAN),
         ),
     ),
-    notes=("Fig. 8, top right (influence against the number of modules) is not drawn: modules are found for one K",),
+    experiments={"hybrid": influence_of_modules},
 )

@@ -1,12 +1,13 @@
 """Where a number of ours is found that stands beside a published one: in the records of one task, a record a seed."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
 
 from benchmark.cells import DECIMALS, RATES
+from benchmark.gates import CLASSIFIERS
 from benchmark.record import Record
 from benchmark.summary import HEADINGS
 
@@ -123,6 +124,27 @@ def metric(method: str, name: str, relaxation: float | None = None) -> Measure:
 
     at = "" if relaxation is None else f" at r = {relaxation:g}"
     return Measure(method, f"{in_words(name)}{at} of {method}", find, is_rate(name), DECIMALS.get(name, 2), name)
+
+
+def lead(method: str) -> Measure:
+    """By how much a planted bias leads in what a method's counterfactuals change; above 0 it is discovered."""
+    return replace(
+        metric(method, "lead_confounded", 0.0), name=f"lead of the bias in the answers of {method}", metric=""
+    )
+
+
+def of_classifiers(name: str, words: str) -> Measure:
+    """What is known of the classifiers of a planted bias (`benchmark.gates`); in sentences it goes by `words`."""
+    return replace(metric(CLASSIFIERS, name), name=words, metric="")
+
+
+def fact(name: str, share: Callable[[float], float], words: str) -> Measure:
+    """What is made by `share` of a number that is known of the faces of a planted bias: a setting, without interval."""
+
+    def find(record: Record) -> Found | None:
+        return Found(share(float(record.data[name]))) if name in record.data else None
+
+    return Measure(CLASSIFIERS, words, find, percent=True)
 
 
 def is_rate(name: str) -> bool:

@@ -1,12 +1,14 @@
-"""From papers' names to their pages: run their methods, do their experiments, draw their figures, write the pages."""
+"""From papers' names to their pages: run their methods, do their experiments, plant their biases, draw, write."""
 
 from collections.abc import Mapping, Sequence
 from functools import partial
 
+from benchmark.bias_tables import publish
 from benchmark.figures import write_record_figures
 from benchmark.pages import write_pages
 from benchmark.papers import load
-from benchmark.papers.experiments import conduct, conducted, outcome
+from benchmark.papers.experiments import conduct, conducted, outcome, with_outcome
+from benchmark.papers.planting import plant
 from benchmark.progress import Board
 from benchmark.protocol import Job, Protocol
 from benchmark.record import Record
@@ -24,8 +26,16 @@ def run_papers(papers: Mapping[str, Sequence[Job]], protocol: Protocol, workers:
     done = {job: record for job, record in zip(jobs, records, strict=True) if record.status == "ok"}
     good = {name: [done[job] for job in wanted if job in done] for name, wanted in papers.items()}
     _experiment(good, protocol, workers)
+    planted = [
+        each
+        for name, wanted in papers.items()
+        if good[name]
+        for each in plant(load(name), dict.fromkeys(job.seed for job in wanted), protocol, workers, board)
+    ]
     with locked(protocol.runs / "locks" / "tables.lock"):
         _draw(list(done.values()), protocol)
+        for trial, found in planted:
+            publish(trial, found, protocol.results / "tables")
         for name, records_of in good.items():
             write_pages(records_of, protocol.runs, protocol.results / "tables", [name])
     return records
@@ -53,5 +63,5 @@ def _draw(records: Sequence[Record], protocol: Protocol) -> None:
     """The figures of the first seed of each task."""
     for record in records:
         if record.seed == min(other.seed for other in records if other.task == record.task):
-            shown = [outcome(record, protocol.runs)]
-            write_record_figures(record, protocol.runs, protocol.results / "tables", shown)
+            whole, shown = with_outcome(record, protocol.runs), [outcome(record, protocol.runs)]
+            write_record_figures(whole, protocol.runs, protocol.results / "tables", shown)

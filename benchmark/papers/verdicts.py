@@ -4,8 +4,8 @@ A number is held against a bound by its 95 % interval: a claim holds if all of t
 hold if none of it does, and is not told by what lies between. Bounds are ours where a paper gives none.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from benchmark.compare import SIGNIFICANT, compare
+from benchmark.discovery import Outcome
 from benchmark.errors import UserError
 from benchmark.papers.measures import Measure, Measured, in_words, is_rate
 from benchmark.record import Record
@@ -41,6 +42,8 @@ class Evidence:
     task: str
     records: Sequence[Record]
     runs: Path
+    planted: Mapping[str, Outcome] = field(default_factory=dict)
+    """What came of the paper's planted biases, by their names; the same for every task."""
 
     def of(self, measure: Measure) -> Measured:
         """A number of ours.
@@ -54,6 +57,27 @@ class Evidence:
         if measured is None:
             raise UntestableError(f"no {measure.name} on {self.task}")
         return measured
+
+    def of_planted(self, planted: str, measure: Measure) -> Measured:
+        """A number of a planted bias: of its classifiers, or of a method.
+
+        Raises
+        ------
+        UntestableError
+            If it was not planted, nobody was asked, or that one has no such number.
+        """
+        if planted not in self.planted:
+            raise UntestableError(f"needs faces with a planted bias: {to_plant(planted)}")
+        found = self.planted[planted]
+        measured = measure.of(found.evidence)
+        if measured is None:
+            raise UntestableError(found.unasked or f"no {measure.name} on {planted}")
+        return measured
+
+
+def to_plant(planted: str) -> str:
+    """What to run for a bias that there is no record of."""
+    return f"`python -m benchmark bias --planted {planted}` asks all methods, and `paper` this paper's"
 
 
 Test = Callable[[Evidence], Verdict]
@@ -153,6 +177,31 @@ def ahead(first: str, second: str, metric: str, relaxations: Sequence[float] | N
         return Verdict(all(sure), told) if sure else Verdict(None, f"{told}; no difference beyond chance")
 
     return test
+
+
+def shows(planted: str, measure: Measure, remark: str = "", sign: int = 1) -> Test:
+    """Whether a number of a planted bias is above 0, all of its interval; with `sign` -1, below. `remark` is added."""
+
+    def test(evidence: Evidence) -> Verdict:
+        found = evidence.of_planted(planted, measure)
+        signed = found if sign > 0 else _negative(found)
+        low, high = (signed.value if np.isnan(end) else end for end in (signed.low, signed.high))
+        wanted = f"{'above' if sign > 0 else 'below'} 0 wanted"
+        told = "; ".join(filter(None, [f"{planted}: {measure.name}: {found.sentence()}, {wanted}", remark]))
+        return Verdict(True if low > 0 else False if high <= 0 else None, told)
+
+    return test
+
+
+def among(data_sets: Sequence[str], test: Test) -> Test:
+    """What is said of some data sets, and cannot be tested on others."""
+
+    def restricted(evidence: Evidence) -> Verdict:
+        if evidence.task.partition("/")[0] not in data_sets:
+            raise UntestableError(f"said of other pictures than {evidence.task}")
+        return test(evidence)
+
+    return restricted
 
 
 def every(*tests: Test) -> Test:

@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 import torch
 
-from benchmark import discovery
+from benchmark import discovery, gates
 from benchmark.bias import Asked, Planted, Trial, with_settings
-from benchmark.bias_tables import tables
-from benchmark.discovery import discover
+from benchmark.bias_tables import publish, tables
+from benchmark.discovery import discover, finished, read_outcome
 from benchmark.errors import UserError
 from benchmark.progress import Board
 from benchmark.protocol import Protocol, images_of
@@ -34,8 +34,8 @@ def trial(tmp_path_factory):
 def outcome(trial):
     """What it comes to with gates that let everything through, and one method that fails."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(discovery, "BIASED_AT_LEAST", 0.0)
-        patch.setattr(discovery, "UNBIASED_AT_MOST", 1.0)
+        patch.setattr(gates, "BIASED_AT_LEAST", 0.0)
+        patch.setattr(gates, "UNBIASED_AT_MOST", 1.0)
         patch.setattr(Null, "explain", lambda *_: 1 / 0)
         return discover([trial], ["truth", "null", "nearest-unlike", "pixel-search"], 1, Board())[0]
 
@@ -161,26 +161,30 @@ def test_edit_is_exact_and_complete(trial):
     assert not changed[:, -6:].any()
 
 
-def test_closed_gate_is_not_scored(trial, monkeypatch):
-    """Where the confounded classifier has no bias nothing is asked of any method, and the table says so."""
-    monkeypatch.setattr(discovery, "BIASED_AT_LEAST", 1.1)
+def test_closed_gate_is_not_scored(trial, monkeypatch, tmp_path):
+    """Where the confounded classifier has no bias nothing is asked of any method, and the tables say so."""
+    monkeypatch.setattr(gates, "BIASED_AT_LEAST", 1.1)
     monkeypatch.setattr(discovery, "_answers", lambda *_: pytest.fail("a method was asked"))
     found = discover([trial], ["null"], 1, Board())[0]
     assert not found.records
-    [only] = tables(trial, found)
-    assert "closed: the task is not scored" in only.markdown()
+    assert "closed" in found.unasked
+    told, shares = publish(trial, found, tmp_path)
+    assert "closed: the task is not scored" in told.markdown()
+    assert shares.name == "frequencies-Eyeglasses-on-Young"
+    assert {path.stem for path in tmp_path.glob("*.png")} == {"bias-edited-Eyeglasses-on-Young"}
+    assert read_outcome(str(trial.planted), "smoke", trial.protocol.runs) == found
 
 
 # -- the whole path ----------------------------------------------------------------------------------------------------
 
 
-def test_failure_is_recorded_and_told(trial, outcome):
+def test_failure_is_recorded_and_told(outcome):
     """A method that fails has a record that says why, and costs the others nothing."""
     status = {record.method: record.status for record in outcome.records}
     assert status == {"truth": "ok", "null": "failed", "nearest-unlike": "ok", "pixel-search": "ok"}
     failed = next(record for record in outcome.records if record.method == "null")
     assert "ZeroDivisionError" in failed.traceback
-    assert any("**failed**: null" in table.markdown() for table in tables(trial, outcome))
+    assert any("**failed**: null" in table.markdown() for table in tables(outcome))
 
 
 def test_truth_discovers_nothing(outcome):
@@ -191,22 +195,60 @@ def test_truth_discovers_nothing(outcome):
     assert "lead_leakage" not in leads
 
 
-def test_tables_keep_controls_and_leakage_apart(trial, outcome):
+def test_tables_keep_controls_and_leakage_apart(outcome):
     """The planted bias, the controls and the leakage stand in a table each, references apart."""
-    made = {table.name: table for table in tables(trial, outcome)}
+    made = {table.name: table for table in tables(outcome)}
     assert list(made) == [
-        f"{name}-Eyeglasses-on-Young" for name in ("bias-gates", "bias", "bias-controls", "bias-leakage")
+        f"{name}-Eyeglasses-on-Young" for name in ("bias-gates", "frequencies", "bias", "bias-controls", "bias-leakage")
     ]
     assert set(made["bias-Eyeglasses-on-Young"].references["method"]) == {"truth", "nearest-unlike", "pixel-search"}
 
 
+def test_edit_is_measured_towards_the_label(trial, outcome):
+    """The table's probabilities are those of the queries with the attribute, as they are and drawn without it."""
+    faces, rows = trial.faces(), trial.faces().official["test"]
+    wearing = rows[faces.attributes["Eyeglasses"].to_numpy()[rows] == 1]
+    bare = faces.exact("Eyeglasses", wearing, np.zeros(len(wearing), np.int8))
+    networks = [trial.classifier("confounded", seed).network("classifier") for seed in trial.seeds]
+    before, after = (
+        torch.stack([network(torch.from_numpy(images).float() / 255).softmax(1)[:, 1] for network in networks]).mean(0)
+        for images in (faces.images[wearing], bare)
+    )
+    numbers = {row.metric: row for row in outcome.gates.rows}
+    raised = numbers["raised_confounded"]
+    assert numbers["before_confounded"].value == pytest.approx(float(before.mean()), abs=1e-5)
+    assert numbers["after_confounded"].value == pytest.approx(float(after.mean()), abs=1e-5)
+    assert raised.value == pytest.approx(float((after - before).mean()), abs=1e-5)
+    assert raised.high - raised.value == pytest.approx(1.96 * float((after - before).std()) / 6**0.5, rel=1e-3)
+    assert raised.n == len(wearing) == 6
+    cells = tables(outcome)[0].methods.set_index("classifier").loc["confounded"]
+    assert cells["p(Young) as they are"] == f"{numbers['before_confounded'].value:.2f}"
+
+
+def test_frequencies_show_what_was_planted(outcome):
+    """Eyeglasses depend on Young among the faces that teach the confounded classifier, and not among the others."""
+    apart = {row["classifier"]: row["difference"] for row in outcome.gates.studies["frequencies"].rows}
+    assert apart["confounded"] < -0.5
+    assert abs(apart["unconfounded"]) < 0.3
+
+
 def test_what_is_on_disk_is_not_made_again(trial, outcome, monkeypatch):
     """A second run trains nothing and asks no method."""
-    monkeypatch.setattr(discovery, "BIASED_AT_LEAST", 0.0)
-    monkeypatch.setattr(discovery, "UNBIASED_AT_MOST", 1.0)
+    monkeypatch.setattr(gates, "BIASED_AT_LEAST", 0.0)
+    monkeypatch.setattr(gates, "UNBIASED_AT_MOST", 1.0)
     before = {path: path.stat().st_mtime_ns for path in (trial.protocol.runs / "artefacts").glob("*/*.json")}
     again = discover([trial], ["truth", "nearest-unlike", "pixel-search"], 1, Board())[0]
     assert before == {path: path.stat().st_mtime_ns for path in (trial.protocol.runs / "artefacts").glob("*/*.json")}
     rows = {record.method: record.rows for record in outcome.records}
     assert all(record.rows == rows[record.method] for record in again.records)
     assert np.isfinite(next(row.value for row in again.records[0].rows if row.metric == "lead_confounded"))
+
+
+def test_what_is_on_disk_is_found_if_it_still_holds(trial, outcome):
+    """The outcome on disk is the one that was made; it holds for methods that had an end, and under no other seeds."""
+    found = read_outcome(str(trial.planted), "smoke", trial.protocol.runs)
+    assert {record.method for record in found.records} == {record.method for record in outcome.records}
+    assert finished(trial, ["truth", "pixel-search"]).gates == found.gates
+    assert finished(trial, ["truth", "null"]) is None  # which failed
+    assert finished(replace(trial, seeds=(0,)), ["truth"]) is None
+    assert read_outcome("Male-on-Smiling", "smoke", trial.protocol.runs) is None

@@ -2,11 +2,15 @@ import pandas as pd
 import pytest
 import torch
 
-from benchmark.papers.experiments import Asked, Known, estimated, frequencies, own_class
+from benchmark.frequencies import Known, frequencies
+from benchmark.papers.experiments import COUNTS, FEW, Asked, estimated, influence_of_modules, own_class
 from benchmark.papers.gan_search import PAPER
 from benchmark.papers.panel import panel
 from benchmark.papers.verdicts import Evidence, judge
 from methods.base import Counterfactuals
+from methods.hybrid.studies import modules_study
+from methods.hybrid.vae import Hybrid, HybridVaeConfig
+from tests.methods.thirds import Places
 
 
 def test_frequencies_of_a_planted_attribute():
@@ -27,7 +31,7 @@ def test_claim_about_eyeglasses_needs_the_papers_task(make_record, tmp_path, cla
     """The claim of Fig. 7 is tested where the classes are young and not, and nowhere else."""
     frame = pd.DataFrame({"Eyeglasses": [1] * 90 + [0] * 110})
     study = frequencies(Known(frame, frame.index.to_numpy() // 100, classes))
-    record = make_record("gan-search", studies={"attributes": study})
+    record = make_record("gan-search", studies={"frequencies": study})
     (claim,) = (claim for claim in PAPER.claims if "eyeglasses are less frequent" in claim.text)
     assert judge(claim.test, Evidence("faces", [record], tmp_path)).words == words
 
@@ -88,3 +92,23 @@ def test_panel_agrees_only_if_all_do(make_record, monkeypatch, tmp_path, labels,
     assert {row["all agree"] for row in rows.values()} == {share}
     assert rows["hybrid"]["n"] == 10
     assert [row["judge 0"] for row in found["panel-examples"].rows] == ["1", "1"]
+
+
+def test_influence_at_the_fitted_number_is_the_modules_own():
+    """At the K that was fitted the influence is the mean over the modules of each layer; every K is told."""
+    config = HybridVaeConfig(generator=(8, 6, 4), encoder=(6, 8), latent=5, pairs=20, bank=10)
+    method = Hybrid(config)
+    torch.manual_seed(0)
+    method.prepare((1, 13, 10), Places(20.0))
+    network, generator = method.network.eval(), method.generator
+    network.discover(generator, config.pairs, config.window, config.percentile)
+    torch.manual_seed(1)
+    own = [row for row in modules_study(network, generator, FEW).rows if row["remark"] != "empty"]
+    torch.manual_seed(1)
+    asked = Asked(torch.zeros(0, 1, 13, 10), torch.zeros(0), torch.zeros(0), {}, bright, bright)
+    rows = influence_of_modules(method, asked).studies["module-count"].rows
+    assert [(row["layers"], row["K"]) for row in rows] == [(p.name, k) for p in network.single_places for k in COUNTS]
+    for row in (row for row in rows if row["K"] == config.clusters):
+        each = [mine["individual influence"] for mine in own if mine["layers"] == row["layers"]]
+        assert row["influence"] == pytest.approx(sum(each) / len(each), rel=1e-5)
+        assert row["influence"] > 0

@@ -2,17 +2,20 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.papers.measures import metric, study
+from benchmark.discovery import Outcome
+from benchmark.papers.measures import lead, metric, study
 from benchmark.papers.verdicts import (
     Evidence,
     Verdict,
     alike,
+    among,
     at_least,
     at_most,
     every,
     falling,
     judge,
     more,
+    shows,
     untestable,
 )
 from methods.base import Study
@@ -101,6 +104,34 @@ def test_every(evidence, parts, holds):
     """Of several tests one that fails decides, then one that tells nothing."""
     tests = [lambda _, part=part: Verdict(part, "x") for part in parts]
     assert every(*tests)(evidence({})).holds is holds
+
+
+@pytest.mark.parametrize(
+    ("value", "half", "holds"), [(0.2, 0.1, HOLDS), (0.1, 0.2, UNTOLD), (0.0, 0.0, FAILS), (-0.2, 0.1, FAILS)]
+)
+def test_planted_bias_has_to_be_above_zero(make_record, make_row, value, half, holds):
+    """A bias shows if all of the interval is above 0; one of no width at 0 shows nothing. With sign -1, below."""
+    gates = make_record("classifiers", data={"open": True})
+    method = make_record("dvae", rows=[make_row("lead_confounded", value, 0.0, half=half)])
+    found = Evidence("mnist", [], Path("nowhere"), {"a-on-b": Outcome(gates, [method])})
+    assert judge(shows("a-on-b", lead("dvae"), "a remark"), found).holds is holds
+    assert judge(shows("a-on-b", lead("dvae"), sign=-1), found).holds is {HOLDS: FAILS, UNTOLD: UNTOLD}.get(
+        holds, HOLDS if value < 0 else FAILS
+    )
+
+
+def test_what_was_not_planted_says_what_to_run(evidence):
+    """Without records of a planted bias nothing is told, but what makes them."""
+    verdict = judge(shows("Male-on-Smiling", lead("dvae")), evidence({}))
+    assert verdict.holds is None
+    assert "bias --planted Male-on-Smiling" in verdict.because
+
+
+def test_among_leaves_other_data_sets_untold(evidence):
+    """What is said of digits is not held against faces."""
+    test = at_least(flips(), 0.5)
+    assert judge(among(("mnist",), test), evidence({"flip_rate": (0.9, 0.1)})).holds
+    assert judge(among(("celeba",), test), evidence({"flip_rate": (0.9, 0.1)})).holds is None
 
 
 def test_untestable(evidence):

@@ -1,0 +1,46 @@
+"""A paper's planted biases: its methods are asked about them, and its page reads what came of it."""
+
+import logging
+from collections.abc import Iterable
+from pathlib import Path
+
+from benchmark.bias import Trial, trials
+from benchmark.discovery import Outcome, discover, finished, read_outcome, write_failure
+from benchmark.papers import Paper
+from benchmark.progress import Board
+from benchmark.protocol import Protocol
+from methods import METHODS
+
+log = logging.getLogger(__name__)
+
+REFERENCES = ("truth", "null", "nearest-unlike")
+"""What stands beside a paper's methods."""
+
+Planting = tuple[Trial, Outcome]
+
+
+def plant(paper: Paper, seeds: Iterable[int], protocol: Protocol, workers: int, board: Board) -> list[Planting]:
+    """What comes of each of a paper's biases under `seeds`; one that cannot be planted is recorded as that.
+
+    The preset `paper` plants none: its pictures are photographs, and what it needs is said before it starts.
+    """
+    names = [name for name in METHODS if name in {*paper.methods, *REFERENCES}]
+    planted = paper.planted if protocol.preset != "paper" else ()
+    return [(trial, _outcome(trial, names, workers, board)) for trial in trials(planted, protocol, seeds)]
+
+
+def _outcome(trial: Trial, names: list[str], workers: int, board: Board) -> Outcome:
+    """From the disk if all of it is there."""
+    try:
+        return finished(trial, names) or discover([trial], names, workers, board)[0]
+    except Exception as error:
+        if trial.protocol.raise_errors:
+            raise
+        log.debug("%s could not be planted", trial.planted, exc_info=True)
+        return write_failure(trial, error)
+
+
+def outcomes(paper: Paper, preset: str, runs: Path) -> dict[str, Outcome]:
+    """What is on disk of a paper's biases, by their names."""
+    found = {planted: read_outcome(planted, preset, runs) for planted in paper.planted}
+    return {planted: outcome for planted, outcome in found.items() if outcome is not None}
