@@ -30,9 +30,10 @@ def plant(paper: Paper, seeds: Iterable[int], protocol: Protocol, workers: int, 
 
 
 def _outcome(trial: Trial, names: list[str], workers: int, board: Board) -> Outcome:
-    """From the disk if all of it is there."""
+    """From the disk if all of it is there, and with whatever else has been asked about these classifiers."""
     try:
-        return finished(trial, names) or discover([trial], names, workers, board)[0]
+        found = finished(trial, names) or discover([trial], names, workers, board)[0]
+        return read_outcome(str(trial.planted), trial.protocol.preset, trial.protocol.runs) or found
     except Exception as error:
         if trial.protocol.raise_errors:
             raise
