@@ -71,8 +71,8 @@ def blank(trial: Trial, method: str = CLASSIFIERS, *, reference: bool = False) -
 
 
 def over_queries(seen: Tensor) -> Estimate:
-    """The share of (S, N) bool, with an interval over queries; of one seed, Wilson's."""
-    return proportion(seen[0]) if len(seen) == 1 else mean(seen.double().mean(0))
+    """The share of (S, N) bool, with Wilson's interval over queries."""
+    return proportion(seen.double().mean(0))
 
 
 def _rows(kind: str, found: Mapping[str, Tensor], having: Tensor) -> list[Row]:

@@ -18,7 +18,8 @@ def proportion(successes: Tensor) -> Estimate:
     Parameters
     ----------
     successes : Tensor
-        Shape (N,), bool: one answer for each observation.
+        Shape (N,): one answer for each observation, bool; or, where each was made several times, the share of its
+        successes, in [0, 1]. Shares vary less than answers, so their interval is rather too wide than too narrow.
 
     Returns
     -------
@@ -29,19 +30,22 @@ def proportion(successes: Tensor) -> Estimate:
     Raises
     ------
     ValueError
-        If `successes` is no vector of bool.
+        If `successes` is no vector, or holds anything but answers or shares.
 
     References
     ----------
     Wilson, Probable inference, the law of succession, and statistical inference, JASA 1927.
 
     """
-    if successes.dtype != torch.bool or successes.ndim != 1:
-        raise ValueError(f"successes must be bool (N,), got {successes.dtype} {tuple(successes.shape)}")
+    shares = successes.is_floating_point() and bool(((successes >= 0) & (successes <= 1)).all())
+    if successes.ndim != 1 or not (shares or successes.dtype == torch.bool):
+        raise ValueError(
+            f"successes must be bool or shares in [0, 1], (N,), got {successes.dtype} {tuple(successes.shape)}"
+        )
     n = len(successes)
     if n == 0:
         return NOTHING
-    p = int(successes.sum()) / n
+    p = successes.double().sum().item() / n
     centre = (p + Z**2 / (2 * n)) / (1 + Z**2 / n)
     half = Z * math.sqrt(p * (1 - p) / n + Z**2 / (4 * n**2)) / (1 + Z**2 / n)
     # At p = 0 and p = 1 one end of the interval is p itself; rounding must not push it past.
