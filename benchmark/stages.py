@@ -58,10 +58,10 @@ class Work(Judging):
     def fit(self, like: Artefact | None = None) -> Artefact:
         """What the method has learnt; keyed by its fit settings alone, so that variants share it.
 
-        `like`, what it has learnt of the same images for another classifier, is what it then goes on from.
+        `like`, what it has learnt of the same images for another classifier, spares it what asks no classifier.
         """
-        basis = {"classifier": self.judge("classifier")[1].digest, **({"like": like.name} if like else {})}
-        artefact = Artefact(self.protocol.runs, "fit", key_of(**self.fit_settings(), **basis))
+        classifier = self.judge("classifier")[1].digest
+        artefact = Artefact(self.protocol.runs, "fit", key_of(**self.fit_settings(), classifier=classifier))
         artefact.make(partial(self._fit, self.method()) if like is None else partial(self._refit, like))
         return artefact
 

@@ -141,10 +141,9 @@ class Method(abc.ABC):
         """Learn from the training images, with `classifier` as the one to be explained."""
 
     def refit(self, data: ImageSet, classifier: Classifier, *, trainer: Trainer) -> Self:
-        """Learn from the same images for another classifier, from what is learnt already.
+        """Learn what `fit` would of the same images, for another classifier, from what is learnt already.
 
-        A method whose generator asks no classifier keeps it, and asks anew what it did ask: then this is what `fit`
-        would have learnt. One whose generator has the classifier in it goes on from there, or begins again.
+        A method whose generator asks no classifier keeps it, and asks anew what it did ask; others begin again.
         """
         return self.fit(data, classifier, trainer=trainer)
 

@@ -46,9 +46,6 @@ class VaexConfig(MethodConfig):
     )
     epochs: Positive = Field(16, description="passes over the training images (ours)")
     min_steps: int = Field(1750, ge=0, description="steps, at least: more passes over a small training set (ours)")
-    refit_epochs: Positive = Field(
-        3, description="passes in which what is fitted to one classifier learns the probabilities of another (ours)"
-    )
     batch_size: Positive = Field(32, description="images a step (Sec. II-C)")
     learning_rate: float = Field(2e-3, gt=0, description="Adam's, at its peak (author's code: 1e-3)")
     warmup: int = Field(100, ge=0, description="steps of linear warm-up before the cosine decay (ours)")
@@ -131,27 +128,16 @@ class Vaex(Method):
 
     def fit(self, data: ImageSet, classifier: Classifier, *, trainer: Trainer) -> Self:
         """Train on the images and the classifier's probabilities of them; no label is used."""
-        self.prepare(data.shape, classifier)
-        return self._train(data, trainer, self.config.epochs, self.config.min_steps)
-
-    def refit(self, data: ImageSet, classifier: Classifier, *, trainer: Trainer) -> Self:
-        """Go on from the weights that another classifier's probabilities led to, for `refit_epochs`.
-
-        The VAE is then one generator for all classifiers that are compared, and what tells its answers apart is them.
-        """
-        self.classifier = classifier
-        return self._train(data, trainer, self.config.refit_epochs, 0)
-
-    def _train(self, data: ImageSet, trainer: Trainer, epochs: int, min_steps: int) -> Self:
+        network = self.prepare(data.shape, classifier)
         plan = Plan(
             batch=Conditioned(data, in_batches(self._xi, data, trainer.device)),
             count=len(data),
-            epochs=epochs,
-            min_steps=min_steps,
+            epochs=self.config.epochs,
+            min_steps=self.config.min_steps,
             batch_size=self.config.batch_size,
             schedule=partial(warmup_cosine, self.config.warmup),
         )
-        trainer.fit(self.network, self._phases, plan)
+        trainer.fit(network, self._phases, plan)
         return self
 
     def _phases(self, network: nn.Module) -> list[Phase]:
