@@ -1,6 +1,6 @@
 """From papers' names to their pages: run their methods, do their experiments, plant their biases, draw, write."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 from benchmark.bias_tables import publish
@@ -33,9 +33,8 @@ def run_papers(papers: Mapping[str, Sequence[Job]], protocol: Protocol, workers:
         for each in plant(load(name), dict.fromkeys(job.seed for job in wanted), protocol, workers, board)
     ]
     with locked(protocol.runs / "locks" / "tables.lock"):
-        _draw(list(done.values()), protocol)
-        for trial, found in planted:
-            publish(trial, found, protocol.results / "tables")
+        shown = [partial(publish, trial, found, protocol.results / "tables") for trial, found in planted]
+        in_parallel([*shown, *_drawings(list(done.values()), protocol)], workers)  # the longest first
         for name, records_of in good.items():
             write_pages(records_of, protocol.runs, protocol.results / "tables", [name])
     return records
@@ -59,9 +58,12 @@ def _conduct(name: str, record: Record, protocol: Protocol) -> None:
         conduct(load(name).experiments[record.method], record, protocol)
 
 
-def _draw(records: Sequence[Record], protocol: Protocol) -> None:
-    """The figures of the first seed of each task."""
-    for record in records:
-        if record.seed == min(other.seed for other in records if other.task == record.task):
-            whole, shown = with_outcome(record, protocol.runs), [outcome(record, protocol.runs)]
-            write_record_figures(whole, protocol.runs, protocol.results / "tables", shown)
+def _drawings(records: Sequence[Record], protocol: Protocol) -> list[Callable[[], object]]:
+    """What draws the figures of the first seed of each task, a method each."""
+    first = {record.task: min(other.seed for other in records if other.task == record.task) for record in records}
+    return [partial(_draw, record, protocol) for record in records if record.seed == first[record.task]]
+
+
+def _draw(record: Record, protocol: Protocol) -> None:
+    whole, shown = with_outcome(record, protocol.runs), [outcome(record, protocol.runs)]
+    write_record_figures(whole, protocol.runs, protocol.results / "tables", shown)
