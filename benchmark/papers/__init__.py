@@ -22,8 +22,6 @@ PAPERS: Mapping[str, str] = MappingProxyType(
 )
 """Name -> "module:constant", imported on use."""
 
-NEEDS_FACES = "needs faces with known attributes"
-"""Why much of what was shown on CelebA is not shown on digits."""
 GREY = ("mnist", "mnist-full", "fashion-mnist")
 """Data sets that stand for a paper's digits."""
 FACES = ("avatars", "celeba")
@@ -139,6 +137,8 @@ class Paper:
     """What the other presets ask."""
     planted: tuple[str, ...] = ()
     """Biases of drawn faces that its methods are asked about too, such as "Male-on-Smiling"; not by preset `paper`."""
+    told: tuple[str, ...] = ()
+    """Biases of which its page tells what the command `bias` has found: to ask would take longer than all the rest."""
 
     def cells(self) -> Iterator[Cell]:
         """All that it prints, table by table."""

@@ -43,5 +43,5 @@ def _outcome(trial: Trial, names: list[str], workers: int, board: Board) -> Outc
 
 def outcomes(paper: Paper, preset: str, runs: Path) -> dict[str, Outcome]:
     """What is on disk of a paper's biases, by their names."""
-    found = {planted: read_outcome(planted, preset, runs) for planted in paper.planted}
+    found = {planted: read_outcome(planted, preset, runs) for planted in (*paper.planted, *paper.told)}
     return {planted: outcome for planted, outcome in found.items() if outcome is not None}

@@ -77,7 +77,7 @@ class Evidence:
 
 def to_plant(planted: str) -> str:
     """What to run for a bias that there is no record of."""
-    return f"`python -m benchmark bias --planted {planted}` asks all methods, and `paper` this paper's"
+    return f"`python -m benchmark bias --planted {planted}` asks all methods"
 
 
 Test = Callable[[Evidence], Verdict]
