@@ -28,6 +28,8 @@ VARIED = 4
 """Queries of a grid with a row a method."""
 CHARACTERS = 17
 """Of a grid's title, above each column of pictures."""
+NARROW = 22
+"""Characters of a caption, under one of them."""
 FORMATS = ("png", "svg")
 GREY = 7
 """The place of grey in seaborn's colour-blind palette; greys are for references."""
@@ -103,9 +105,11 @@ def grid(
     """
     pictures = torch.cat([queries[None], answers]).permute(1, 0, 3, 4, 2).numpy()  # (Q, 1 + R, H, W, C)
     rows, columns, height, width, channels = pictures.shape
-    gap, strip = round(0.08 * width), round(0.3 * height)
+    captions = [["\n".join(_wrapped(text, NARROW)) for text in row] for row in captions]
+    under = max(2, *(1 + text.count("\n") for row in captions for text in row))  # lines
+    gap, strip = round(0.08 * width), round((0.06 + 0.12 * under) * height)
     canvas = np.full((rows * (height + strip), columns * (width + gap) - gap, channels), 255, dtype=np.uint8)
-    title = "\n".join(piece for line in title.splitlines() for piece in wrap(line, CHARACTERS * columns))
+    title = "\n".join(_wrapped(title, CHARACTERS * columns))
     lines = 2 + title.count("\n") + max(heading.count("\n") for heading in headings)
     above = max(0.55, 0.2 + 0.14 * lines)  # inches, whatever the height of the figure
     figure = Figure(figsize=(columns, canvas.shape[0] / canvas.shape[1] * columns + above + 0.05))
@@ -115,12 +119,17 @@ def grid(
         top, left = row * (height + strip), column * (width + gap)
         canvas[top : top + height, left : left + width] = pictures[row, column]
         centre = left + width / 2
-        axes.text(centre, top + height + 0.1 * strip, captions[row][column], ha="center", va="top", fontsize=6)
+        axes.text(centre, top + 1.03 * height, captions[row][column], ha="center", va="top", fontsize=6)
         if row == 0:
             axes.text(centre, -2, headings[column], ha="center", va="bottom", fontsize=8)
     axes.imshow(canvas.repeat(3 // channels, axis=2), interpolation="nearest")
     figure.suptitle(title, fontsize=8, y=1 - 0.06 / figure.get_figheight())
     return figure
+
+
+def _wrapped(text: str, characters: int) -> list[str]:
+    """The lines of a text, none longer than so many characters if a space is in it; those that are there stay."""
+    return [piece for line in text.splitlines() for piece in wrap(line, characters, break_long_words=False)]
 
 
 @dataclass(frozen=True)

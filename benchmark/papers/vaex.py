@@ -1,6 +1,7 @@
 """Vercheval and Pižurica, "Hierarchical Variational Autoencoders for Visual Counterfactuals", 2021."""
 
 import math
+from dataclasses import replace
 
 from benchmark.papers import FACES, Claim, Paper, Printed, Shown
 from benchmark.papers.experiments import own_class
@@ -34,6 +35,11 @@ OWN_CLASS = "own-class"
 def _here(*metrics: tuple[str, float | None]) -> dict[str, tuple[Measure, ...]]:
     """The same metrics of both variants, under the paper's names."""
     return {row: tuple(metric(name, *one) for one in metrics) for row, name in VARIANTS.items()}
+
+
+def _lost(name: str) -> Measure:
+    """How many other attributes a reconstruction alone changes."""
+    return replace(metric(name, "mnac_reconstruction"), name=f"other attributes changed in reconstructions of {name}")
 
 
 TABLE_1 = Printed(
@@ -208,12 +214,7 @@ PAPER = Paper(
             "reconstruction does, our bound)",
             among(
                 FACES,
-                every(
-                    *(
-                        more(metric(name, "mnac_reconstruction"), metric(name, "mnac", 0.0))
-                        for name in VARIANTS.values()
-                    )
-                ),
+                every(*(more(_lost(name), metric(name, "mnac", 0.0)) for name in VARIANTS.values())),
             ),
         ),
     ),

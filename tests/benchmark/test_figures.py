@@ -2,6 +2,7 @@ import math
 import struct
 import xml.etree.ElementTree as ET
 import zlib
+from itertools import combinations
 
 import numpy as np
 import pandas as pd
@@ -164,6 +165,21 @@ def test_captions_stand_under_their_pictures(rng):
             assert math.isclose(across, left + SIDE / 2)
             assert top + SIDE <= down < top + SIDE + canvas.shape[0] / 4
     assert all(texts[heading][1] < 0 for heading in ("query", "one", "two"))
+
+
+def test_long_captions_keep_to_their_place(rng):
+    """Captions of long class names meet neither one another, nor the next row's pictures, nor the figure's edge."""
+    queries, answers = pictures(rng, 2, 3, SIDE, SIDE), pictures(rng, 2, 2, 3, SIDE, SIDE)
+    own, answer = "not Eyeglasses → Eyeglasses", "not Eyeglasses\np(not Eyeglasses) = 1.00"
+    figure = grid(queries, answers, [[own, answer, answer]] * 2, ["query", "one", "two"], "title")
+    canvas, axes = canvas_of(figure)
+    figure.draw_without_rendering()
+    boxes = [text.get_window_extent() for text in axes.texts if "Eyeglasses" in text.get_text()]
+    assert len(boxes) == 6
+    assert not any(one.overlaps(other) for one, other in combinations(boxes, 2))
+    assert all(box.x0 >= figure.bbox.x0 and box.x1 <= figure.bbox.x1 and box.y0 >= figure.bbox.y0 for box in boxes)
+    next_row, _ = find(canvas, queries[1])
+    assert all(box.y0 >= axes.transData.transform((0, next_row))[1] for box in boxes[:3])
 
 
 def words_of(path):
