@@ -107,7 +107,8 @@ def grid(
     rows, columns, height, width, channels = pictures.shape
     captions = [["\n".join(_wrapped(text, NARROW)) for text in row] for row in captions]
     under = max(2, *(1 + text.count("\n") for row in captions for text in row))  # lines
-    gap, strip = round(0.08 * width), round((0.06 + 0.12 * under) * height)
+    gap, margin = round(0.08 * width), 0.1 * round(0.3 * height)
+    strip = round(0.3 * height) + round(0.12 * height * (under - 2))
     canvas = np.full((rows * (height + strip), columns * (width + gap) - gap, channels), 255, dtype=np.uint8)
     title = "\n".join(_wrapped(title, CHARACTERS * columns))
     lines = 2 + title.count("\n") + max(heading.count("\n") for heading in headings)
@@ -119,7 +120,7 @@ def grid(
         top, left = row * (height + strip), column * (width + gap)
         canvas[top : top + height, left : left + width] = pictures[row, column]
         centre = left + width / 2
-        axes.text(centre, top + 1.03 * height, captions[row][column], ha="center", va="top", fontsize=6)
+        axes.text(centre, top + height + margin, captions[row][column], ha="center", va="top", fontsize=6)
         if row == 0:
             axes.text(centre, -2, headings[column], ha="center", va="bottom", fontsize=8)
     axes.imshow(canvas.repeat(3 // channels, axis=2), interpolation="nearest")
