@@ -13,7 +13,7 @@ from benchmark.record import Record, Row, environment
 from benchmark.scoring import row
 from methods.base import Study
 from metrics.base import Estimate
-from metrics.intervals import mean, proportion
+from metrics.intervals import mean, mean_share
 
 CLASSIFIERS = "classifiers"
 """What stands for a method in the record of the classifiers."""
@@ -72,7 +72,7 @@ def blank(trial: Trial, method: str = CLASSIFIERS, *, reference: bool = False) -
 
 def over_queries(seen: Tensor) -> Estimate:
     """The share of (S, N) bool, with Wilson's interval over queries."""
-    return proportion(seen.double().mean(0))
+    return mean_share(seen.double().mean(0))
 
 
 def _rows(kind: str, found: Mapping[str, Tensor], having: Tensor) -> list[Row]:

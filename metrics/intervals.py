@@ -18,8 +18,7 @@ def proportion(successes: Tensor) -> Estimate:
     Parameters
     ----------
     successes : Tensor
-        Shape (N,): one answer for each observation, bool; or, where each was made several times, the share of its
-        successes, in [0, 1]. Shares vary less than answers, so their interval is rather too wide than too narrow.
+        Shape (N,), bool: one answer for each observation.
 
     Returns
     -------
@@ -30,26 +29,51 @@ def proportion(successes: Tensor) -> Estimate:
     Raises
     ------
     ValueError
-        If `successes` is no vector, or holds anything but answers or shares.
+        If `successes` is no vector of bool.
 
     References
     ----------
     Wilson, Probable inference, the law of succession, and statistical inference, JASA 1927.
 
     """
-    shares = successes.is_floating_point() and bool(((successes >= 0) & (successes <= 1)).all())
-    if successes.ndim != 1 or not (shares or successes.dtype == torch.bool):
-        raise ValueError(
-            f"successes must be bool or shares in [0, 1], (N,), got {successes.dtype} {tuple(successes.shape)}"
-        )
-    n = len(successes)
+    if successes.dtype != torch.bool or successes.ndim != 1:
+        raise ValueError(f"successes must be bool (N,), got {successes.dtype} {tuple(successes.shape)}")
+    return _wilson(successes)
+
+
+def mean_share(shares: Tensor) -> Estimate:
+    """Mean of shares of successes, of observations that were made several times each, with a Wilson score interval.
+
+    Parameters
+    ----------
+    shares : Tensor
+        Shape (N,), float in [0, 1]. They vary less than single answers, so the interval is rather too wide.
+
+    Returns
+    -------
+    Estimate
+        As of `proportion`.
+
+    Raises
+    ------
+    ValueError
+        If `shares` is no vector of floats in [0, 1].
+
+    """
+    if shares.ndim != 1 or not shares.is_floating_point() or not bool(((shares >= 0) & (shares <= 1)).all()):
+        raise ValueError(f"shares must be floats in [0, 1], (N,), got {shares.dtype} {tuple(shares.shape)}")
+    return _wilson(shares)
+
+
+def _wilson(values: Tensor) -> Estimate:
+    n = len(values)
     if n == 0:
         return NOTHING
-    p = successes.double().sum().item() / n
+    p = values.double().sum().item() / n
     centre = (p + Z**2 / (2 * n)) / (1 + Z**2 / n)
     half = Z * math.sqrt(p * (1 - p) / n + Z**2 / (4 * n**2)) / (1 + Z**2 / n)
     # At p = 0 and p = 1 one end of the interval is p itself; rounding must not push it past.
-    return average(successes, p, max(0.0, min(centre - half, p)), min(1.0, max(centre + half, p)))
+    return average(values, p, max(0.0, min(centre - half, p)), min(1.0, max(centre + half, p)))
 
 
 def mean(values: Tensor) -> Estimate:

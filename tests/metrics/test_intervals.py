@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from metrics.intervals import mean, proportion
+from metrics.intervals import mean, mean_share, proportion
 
 
 @st.composite
@@ -113,22 +113,29 @@ def test_mean_refuses_a_matrix():
 def test_shares_of_what_never_varies_are_answers(case, repeats):
     """Observations that are made several times, and come out the same each time, say what they say once."""
     seen = successes(*case).expand(repeats, -1)
-    assert proportion(seen.double().mean(0)) == proportion(seen[0])
+    assert mean_share(seen.double().mean(0)) == proportion(seen[0])
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=50))
 def test_interval_of_shares_holds_its_value(shares):
     """The interval of a mean of shares lies in [0, 1] and holds it, however few the shares are."""
-    estimate = proportion(torch.tensor(shares, dtype=torch.float64))
+    estimate = mean_share(torch.tensor(shares, dtype=torch.float64))
     assert estimate.value == pytest.approx(np.mean(shares))
     assert 0 <= estimate.low <= estimate.value <= estimate.high <= 1
 
 
-NO_ANSWERS = [torch.tensor([0.0, wrong]) for wrong in (1.5, -0.1, math.nan)]
-
-
-@pytest.mark.parametrize("wrong", [*NO_ANSWERS, torch.ones(3, dtype=torch.long), torch.ones(3, 1) > 0])
+@pytest.mark.parametrize("wrong", [torch.ones(3), torch.ones(3, dtype=torch.long), torch.ones(3, 1) > 0])
 def test_proportion_refuses_what_is_no_answer(wrong):
-    """Successes are bool, or shares in [0, 1], one an observation."""
+    """Successes are bool, one an observation."""
     with pytest.raises(ValueError, match="must be bool"):
         proportion(wrong)
+
+
+NO_SHARES = [torch.tensor([0.0, wrong]) for wrong in (1.5, -0.1, math.nan)]
+
+
+@pytest.mark.parametrize("wrong", [*NO_SHARES, torch.ones(3) > 0, torch.ones(3, 1)])
+def test_mean_share_refuses_what_is_no_share(wrong):
+    """Shares are floats in [0, 1], one an observation."""
+    with pytest.raises(ValueError, match="must be floats"):
+        mean_share(wrong)
