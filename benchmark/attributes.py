@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.optim import AdamW
 
 from benchmark.data import ImageData, Subset
+from methods.base import BATCH
 from methods.training import Phase, Plan, Trainer, warmup_cosine
 
 
@@ -93,7 +94,7 @@ def accuracies(network: AttributeOracles, faces: ImageData, device: torch.device
     """The share of the other `faces` of which each attribute is seen as it is."""
     assert faces.attributes is not None  # noqa: S101 - drawn faces have some
     unseen = _described(faces, slice(network.config.faces, None))
-    chunks = torch.arange(len(unseen.attributes)).split(256)
+    chunks = torch.arange(len(unseen.attributes)).split(BATCH)
     seen = torch.cat([network(unseen(chunk)[0].to(device)).cpu() > 0 for chunk in chunks])
     right = (seen == unseen.attributes.bool()).double().mean(0)
     return dict(zip(faces.attributes.columns, right.tolist(), strict=True))

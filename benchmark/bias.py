@@ -25,6 +25,7 @@ from benchmark.settings import Overrides, attributes_config, data_config, source
 from benchmark.stages import Work
 from benchmark.store import Artefact, key_of
 from benchmark.tasks import split
+from methods.base import BATCH
 from methods.training import Advance
 from metrics.bias import Side, signed_changes
 
@@ -382,7 +383,7 @@ def _changes(work: Work, chunks: Sequence[Artefact], _: Artefact) -> tuple[dict[
 @torch.no_grad()
 def _outputs(network: torch.nn.Module, images: Tensor, device: torch.device) -> Tensor:
     """`network` of 8-bit images (N, C, H, W), in batches, on the CPU."""
-    return torch.cat([network(unit(chunk).to(device)).cpu() for chunk in images.split(256)])
+    return torch.cat([network(unit(chunk).to(device)).cpu() for chunk in images.split(BATCH)])
 
 
 def _classes(network: torch.nn.Module, images: Tensor, device: torch.device) -> Tensor:

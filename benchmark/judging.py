@@ -24,6 +24,7 @@ from benchmark.scoring import AttributeJudge, Judges, row
 from benchmark.settings import attributes_config, autoencoder_config, data_config, judge_config
 from benchmark.store import Artefact, key_of
 from benchmark.tasks import Splits, split
+from methods.base import BATCH
 from methods.training import Advance, DivergedError, Trainer, Training, derived_seed, silent
 from metrics.intervals import proportion
 
@@ -292,7 +293,7 @@ def _accuracy(network: ConvClassifier, subset: Subset, device: torch.device) -> 
     """The share of `subset` whose label the network names."""
     right = 0
     with torch.no_grad():
-        for chunk in torch.arange(len(subset)).split(256):
+        for chunk in torch.arange(len(subset)).split(BATCH):
             predicted = network(subset.batch(chunk).to(device)).argmax(1).cpu()
             right += int((predicted == subset.labels[chunk]).sum())
     return right / len(subset)

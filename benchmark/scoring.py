@@ -10,16 +10,13 @@ import torch
 from torch import Tensor
 
 from benchmark.record import Row
-from methods.base import Study
+from methods.base import BATCH, Study
 from metrics import METRICS, Estimate, Metric
 from metrics.base import Average
 from metrics.frechet import frechet_distance
 from metrics.transition import STEPS, pasted
 
 Network = Callable[[Tensor], Tensor]
-
-BATCH = 256
-"""Images that a network is shown at once while scoring."""
 
 
 @dataclass(frozen=True)

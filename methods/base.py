@@ -11,6 +11,9 @@ from torch import Tensor, nn
 
 from methods.training import Trainer
 
+BATCH = 64
+"""Images that a network is shown at once outside training: few enough for a core's cache to hold their features."""
+
 
 class ImageSet(Protocol):
     """Images that a method may learn from."""
@@ -197,7 +200,7 @@ class Method(abc.ABC):
 
 
 @torch.no_grad()
-def in_batches(function: Callable[[Tensor], Tensor], data: ImageSet, device: torch.device, size: int = 256) -> Tensor:
+def in_batches(function: Callable[[Tensor], Tensor], data: ImageSet, device: torch.device) -> Tensor:
     """`function` of all images in `data`, computed on `device` in batches, gathered on the CPU."""
-    chunks = torch.arange(len(data)).split(size)
+    chunks = torch.arange(len(data)).split(BATCH)
     return torch.cat([function(data.batch(chunk).to(device)).cpu() for chunk in chunks])

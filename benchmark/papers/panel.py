@@ -9,9 +9,9 @@ from torch import Tensor
 from benchmark.classifier import ClassifierConfig, ConvClassifier
 from benchmark.papers.experiments import Row, estimated
 from benchmark.record import Record
-from benchmark.scoring import BATCH, unit
+from benchmark.scoring import unit
 from benchmark.store import find
-from methods.base import Study
+from methods.base import BATCH, Study
 
 PICTURES = 500
 """Of each set, at most."""
