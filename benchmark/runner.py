@@ -48,9 +48,9 @@ def run(jobs: Sequence[Job], protocol: Protocol, workers: int, board: Board) -> 
             Work(job, protocol).check()
     open_jobs = [job for job, record in zip(jobs, found, strict=True) if record is None]
     open_jobs.sort(key=lambda job: not METHODS[job.method].load().reference)  # else one that searches long is left last
-    _ahead(open_jobs, protocol, workers, board)
-    made = in_parallel((partial(run_job, job, protocol, board) for job in open_jobs), workers)
-    by_job = dict(zip(open_jobs, made, strict=True))
+    ahead = _ahead(open_jobs, protocol, board) if workers > 1 else []
+    made = in_parallel([*ahead, *(partial(run_job, job, protocol, board) for job in open_jobs)], workers)
+    by_job = dict(zip(open_jobs, made[len(ahead) :], strict=True))
     return [record or by_job[job] for job, record in zip(jobs, found, strict=True)]
 
 
@@ -75,10 +75,8 @@ def finished(job: Job, protocol: Protocol) -> Record | None:
     return record if record.key == Work(job, protocol).record_key() else None
 
 
-def _ahead(jobs: Sequence[Job], protocol: Protocol, workers: int, board: Board) -> None:
-    """Make what several jobs rest on before they begin, so that none has to wait while another makes it."""
-    if workers == 1:
-        return
+def _ahead(jobs: Sequence[Job], protocol: Protocol, board: Board) -> Sequence[Callable[[], None]]:
+    """What makes all that several jobs rest on; begun before them, so that few have to wait while another makes it."""
     judges = dict.fromkeys((job.task, job.seed, role) for job in jobs for role in ROLES)
     calls = [
         partial(_prepare, partial(Work.judge, role=role), Job(task, role, seed), protocol, board)
@@ -92,9 +90,16 @@ def _ahead(jobs: Sequence[Job], protocol: Protocol, workers: int, board: Board) 
     calls += [
         partial(_prepare, Work.attributes, Job(task, "attributes", seed), protocol, board) for task, seed in drawn
     ]
-    in_parallel(calls, workers)
     fits = {key_of(**Work(job, protocol).fit_settings()): job for job in jobs}
-    in_parallel([partial(_prepare, Work.fit, job, protocol, board) for job in fits.values()], workers)
+    return calls + [partial(_prepare, Work.fit, job, protocol, board) for job in _in_turn(list(fits.values()))]
+
+
+def _in_turn(jobs: Sequence[Job]) -> list[Job]:
+    """The first method of each family, then the second: by then there is what they share, and none waits for it."""
+    entries = [METHODS[job.method] for job in jobs]
+    families = [(job.task, job.seed, of.family, of.load().reference) for job, of in zip(jobs, entries, strict=True)]
+    turns = [families[:place].count(family) for place, family in enumerate(families)]
+    return [job for _, job in sorted(zip(turns, jobs, strict=True), key=lambda pair: pair[0])]
 
 
 def _prepare(stage: Callable[[Work], Any], job: Job, protocol: Protocol, board: Board) -> None:

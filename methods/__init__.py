@@ -20,6 +20,11 @@ class Entry:
     """ "module:Class", imported on use."""
     settings: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def family(self) -> str:
+        """The package that holds the class: methods of one family share what they train."""
+        return self.path.split(":")[0].rpartition(".")[0]
+
     def load(self) -> type[Method]:
         """The method's class."""
         module, name = self.path.split(":")
