@@ -97,15 +97,7 @@ class Vaex(Method):
             "epochs": 20,
             "warmup": 1000,
         },
-        "faces": {
-            "widths": (4, 16, 32, 64, 128),
-            "latents": (16, 4, 2, 1),
-            "beta": 2.0,
-            "free_bits": 0.1,
-            "variance_floor": 1e-2,  # lower, easy pixels outweigh the mouth
-            "epochs": 11,
-            "batch_size": 16,
-        },
+        "faces": {"latents": (16, 4, 2, 1), "beta": 10.0, "batch_size": 16},
     }
     config: VaexConfig
     network: HierarchicalVAE
