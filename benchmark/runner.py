@@ -46,9 +46,9 @@ def run(jobs: Sequence[Job], protocol: Protocol, workers: int, board: Board) -> 
     for job, record in zip(jobs, found, strict=True):
         if record is None:
             Work(job, protocol).check()
-    open_jobs = [job for job, record in zip(jobs, found, strict=True) if record is None]
-    open_jobs.sort(key=lambda job: not METHODS[job.method].load().reference)  # else one that searches long is left last
-    ahead = _ahead(open_jobs, protocol, board) if workers > 1 else []
+    groups = _in_turn([job for job, record in zip(jobs, found, strict=True) if record is None], protocol)
+    open_jobs = [job for group in groups for job in group]
+    ahead = _ahead(groups, protocol, board) if workers > 1 else []
     made = in_parallel([*ahead, *(partial(run_job, job, protocol, board) for job in open_jobs)], workers)
     by_job = dict(zip(open_jobs, made[len(ahead) :], strict=True))
     return [record or by_job[job] for job, record in zip(jobs, found, strict=True)]
@@ -75,8 +75,24 @@ def finished(job: Job, protocol: Protocol) -> Record | None:
     return record if record.key == Work(job, protocol).record_key() else None
 
 
-def _ahead(jobs: Sequence[Job], protocol: Protocol, board: Board) -> Sequence[Callable[[], None]]:
+def _in_turn(jobs: Sequence[Job], protocol: Protocol) -> list[list[Job]]:
+    """Jobs that rest on one fit together; of each family the first of them, then the second.
+
+    So what a fit shares with another, and a job with its fit, is there by the time that it is asked for. References
+    come first, or one that searches long would be left last.
+    """
+    groups: dict[str, list[Job]] = {}
+    for job in sorted(jobs, key=lambda job: not METHODS[job.method].load().reference):
+        groups.setdefault(key_of(**Work(job, protocol).fit_settings()), []).append(job)
+    entries = [(job, METHODS[job.method]) for job, *_ in groups.values()]
+    families = [(job.task, job.seed, entry.family, entry.load().reference) for job, entry in entries]
+    turns = [families[:place].count(family) for place, family in enumerate(families)]
+    return [group for _, group in sorted(zip(turns, groups.values(), strict=True), key=lambda pair: pair[0])]
+
+
+def _ahead(groups: Sequence[Sequence[Job]], protocol: Protocol, board: Board) -> Sequence[Callable[[], None]]:
     """What makes all that several jobs rest on; begun before them, so that few have to wait while another makes it."""
+    jobs = [job for group in groups for job in group]
     judges = dict.fromkeys((job.task, job.seed, role) for job in jobs for role in ROLES)
     calls = [
         partial(_prepare, partial(Work.judge, role=role), Job(task, role, seed), protocol, board)
@@ -90,16 +106,7 @@ def _ahead(jobs: Sequence[Job], protocol: Protocol, board: Board) -> Sequence[Ca
     calls += [
         partial(_prepare, Work.attributes, Job(task, "attributes", seed), protocol, board) for task, seed in drawn
     ]
-    fits = {key_of(**Work(job, protocol).fit_settings()): job for job in jobs}
-    return calls + [partial(_prepare, Work.fit, job, protocol, board) for job in _in_turn(list(fits.values()))]
-
-
-def _in_turn(jobs: Sequence[Job]) -> list[Job]:
-    """The first method of each family, then the second: by then there is what they share, and none waits for it."""
-    entries = [METHODS[job.method] for job in jobs]
-    families = [(job.task, job.seed, of.family, of.load().reference) for job, of in zip(jobs, entries, strict=True)]
-    turns = [families[:place].count(family) for place, family in enumerate(families)]
-    return [job for _, job in sorted(zip(turns, jobs, strict=True), key=lambda pair: pair[0])]
+    return calls + [partial(_prepare, Work.fit, group[0], protocol, board) for group in groups]
 
 
 def _prepare(stage: Callable[[Work], Any], job: Job, protocol: Protocol, board: Board) -> None:
