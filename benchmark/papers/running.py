@@ -14,6 +14,7 @@ from benchmark.protocol import Job, Protocol
 from benchmark.record import Record
 from benchmark.runner import in_parallel, limited, run
 from benchmark.store import locked
+from benchmark.tables import studies
 
 
 def run_papers(papers: Mapping[str, Sequence[Job]], protocol: Protocol, workers: int, board: Board) -> list[Record]:
@@ -37,6 +38,8 @@ def run_papers(papers: Mapping[str, Sequence[Job]], protocol: Protocol, workers:
         in_parallel([*shown, *_drawings(list(done.values()), protocol)], workers)  # the longest first
         for name, records_of in good.items():
             write_pages(records_of, protocol.runs, protocol.results / "tables", [name])
+        for table in studies(list(done.values())):  # of all methods, where the pages of several papers have one
+            table.write(protocol.results / "tables")
     return records
 
 

@@ -10,9 +10,11 @@ from PIL import Image
 
 from benchmark.data import celeba
 from benchmark.papers import PAPERS
+from benchmark.record import read, write
 from benchmark.settings import PRESETS
 from benchmark.tasks import EXAMPLES
 from methods import METHODS
+from methods.base import Study
 from metrics import METRICS
 
 ASKED = tuple(name for name in METHODS if name != "truth")
@@ -358,6 +360,18 @@ def test_report_chooses(cli, results):
     assert cli("report", "--preset", "smoke", "--results", results, "--methods", "vaex-cat,null").code == 0
     numbers = pd.read_csv(results / "tables" / "metrics.csv", keep_default_na=False)
     assert set(numbers["method"]) == {"vaex-cat", "null"}
+
+
+def test_tables_hold_the_methods_of_all_papers(cli, results):
+    """A table that methods of several papers have a part in is not cut down to one paper's by its page."""
+    names = ["vaex", "gan-search", "hybrid", "dvae", "null"]
+    for name in names:
+        path = results / "runs" / "records" / "smoke" / "mnist" / name / "seed-0.json"
+        study = Study(title="what is seen", rows=[{"seen": name}])
+        record = read(path)
+        write(record.model_copy(update={"studies": {**record.studies, "seen": study}}), path)
+    assert cli("report", "--preset", "smoke", "--results", results).code == 0
+    assert pd.read_csv(results / "tables" / "seen-mnist.csv", keep_default_na=False)["method"].tolist() == names
 
 
 def test_report_without_records_is_refused(cli, tmp_path):
