@@ -594,10 +594,10 @@ def _publish(records: Sequence["Record"], results: Path) -> None:
     if all(record.status != "ok" for record in records):
         return
     with locked(results / "runs" / "locks" / "tables.lock"):
+        write_figures(records, results / "runs", results / "tables")  # which the pages show
         pages = write_pages(records, results / "runs", results / "tables")
         # After the pages, each of which knows the methods of its own paper alone.
         shown = write_tables(records, results / "tables", results / "runs")
-        write_figures(records, results / "runs", results / "tables")
     for table in shown:
         typer.echo(table.markdown())
     if pages:
