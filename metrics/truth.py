@@ -11,6 +11,8 @@ WINDOW, SIGMA = 11, 1.5
 """Side in pixels and standard deviation of the Gaussian window under which SSIM compares (Wang et al. 2004)."""
 STABILISERS = (0.01**2, 0.03**2)
 """C_1 and C_2 of SSIM for intensities in [0, 1]."""
+TOGETHER = 16
+"""Images that are compared at once: few enough for a core's cache to hold what SSIM makes of them."""
 
 
 def truth_l1(images: Tensor, exact: Tensor) -> Estimate:
@@ -110,16 +112,20 @@ def truth_ssim(images: Tensor, exact: Tensor) -> Estimate:
     # Weighted means over windows as products with banded matrices, one a direction.
     down, across = (torch.eye(n, dtype=torch.float64).unfold(0, side, 1) @ window for n in images.shape[2:])
 
-    def smooth(values: Tensor) -> Tensor:
-        return down @ values @ across.T
+    def similarity(first: Tensor, second: Tensor) -> Tensor:
+        def smooth(values: Tensor) -> Tensor:
+            return down @ values @ across.T
 
-    first, second = images.detach().double(), exact.detach().double()
-    means = smooth(first), smooth(second)
-    spreads = smooth(first.square()) - means[0].square(), smooth(second.square()) - means[1].square()
-    together = smooth(first * second) - means[0] * means[1]
-    luminance = (2 * means[0] * means[1] + STABILISERS[0]) / (means[0].square() + means[1].square() + STABILISERS[0])
-    structure = (2 * together + STABILISERS[1]) / (spreads[0] + spreads[1] + STABILISERS[1])
-    return mean((luminance * structure).flatten(1).mean(1).clamp(-1, 1))  # rounding leaves the interval
+        means = smooth(first), smooth(second)
+        spreads = smooth(first.square()) - means[0].square(), smooth(second.square()) - means[1].square()
+        together = smooth(first * second) - means[0] * means[1]
+        squares = means[0].square() + means[1].square()
+        luminance = (2 * means[0] * means[1] + STABILISERS[0]) / (squares + STABILISERS[0])
+        structure = (2 * together + STABILISERS[1]) / (spreads[0] + spreads[1] + STABILISERS[1])
+        return (luminance * structure).flatten(1).mean(1).clamp(-1, 1)  # rounding leaves the interval
+
+    pairs = zip(images.detach().split(TOGETHER), exact.detach().split(TOGETHER), strict=True)
+    return mean(torch.cat([similarity(first.double(), second.double()) for first, second in pairs]))
 
 
 def mnac(found_attributes: Tensor, other_attributes: Tensor) -> Estimate:

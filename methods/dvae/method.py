@@ -13,7 +13,17 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.optim import Adam
 
-from methods.base import Classifier, Counterfactuals, Illustration, ImageSet, Method, MethodConfig, Study, in_batches
+from methods.base import (
+    BATCH,
+    Classifier,
+    Counterfactuals,
+    Illustration,
+    ImageSet,
+    Method,
+    MethodConfig,
+    Study,
+    in_batches,
+)
 from methods.dvae.flips import everything, flipped, greedy, single
 from methods.dvae.model import Concepts, DiscreteVAE, Sizes
 from methods.dvae.showing import forms, histogram, meaning_of_bits
@@ -22,8 +32,6 @@ from metrics.fisher import Form, directions, fisher_information, inverse_cosine,
 
 Positive = Annotated[int, Field(gt=0)]
 
-PICTURES = 1024
-"""Pictures that are drawn and judged at once."""
 WARMUP = 100
 """Steps over which the learning rate rises; without them the latents may die at once."""
 EXACT = 50
@@ -201,7 +209,7 @@ class Dvae(Method):
 
     def lead_in_both(self, bits: Tensor, target: Tensor) -> Tensor:
         """The smaller of the target's leads in f_K(ψ) and in f(g(ψ)), (B,)."""
-        parts = zip(bits.split(PICTURES), target.split(PICTURES), strict=True)
+        parts = zip(bits.split(BATCH), target.split(BATCH), strict=True)
         seen = [lead(self.classifier(self._draw(some)), wanted) for some, wanted in parts]
         return torch.minimum(self.lead_in_representation(bits, target), torch.cat(seen))
 
@@ -244,7 +252,7 @@ class Dvae(Method):
 
     def _pictures(self, bits: Tensor) -> Tensor:
         """Pictures by g of any number of codes (N, n): (N, C, H, W)."""
-        return torch.cat([self._draw(some) for some in bits.split(PICTURES)])
+        return torch.cat([self._draw(some) for some in bits.split(BATCH)])
 
     def _probabilities(self, bits: Tensor) -> Tensor:
         """What f_K makes of what codes (N, n) stand for: (N, classes)."""

@@ -3,7 +3,7 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from benchmark.classifier import ClassifierConfig, ConvClassifier, train
+from benchmark.classifier import ClassifierConfig, ConvClassifier, MaxPool, train
 from benchmark.data import ImageData, Subset
 from benchmark.settings import PRESETS, judge_config
 from methods.training import Trainer
@@ -58,6 +58,18 @@ def test_head_of_features(shape, kernel_size, pooling):
     assert features.shape == (5, 12)
     assert torch.equal(classifier.head(features), classifier(images))
     assert classifier(images).shape == (5, 4)
+
+
+@pytest.mark.parametrize("gradient", [True, False])
+@pytest.mark.parametrize("sides", [(28, 28), (65, 65), (33, 8), (3, 2)])
+def test_max_pooling_is_pytorchs(sides, gradient):
+    """The pooling is that of PyTorch, on odd sides, among ties and with what is not a number."""
+    images = torch.randn(4, 3, *sides, generator=torch.Generator().manual_seed(1)).round()
+    images[0, 0, 1, 1] = torch.nan
+    with torch.set_grad_enabled(gradient):
+        ours = MaxPool()(images)
+    assert torch.equal(ours.nan_to_num(99), torch.nn.functional.max_pool2d(images, 2).nan_to_num(99))
+    assert ours[0, 0, 0, 0].isnan()
 
 
 @pytest.mark.parametrize("count", [1, 0])
