@@ -78,6 +78,7 @@ SETTINGS: Mapping[str, Overrides] = MappingProxyType(
             "classifier": {"epochs": 8},
             "vaex": VAEX,
             "vaex-cat": VAEX,
+            "vaex-masked": VAEX,
             "gan-search": {**SMALL_GAN, **SEARCH, "bank": 2000},
             "gan-search-bank": {**SMALL_GAN, **SEARCH, "bank": 2000},
             "hybrid": {

@@ -36,6 +36,7 @@ METHODS: Mapping[str, Entry] = MappingProxyType(
     {
         "vaex": Entry("methods.vaex.method:Vaex"),
         "vaex-cat": Entry("methods.vaex.method:Vaex", {"conditioning": "concatenation"}),
+        "vaex-masked": Entry("methods.vaex.method:Vaex", {"masked": True}),
         "gan-search": Entry("methods.gan_search.method:GanSearch"),
         "gan-search-bank": Entry(
             "methods.gan_search.method:GanSearch", {"start": "bank", "steps": 20, "search_rate": 0.1}

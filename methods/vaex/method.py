@@ -1,6 +1,7 @@
-"""`vaex` and `vaex-cat`: counterfactuals by relaxing the posterior of a hierarchical conditional VAE.
+"""`vaex`, `vaex-cat`, `vaex-masked`: counterfactuals by relaxing the posterior of a hierarchical conditional VAE.
 
-Vercheval and Pižurica, "Hierarchical Variational Autoencoders for Visual Counterfactuals", 2021.
+Vercheval and Pižurica, "Hierarchical Variational Autoencoders for Visual Counterfactuals", 2021. The mask is ours; that
+of Jeanneret, Simon and Jurie, "Adversarial Counterfactual Visual Explanations", 2023, keeps pixels of the query too.
 """
 
 from collections.abc import Mapping, Sequence
@@ -9,6 +10,7 @@ from functools import partial
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 import torch
+import torch.nn.functional as F  # noqa: N812 - torch's own convention
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 from torch.optim import Adam
@@ -24,7 +26,9 @@ Share = Annotated[float, Field(gt=0, le=1)]
 class VaexConfig(MethodConfig):
     """Settings of `vaex`; "author's code" is the code that accompanies the paper."""
 
-    explain_only = frozenset({"schedule", "relax_log_variance", "deviation_divisor"})
+    explain_only = frozenset(
+        {"schedule", "relax_log_variance", "deviation_divisor", "masked", "mask_reach", "mask_threshold"}
+    )
 
     conditioning: Literal["adain", "concatenation"] = Field(
         "adain", description="how z_{k-1} enters the prior p_k: vaex or vaex-cat (Secs. III-A, IV)"
@@ -59,6 +63,11 @@ class VaexConfig(MethodConfig):
     deviation_divisor: float = Field(
         3.0, ge=1, description="standard deviations of the latents are divided by this in answers (Sec. III-C)"
     )
+    masked: bool = Field(
+        False, description="whether the query's own pixels stay where its class and the target decode alike (ours)"
+    )
+    mask_reach: int = Field(2, ge=0, description="pixels to each side over which that difference is averaged (ours)")
+    mask_threshold: float = Field(8 / 255, ge=0, lt=1, description="above it a pixel is the answer's (ours)")
 
     @model_validator(mode="after")
     def _levels_agree(self) -> Self:
@@ -145,7 +154,7 @@ class Vaex(Method):
         return [Phase("losses", optimizer, self.config.max_norm)]
 
     def reconstruct(self, images: Tensor) -> Tensor:
-        """The query under its own condition at r = 1, with the same narrowed posterior as an answer."""
+        """The query under its own condition at r = 1, with the same narrowed posterior as an answer; never masked."""
         xi = self._xi(images)
         noise = self.network.noise(len(images))
         decoded, _, _ = self.network.top_down(
@@ -154,10 +163,26 @@ class Vaex(Method):
         return decoded
 
     def explain(self, images: Tensor, target: Tensor, relaxations: Sequence[float]) -> Counterfactuals:
-        """One encoding under ξ = onehot(target), one decoding a relaxation; all share the latents' noise."""
-        xi = nn.functional.one_hot(target, self.classifier.class_count).to(images)
-        bottom_up = self.network.bottom_up(images, xi)
+        """One encoding under ξ = onehot(target), one decoding a relaxation; all share the latents' noise.
+
+        Masked, the query's own class goes the same way, and where both decode alike the answer is the query.
+        """
+        if not relaxations:
+            return Counterfactuals(images.new_empty(0, *images.shape))
         noise = self.network.noise(len(images))
+        decoded, top = self._decoded(images, target, noise, relaxations)
+        if self.config.masked:
+            own, _ = self._decoded(images, self.classifier(images).argmax(1), noise, relaxations)
+            mask = apart(decoded, own, self.config.mask_reach) > self.config.mask_threshold
+            decoded = torch.where(mask, decoded, images)
+        return Counterfactuals(decoded, {"z_0": top})
+
+    def _decoded(
+        self, images: Tensor, target: Tensor, noise: Sequence[Tensor], relaxations: Sequence[float]
+    ) -> tuple[Tensor, Tensor]:
+        """The images under ξ = onehot(target), (R, N, C, H, W), and z_0."""
+        xi = F.one_hot(target, self.classifier.class_count).to(images)
+        bottom_up = self.network.bottom_up(images, xi)
         answers = [
             self.network.top_down(
                 bottom_up,
@@ -170,9 +195,7 @@ class Vaex(Method):
             )
             for r in relaxations
         ]
-        if not answers:
-            return Counterfactuals(images.new_empty(0, *images.shape))
-        return Counterfactuals(torch.stack([decoded for decoded, _, _ in answers]), {"z_0": answers[0][2]})
+        return torch.stack([decoded for decoded, _, _ in answers]), answers[0][2]
 
     def diagnostics(self, images: Tensor) -> dict[str, Tensor]:
         """NLL and KL of each image in nats, (N,), from one draw of the posterior as it was trained (not narrowed)."""
@@ -186,9 +209,12 @@ class Vaex(Method):
     def remarks(self) -> tuple[str, ...]:
         """Which of the paper's open points these numbers rest on."""
         exponent = {"power": "r^k", "squaring": "r^(2^(k-1))"}[self.config.schedule]
+        side = 2 * self.config.mask_reach + 1
+        mask = f"pixels are the query's where its own class and the target decode alike, over {side} x {side} pixels"
         return (
             f"posterior residual of level k scaled by {exponent}",
             f"NLL and bits/dim rest on a floor of {self.config.variance_floor:g} on the variance of a pixel",
+            *([mask] if self.config.masked else []),
         )
 
     def _xi(self, images: Tensor) -> Tensor:
@@ -198,3 +224,10 @@ class Vaex(Method):
     def _factor(self, relaxation: float, level: int) -> float:
         exponent = level if self.config.schedule == "power" else 2 ** (level - 1)
         return float(relaxation**exponent)
+
+
+def apart(images: Tensor, others: Tensor, reach: int) -> Tensor:
+    """The greatest difference of a channel, averaged over `reach` pixels to each side: (R, N, 1, H, W) in [0, 1]."""
+    difference = (images - others).abs().amax(2, keepdim=True)
+    around = F.avg_pool2d(difference.flatten(0, 1), 2 * reach + 1, 1, reach, count_include_pad=False)
+    return around.view_as(difference)

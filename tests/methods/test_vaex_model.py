@@ -1,4 +1,5 @@
 import copy
+from itertools import pairwise
 
 import pytest
 import torch
@@ -386,6 +387,57 @@ def test_interpolated_ramps(start, down, across, sizes):
         start + down * torch.linspace(0, 1, size)[:, None] + across * torch.linspace(0, 1, size)[None] for size in sizes
     )
     torch.testing.assert_close(interpolated(before[None, None], 1, sizes[1])[0, 0], after, rtol=1e-4, atol=1e-5)
+
+
+# -- the mask ----------------------------------------------------------------------------------------------------------
+
+
+def around(difference, reach):
+    """The mean of the pixels (N, 1, H, W) that lie so near to each pixel, one by one."""
+    found = torch.empty_like(difference)
+    for row in range(difference.shape[2]):
+        for column in range(difference.shape[3]):
+            rows, columns = (slice(max(0, at - reach), at + reach + 1) for at in (row, column))
+            found[:, :, row, column] = difference[:, :, rows, columns].mean((2, 3))
+    return found
+
+
+@pytest.mark.parametrize("conditioning", CONDITIONINGS)
+@pytest.mark.parametrize("reach", [0, 2])
+def test_masked_answers_are_the_query_where_classes_decode_alike(conditioning, reach):
+    """Under the same seed a masked answer is the plain one where target and own class decode apart, or the query."""
+    images, target = pictures(), torch.tensor([0, 1, 2, 0])
+    plain = vaex(conditioning=conditioning)
+    own = plain.classifier(images).argmax(1)
+    theirs, ours = (explained(plain, images, classes, [0.0, 0.7]).images for classes in (target, own))
+    seen = [around((one - other).abs().amax(1, keepdim=True), reach) for one, other in zip(theirs, ours, strict=True)]
+    threshold = float(torch.stack(seen).median())
+    masked = vaex(conditioning=conditioning, masked=True, mask_reach=reach, mask_threshold=threshold)
+    answers = explained(masked, images, target, [0.0, 0.7]).images
+    for answer, answer_of_plain, difference in zip(answers, theirs, seen, strict=True):
+        clear = ((difference - threshold).abs() > 1e-6).expand_as(answer)
+        expected = torch.where(difference > threshold, answer_of_plain, images)
+        assert clear.double().mean() > 0.9
+        assert torch.equal(answer[clear], expected[clear])
+    assert 0.1 < (answers == images).double().mean() < 0.9
+
+
+def test_masked_answers_to_the_own_class_are_the_query():
+    """A mask leaves nothing of an edit that was not asked for."""
+    method, images = vaex(masked=True, mask_threshold=0.0), pictures()
+    own = method.classifier(images).argmax(1)
+    assert torch.equal(explained(method, images, own, [0.0, 1.0]).images, images.expand(2, -1, -1, -1, -1))
+
+
+def test_masks_shrink_as_the_threshold_rises():
+    """What a higher threshold takes from the answer, a lower one took too."""
+    images, target = pictures(), torch.tensor([0, 1, 2, 0])
+    kept = [
+        (explained(vaex(masked=True, mask_threshold=at), images, target, [0.0]).images == images).all(2)
+        for at in (0.0, 0.01, 0.1, 0.9)
+    ]
+    assert all((more | ~less).all() for less, more in pairwise(kept))
+    assert kept[-1].all()
 
 
 # -- the variants ------------------------------------------------------------------------------------------------------
