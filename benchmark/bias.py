@@ -61,7 +61,16 @@ SMALL_GAN: Mapping[str, Any] = MappingProxyType(
 SEARCH: Mapping[str, Any] = MappingProxyType({"steps": 20, "bisections": 4})
 HYBRID: Mapping[str, Any] = MappingProxyType({"bank": 2000, "window": 5})
 VAEX: Mapping[str, Any] = MappingProxyType(
-    {"widths": (8, 16, 32, 64), "latents": (16, 4, 2, 1), "beta": 3.0, "epochs": 14, "batch_size": 16, "min_steps": 0}
+    {
+        "widths": (8, 16, 32, 64),
+        "latents": (16, 4, 2, 1),
+        "beta": 1.2,
+        "free_bits": 0.1,
+        "variance_floor": 1e-2,
+        "epochs": 7,
+        "batch_size": 16,
+        "min_steps": 0,
+    }
 )
 DVAE: Mapping[str, Any] = MappingProxyType({"generator_epochs": 10, "generator_min_steps": 300})
 
