@@ -67,7 +67,7 @@ VAEX: Mapping[str, Any] = MappingProxyType(
         "beta": 1.2,
         "free_bits": 0.1,
         "variance_floor": 1e-2,
-        "epochs": 7,
+        "epochs": 6,
         "batch_size": 16,
         "min_steps": 0,
     }

@@ -210,7 +210,8 @@ class Vaex(Method):
         """Which of the paper's open points these numbers rest on."""
         exponent = {"power": "r^k", "squaring": "r^(2^(k-1))"}[self.config.schedule]
         side = 2 * self.config.mask_reach + 1
-        mask = f"pixels are the query's where its own class and the target decode alike, over {side} x {side} pixels"
+        apart_at_most = f"{255 * self.config.mask_threshold:.3g}/255 apart at most over {side} x {side} pixels"
+        mask = f"pixels are the query's where its own class and the target decode alike, {apart_at_most}"
         return (
             f"posterior residual of level k scaled by {exponent}",
             f"NLL and bits/dim rest on a floor of {self.config.variance_floor:g} on the variance of a pixel",

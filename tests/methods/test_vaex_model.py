@@ -440,6 +440,13 @@ def test_masks_shrink_as_the_threshold_rises():
     assert kept[-1].all()
 
 
+def test_remarks_say_what_a_mask_rests_on():
+    """Beside masked numbers stands how near, and over how many pixels, two decodings are taken as alike."""
+    masked = vaex(masked=True, mask_reach=1, mask_threshold=4 / 255)
+    assert any("4/255" in remark and "3 x 3" in remark for remark in masked.remarks())
+    assert not any("query's" in remark for remark in vaex().remarks())
+
+
 # -- the variants ------------------------------------------------------------------------------------------------------
 
 
