@@ -215,7 +215,7 @@ def attributes_changed(records: Sequence[Record], trial: Trial) -> Figure:
     figure = Figure(figsize=(2.6 * columns, 2.0 * rows + 1.0), layout="constrained")
     panels = np.atleast_1d(figure.subplots(rows, columns, sharex=True, sharey=True)).ravel()
     family = set(trial.planted.family())
-    for panel, record in zip(panels, records, strict=False):
+    for place, (panel, record) in enumerate(zip(panels, records, strict=False)):
         cells = pd.DataFrame(record.studies["attributes"].rows)
         cells = cells[cells["classifier"].isin(["unconfounded", "confounded"])]
         cells = cells[cells["attribute"] != trial.planted.label]
@@ -225,7 +225,8 @@ def attributes_changed(records: Sequence[Record], trial: Trial) -> Figure:
         panel.axhline(0, color="0.3", linewidth=0.6)
         panel.set_title(record.method + (" (reference)" if record.reference else ""), fontsize=8)
         panel.set(xlabel="", ylabel="")
-        panel.tick_params(axis="x", rotation=90, labelsize=7)
+        lowest = place + columns >= len(records)  # of its column, also where the last row is short
+        panel.tick_params(axis="x", rotation=90, labelsize=7, labelbottom=lowest)
         for label in panel.get_xticklabels():
             label.set_fontweight("bold" if label.get_text() in family else "normal")
         panel.get_legend().remove()

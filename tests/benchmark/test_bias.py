@@ -7,7 +7,7 @@ import torch
 
 from benchmark import discovery, gates
 from benchmark.bias import Asked, Planted, Trial, with_settings
-from benchmark.bias_tables import publish, tables
+from benchmark.bias_tables import attributes_changed, publish, tables
 from benchmark.discovery import discover, finished, read_outcome
 from benchmark.errors import UserError
 from benchmark.progress import Board
@@ -230,6 +230,18 @@ def test_frequencies_show_what_was_planted(outcome):
     apart = {row["classifier"]: row["difference"] for row in outcome.gates.studies["frequencies"].rows}
     assert apart["confounded"] < -0.5
     assert abs(apart["unconfounded"]) < 0.3
+
+
+@pytest.mark.parametrize("count", [1, 4, 6])
+def test_attributes_are_named_below_every_column(trial, outcome, count):
+    """The lowest panel of each column names its attributes, also where the last row is short; no other one does."""
+    good = [record for record in outcome.records if record.status == "ok"]
+    panels = [panel for panel in attributes_changed((2 * good)[:count], trial).axes if panel.axison]
+    bold = [
+        [label.get_text() for label in panel.get_xticklabels() if label.get_visible() and label.get_weight() == "bold"]
+        for panel in panels
+    ]
+    assert bold == [["Eyeglasses"] if place + min(4, count) >= count else [] for place in range(count)]
 
 
 def test_what_is_on_disk_is_not_made_again(trial, outcome, monkeypatch):
