@@ -133,7 +133,8 @@ def notes_of(records: Sequence[Record]) -> tuple[str, ...]:
     probed = numbers[numbers["metric"].isin(PROBED) & (numbers["subset"] == "all")]
     if len(probed):
         names = ", ".join(PLAUSIBILITY[name] for name in PROBED if name in set(probed["metric"]))
-        notes.append(f"{names}: of the first {int(probed['n'].max())} queries")
+        counts = " and ".join(f"{n:.0f}" for n in sorted(set(probed.groupby("task")["n"].max()), reverse=True))
+        notes.append(f"{names}: of the first {counts} queries")
     for remark in dict.fromkeys(remark for record in good for remark in record.remarks):
         methods = dict.fromkeys(record.method for record in good if remark in record.remarks)
         notes.append(f"{', '.join(methods)}: {remark}")

@@ -137,14 +137,17 @@ def test_fid_stands_beside_real_against_real(records):
 
 
 def test_what_rests_on_the_first_queries_is_named(make_record, make_row):
-    """A note names those numbers of the table that rest on the first queries, and says how many these are."""
+    """A note names those numbers of the table that rest on the first queries, and says how many these are of a task."""
 
-    def first(record):
-        return [note for note in named(tables([record]), "plausibility").notes if "first" in note]
+    def first(*records):
+        return [note for note in named(tables(records), "plausibility").notes if "first" in note]
+
+    def probed(task, *counts):
+        return make_record(task=task, rows=[*make_record().rows, *(make_row("cout", 0.5, 0.0, n=n) for n in counts)])
 
     assert first(make_record()) == []
-    rows = [*make_record().rows, make_row("cout", 0.5, 0.0, n=10)]
-    assert first(make_record(rows=rows)) == ["COUT: of the first 10 queries"]
+    assert first(probed("mnist", 10, 7)) == ["COUT: of the first 10 queries"]
+    assert first(probed("mnist/3-8", 5), probed("mnist", 10)) == ["COUT: of the first 10 and 5 queries"]
 
 
 @pytest.mark.parametrize("name", ["summary", "flip-rate-mnist", "flip-rate-mnist_3-8"])
