@@ -33,6 +33,8 @@ NARROW = 22
 FORMATS = ("png", "svg")
 GREY = 7
 """The place of grey in seaborn's colour-blind palette; greys are for references."""
+MARKERS = "os^Dv<>PX*"
+"""Of lines; one more than there are colours, so that two lines that share a colour have different ones."""
 
 
 @contextmanager
@@ -76,16 +78,15 @@ def flip_rates(records: Sequence[Record]) -> Figure:
     axes = figure.add_subplot()
     methods = list(dict.fromkeys(record.method for record in records))
     references = {record.method for record in records if record.reference}
-    palette = cycle(colour for place, colour in enumerate(sns.color_palette("colorblind")) if place != GREY)
-    greys = cycle(("0.75", "0.45", "0.6", "0.3"))
-    colours = {method: next(greys if method in references else palette) for method in methods}
+    colours = (colour for place, colour in enumerate(sns.color_palette("colorblind")) if place != GREY)
+    coloured, greys = zip(cycle(colours), cycle(MARKERS)), zip(cycle(("0.75", "0.45", "0.6", "0.3")), cycle(MARKERS))
     for method in methods:
-        colour = colours[method]
+        colour, marker = next(greys if method in references else coloured)
         mine = numbers[numbers["method"] == method]
         flips = mine[mine["metric"] == "flip_rate"].groupby("relaxation")[["value", "low", "high"]].mean() * 100
         agreement = mine[mine["metric"] == "oracle_agreement"].groupby("relaxation")["value"].mean() * 100
         label = f"{method} (reference)" if method in references else method
-        axes.plot(flips.index, flips["value"], "o-", color=colour, label=label, markersize=4)
+        axes.plot(flips.index, flips["value"], f"{marker}-", color=colour, label=label, markersize=4)
         axes.fill_between(flips.index, flips["low"], flips["high"], color=colour, alpha=0.2, linewidth=0)
         axes.plot(agreement.index, agreement, "--", color=colour, linewidth=1)
     axes.plot([], [], "--", color="0.3", linewidth=1, label="oracle agreement")

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 import torch
 
-from benchmark.figures import FORMATS, grid, lines, write_figures
+from benchmark.figures import FORMATS, flip_rates, grid, lines, write_figures
 from benchmark.store import Artefact
 from methods.base import Study
 
@@ -106,6 +106,15 @@ def test_a_figure_a_task_and_a_grid_a_method(make_record, tmp_path):
     stems = {path.stem for path in write_figures(records, tmp_path / "runs", tmp_path / "figures")}
     assert sum("flip-rate" in stem for stem in stems) == 2
     assert sum("counterfactuals" in stem for stem in stems) == 2
+
+
+def test_every_line_has_a_look_of_its_own(make_record):
+    """No two methods share both colour and marker, and a reference's colour is a grey, however many there are."""
+    records = [make_record(method=f"method-{i}", reference=i % 2 == 0) for i in range(30)]
+    drawn = [line for line in flip_rates(records).axes[0].get_lines() if line.get_linestyle() == "-"]
+    looks = {line.get_label(): (line.get_color(), line.get_marker()) for line in drawn}
+    assert len(set(looks.values())) == len(looks) == len(records)
+    assert all(isinstance(colour, str) == ("reference" in label) for label, (colour, _) in looks.items())
 
 
 def test_failed_jobs_have_no_figure(make_record, tmp_path):
