@@ -50,7 +50,10 @@ def compare(numbers: pd.DataFrame, baseline: pd.DataFrame) -> pd.DataFrame:
     then, now = _over_seeds(baseline), _over_seeds(numbers)
     both = then.join(now.add_suffix("_now"), how="left")
     z = norm.isf(0.05 / 2 / max(1, len(both)))
-    width = both[["half", "half_now"]].pow(2).sum(axis=1)
+    # A mean over a single query has no interval of its own: its width is the other run's at that n.
+    ratio = (both["n"] / both["n_now"]).pow(0.5)
+    half, half_now = both["half"].fillna(both["half_now"] / ratio), both["half_now"].fillna(both["half"] * ratio)
+    width = half.fillna(0).pow(2) + half_now.fillna(0).pow(2)
     # The mean over s seeds is itself uncertain, and so is the run that is compared with it.
     spread = both["std"].fillna(0).pow(2) * (1 / both["seeds"] + 1 / both["seeds_now"].fillna(1))
     tolerance = z * (width / norm.isf(0.025) ** 2 + spread).pow(0.5)
@@ -63,12 +66,14 @@ def compare(numbers: pd.DataFrame, baseline: pd.DataFrame) -> pd.DataFrame:
 
 
 def _over_seeds(numbers: pd.DataFrame) -> pd.DataFrame:
-    """By its key each number's mean, half-width of its interval, spread, seeds, and how many of them define it."""
+    """By its key each number's mean, half-width of its interval, n, spread, seeds, and how many of them define it."""
     half = (numbers["high"] - numbers["low"]) / 2
-    groups = numbers.assign(half=half.fillna(0)).groupby(KEY, dropna=False, sort=False)
+    n = numbers["n"].where(numbers["value"].notna())
+    groups = numbers.assign(half=half, n=n).groupby(KEY, dropna=False, sort=False)
     return groups.agg(
         value=("value", "mean"),
         half=("half", "mean"),
+        n=("n", "mean"),
         std=("value", "std"),
         seeds=("seed", "nunique"),
         defined=("value", "count"),

@@ -84,6 +84,23 @@ def test_number_that_some_seeds_do_not_define():
     assert len(compare(one(0.9), some)) == 1
 
 
+def test_undefined_seeds_do_not_narrow_the_interval():
+    """The interval is that of the seeds that define a number; one that is undefined is no interval of width zero."""
+    undefined = one(float("nan"), float("nan"), seed=1)
+    both = pd.concat([one(0.5), undefined])
+    assert compare(one(9.0), both)["tolerance"].item() == compare(one(9.0), one(0.5))["tolerance"].item()
+
+
+@pytest.mark.parametrize("n", [1, 4])
+def test_single_query_has_the_interval_of_the_other_run(n):
+    """A mean over one query knows no interval: the tolerance is as if it had the other's at that n, either way."""
+    known, single = one(0.0, 0.05).assign(n=16), one(9.0, float("nan")).assign(value=9.0, n=n)
+    as_wide = one(9.0, 0.05 * (16 / n) ** 0.5).assign(n=n)
+    expected = compare(as_wide, known)["tolerance"].item()
+    assert compare(single, known)["tolerance"].item() == pytest.approx(expected)
+    assert compare(known, single)["tolerance"].item() == pytest.approx(expected)
+
+
 def test_new_numbers_are_not_compared(make_record):
     """A method, a task or a metric that the baseline does not know is new, and moves nothing."""
     baseline = tidy([make_record()])
