@@ -136,10 +136,17 @@ def notes_of(records: Sequence[Record]) -> tuple[str, ...]:
         counts = " and ".join(f"{n:.0f}" for n in sorted(set(probed.groupby("task")["n"].max()), reverse=True))
         notes.append(f"{names}: of the first {counts} queries")
     for remark in dict.fromkeys(remark for record in good for remark in record.remarks):
-        methods = dict.fromkeys(record.method for record in good if remark in record.remarks)
-        notes.append(f"{', '.join(methods)}: {remark}")
+        notes.append(f"{_of_whom(remark, good)}: {remark}")
     notes += [f"**failed**: {r.method} on {r.task}, seed {r.seed}: {r.reason}" for r in records if r.status != "ok"]
     return tuple(notes)
+
+
+def _of_whom(remark: str, records: Sequence[Record]) -> str:
+    """The methods that say it, and of which tasks, where they do not say it of all that they were asked."""
+    saying = [record for record in records if remark in record.remarks]
+    methods, tasks = dict.fromkeys(r.method for r in saying), dict.fromkeys(r.task for r in saying)
+    everywhere = {(r.method, r.task) for r in saying} == {(r.method, r.task) for r in records if r.method in methods}
+    return ", ".join(methods) if everywhere else f"{', '.join(methods)} on {', '.join(tasks)}"
 
 
 def _task_note(records: Sequence[Record]) -> str:

@@ -213,6 +213,18 @@ def test_notes_name_what_numbers_rest_on(make_record):
         assert words in notes
 
 
+def test_a_remark_names_the_tasks_where_it_does_not_hold_on_all(make_record):
+    """Of what a method says of every task, no task is named; of what it says of one alone, that one is."""
+    records = [
+        make_record(task="mnist", remarks=["always", "only here"]),
+        make_record(task="mnist/3-8", remarks=["always"]),
+    ]
+    notes = named(tables(records), "summary").notes
+    name = records[0].method
+    assert f"{name}: always" in notes
+    assert f"{name} on mnist: only here" in notes
+
+
 def test_method_without_a_metric_has_an_empty_cell(make_record, make_row):
     """What only one method reports is empty for the others, and a column without numbers is left out."""
     with_kl = make_record(rows=[*make_record().rows, make_row("kl", 5.0)])
