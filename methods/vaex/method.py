@@ -106,7 +106,15 @@ class Vaex(Method):
             "epochs": 20,
             "warmup": 1000,
         },
-        "faces": {"latents": (16, 4, 2, 1), "beta": 10.0, "batch_size": 16},
+        "faces": {
+            "latents": (8, 4, 2, 1),
+            "beta": 2.0,
+            "free_bits": 0.1,
+            "prior_scale": 10.0,
+            "variance_floor": 1e-2,
+            "epochs": 11,
+            "batch_size": 16,
+        },
     }
     config: VaexConfig
     network: HierarchicalVAE
