@@ -142,11 +142,13 @@ def notes_of(records: Sequence[Record]) -> tuple[str, ...]:
 
 
 def _of_whom(remark: str, records: Sequence[Record]) -> str:
-    """The methods that say it, and of which tasks, where they do not say it of all that they were asked."""
-    saying = [record for record in records if remark in record.remarks]
-    methods, tasks = dict.fromkeys(r.method for r in saying), dict.fromkeys(r.task for r in saying)
-    everywhere = {(r.method, r.task) for r in saying} == {(r.method, r.task) for r in records if r.method in methods}
-    return ", ".join(methods) if everywhere else f"{', '.join(methods)} on {', '.join(tasks)}"
+    """The methods that say it, and on which tasks, where a method does not say it of all that it was asked."""
+    groups: dict[tuple[str, ...], list[str]] = {}
+    for method in dict.fromkeys(r.method for r in records if remark in r.remarks):
+        asked = dict.fromkeys(r.task for r in records if r.method == method)
+        saying = dict.fromkeys(r.task for r in records if r.method == method and remark in r.remarks)
+        groups.setdefault(() if saying == asked else tuple(saying), []).append(method)
+    return "; ".join(", ".join(who) + (f" on {', '.join(tasks)}" if tasks else "") for tasks, who in groups.items())
 
 
 def _task_note(records: Sequence[Record]) -> str:
