@@ -3,11 +3,11 @@
 import hashlib
 import json
 import logging
-import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
 from filelock import FileLock
@@ -30,23 +30,20 @@ def key_of(**parts: Any) -> str:  # noqa: ANN401 - whatever JSON can hold
 
 
 def check_writable(*folders: Path, option: str = "--results") -> None:
-    """See that `folders` can be made and written to; nothing is left behind.
+    """See that `folders` are there or could be made, and could be written to.
+
+    Nothing is made, not even for a moment: another run may be at work in the same place.
 
     Raises
     ------
     UserError
-        If one cannot.
+        If one is not.
     """
     for folder in folders:
-        missing = [place for place in (folder, *folder.parents) if not place.exists()]
         try:
-            folder.mkdir(parents=True, exist_ok=True)
-            probe = folder / f".writable-{os.getpid()}"
-            probe.touch()
-            probe.unlink()
-            for place in missing:
-                with suppress(OSError):  # another run has begun to use it
-                    place.rmdir()
+            there = next(place for place in (folder, *folder.parents) if place.exists() or place.is_symlink())
+            with TemporaryFile(dir=there):
+                pass
         except OSError as error:
             why = error.strerror
             raise UserError(f"cannot write to {folder} ({why}); choose another folder with {option}") from error

@@ -34,6 +34,14 @@ MOMENTS = [
 """What happens, with how many jobs, what is seen of it on disk, and for how long at most it goes on, in seconds."""
 
 
+def seen(folder, pattern):
+    """Whether something of this pattern is in `folder`, of which the run may take parts away while it is looked at."""
+    try:
+        return any(folder.glob(pattern))
+    except FileNotFoundError:
+        return False
+
+
 def kill(process):
     """End the whole process group at once, as a power cut does."""
     os.killpg(process.pid, signal.SIGKILL)
@@ -46,7 +54,7 @@ def test_killed_at_any_moment(popen, shell, tmp_path, expected):
     for what, jobs, pattern, longest in MOMENTS:
         process = popen(*RUN, jobs, "--results", tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
-            while process.poll() is None and not any(tmp_path.glob(pattern)):
+            while process.poll() is None and not seen(tmp_path, pattern):
                 time.sleep(0.002)
             time.sleep(delays.uniform(0, longest))
             assert process.poll() is None, f"came to its end: {what}"

@@ -2,6 +2,7 @@ import json
 import logging
 import multiprocessing
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
@@ -228,10 +229,23 @@ def test_probing_a_folder_leaves_nothing_behind(tmp_path):
     assert [path.name for path in tmp_path.rglob("*")] == ["kept"]
 
 
-@pytest.mark.parametrize("below", ["file", "file/deeper", "file/deeper/still"])
+def test_probing_makes_no_folder_even_for_a_moment(tmp_path):
+    """A run that begins takes no folder away from one at work: what is absent is so all the while it is probed."""
+    with ThreadPoolExecutor(1) as pool:
+        probing = pool.submit(lambda: [check_writable(tmp_path / "a" / "b") for _ in range(500)])
+        seen = []
+        while not probing.done():
+            seen.append((tmp_path / "a").exists())
+    probing.result()
+    assert seen
+    assert not any(seen)
+
+
+@pytest.mark.parametrize("below", ["file", "file/deeper", "file/deeper/still", "nowhere", "nowhere/deeper", "x" * 300])
 def test_unwritable_folder_is_refused(tmp_path, below):
     """A folder that cannot be made is refused by name, with the option that chooses another."""
     (tmp_path / "file").touch()
+    (tmp_path / "nowhere").symlink_to(tmp_path / "absent")
     with pytest.raises(UserError, match="--results") as error:
         check_writable(tmp_path / below)
     assert str(tmp_path / below) in str(error.value)
