@@ -68,7 +68,11 @@ def _write_page(name: str, paper: Paper, records: Sequence[Record], runs: Path, 
         "## Tables: published and here",
         *(_table(printed, beside(printed), own) for printed in paper.tables if not _reason(printed, ours, own)),
         "## Figures, made here",
-        *(_figure(shown, beside(shown), own, folder) for shown in paper.figures if not _reason(shown, ours, own)),
+        *(
+            _figure(shown, beside(shown), own, folder, paper)
+            for shown in paper.figures
+            if not _reason(shown, ours, own)
+        ),
         _missing(paper, ours, own),
     ]
     if unasked := [found.unasked for found in planted.values() if found.unasked]:
@@ -262,15 +266,16 @@ def _tidy(place: list[str], measure: Measure | Setting | None, records: Sequence
 # -- figures, studies, and what is missing -----------------------------------------------------------------------------
 
 
-def _figure(shown: Shown, tasks: Tasks, own: Mapping[str, Table], folder: Path) -> str:
-    """The pictures of each task that are there, and the tables behind them."""
+def _figure(shown: Shown, tasks: Tasks, own: Mapping[str, Table], folder: Path, paper: Paper) -> str:
+    """The pictures of each task that are there, how to get those that are not, and the tables behind them."""
     parts = [f"### {shown.name}: {shown.what}"]
     for task in tasks:
         stems = [stem.format(task=_file(task)) for stem in shown.files]
         there = [stem for stem in stems if (folder / f"{stem}.png").exists()]
         parts += [f"![{task}: {shown.what}]({stem}.png)" for stem in there]
         if len(there) < len(stems):
-            parts.append(f"{task}: not all pictures are there; the command above draws them.")
+            option = "" if task in (*paper.tasks, *paper.planted) else f" with `--task {task}`"
+            parts.append(f"{task}: not all pictures are there; the command above draws them{option}.")
     return "\n\n".join([*parts, *_studies(shown.studies, tasks, own)])
 
 

@@ -59,6 +59,17 @@ def test_every_table_and_figure_is_on_the_page(tmp_path, records, name):
 
 
 @every_paper
+def test_pictures_that_are_not_there_say_what_draws_them(tmp_path, records, name):
+    """The command that the page names draws them on the paper's own tasks; other tasks have to be asked for."""
+    (path,) = write_pages(records(name, ("mnist", "fashion-mnist")), NOWHERE, tmp_path, [name])
+    told = [line for line in path.read_text(encoding="utf-8").splitlines() if "not all pictures are there" in line]
+    for task, option in (("mnist", ""), ("fashion-mnist", " with `--task fashion-mnist`")):
+        of_task = [line for line in told if line.startswith(f"{task}: ")]
+        assert of_task
+        assert all(line.endswith(f"the command above draws them{option}.") for line in of_task)
+
+
+@every_paper
 def test_every_claim_has_a_verdict(tmp_path, records, name):
     """Each claim is on the page with one of the three verdicts on each task."""
     (path,) = write_pages(records(name, ("mnist", "mnist/3-8")), NOWHERE, tmp_path, [name])
