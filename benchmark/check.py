@@ -57,6 +57,8 @@ def compare(numbers: pd.DataFrame, baseline: pd.DataFrame) -> pd.DataFrame:
     # The mean over s seeds is itself uncertain, and so is the run that is compared with it.
     spread = both["std"].fillna(0).pow(2) * (1 / both["seeds"] + 1 / both["seeds_now"].fillna(1))
     tolerance = z * (width / norm.isf(0.025) ** 2 + spread).pow(0.5)
+    # Where both rest on one query each, of one seed, nothing is known of chance, and nothing can be held.
+    tolerance = tolerance.mask((both["n"] == 1) & half.isna() & both["std"].isna(), float("inf"))
     difference = (both["value_now"] - both["value"]).abs()
     # Over flipped queries a number is not defined where none flipped; some seeds of the baseline may say so too.
     undefined = both["value_now"].isna() & both["seeds_now"].notna() & (both["defined"] < both["seeds"])

@@ -101,6 +101,16 @@ def test_single_query_has_the_interval_of_the_other_run(n):
     assert compare(known, single)["tolerance"].item() == pytest.approx(expected)
 
 
+def test_single_query_against_a_single_query():
+    """Two means over one query each tell nothing of chance, and are not held; lost, undefined, or with seeds they are."""
+    single, other = (one(value, float("nan")).assign(value=value, n=1) for value in (0.5, 9.0))
+    assert len(compare(other, single)) == 0
+    assert len(compare(other.iloc[:0], single)) == 1
+    assert len(compare(other.assign(value=float("nan")), single)) == 1
+    seeds = pd.concat([single, single.assign(seed=1, value=0.51)])
+    assert len(compare(other, seeds)) == 1
+
+
 def test_new_numbers_are_not_compared(make_record):
     """A method, a task or a metric that the baseline does not know is new, and moves nothing."""
     baseline = tidy([make_record()])
