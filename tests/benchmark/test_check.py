@@ -102,7 +102,7 @@ def test_single_query_has_the_interval_of_the_other_run(n):
 
 
 def test_single_query_against_a_single_query():
-    """Two means over one query each tell nothing of chance, and are not held; lost, undefined, or with seeds they are."""
+    """Two means over one query each tell nothing of chance and are not held, unless lost, undefined, or of seeds."""
     single, other = (one(value, float("nan")).assign(value=value, n=1) for value in (0.5, 9.0))
     assert len(compare(other, single)) == 0
     assert len(compare(other.iloc[:0], single)) == 1
