@@ -2,9 +2,11 @@
 
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
+from functools import partial
 from itertools import permutations
 
 import numpy as np
+import pandas as pd
 from sklearn.model_selection import train_test_split
 
 from benchmark.data import DATASETS, ImageData, Source, Subset, digest_of, load
@@ -59,7 +61,7 @@ def load_task(task: str, source: Source) -> ImageData:
         For an unknown data set, class or attribute, and where a class has fewer than two images.
     """
     name, _, question = task.partition("/")
-    data = load(name, source)
+    data = load(name, replace(source, check_attributes=partial(_check_attribute, name, question)))
     asked = _by_attribute(data, question) if data.labels is None else _by_class(data, question)
     return _checked(replace(asked, name=task, digest=digest_of(data.digest, task)))
 
@@ -67,13 +69,18 @@ def load_task(task: str, source: Source) -> ImageData:
 def _by_attribute(data: ImageData, attribute: str) -> ImageData:
     """Binary labels from a named attribute."""
     assert data.attributes is not None  # noqa: S101 - a data set has labels or attributes
-    if attribute not in data.attributes:
-        known = list(data.attributes.columns)
-        if not attribute:
-            raise UserError(f"{data.name} needs an attribute, as in {data.name}/{known[0]} (known: {', '.join(known)})")
-        raise unknown(f"attribute of {data.name}", attribute, known)
+    _check_attribute(data.name, attribute, data.attributes)
     labels = data.attributes[attribute].to_numpy().astype(np.int64)
     return replace(data, labels=labels, class_names=(f"not {attribute}", attribute), attribute=attribute)
+
+
+def _check_attribute(name: str, attribute: str, attributes: pd.DataFrame) -> None:
+    """Refuse an attribute that the data set `name` does not know."""
+    known = [str(column) for column in attributes]
+    if not attribute:
+        raise UserError(f"{name} needs an attribute, as in {name}/{known[0]} (known: {', '.join(known)})")
+    if attribute not in known:
+        raise unknown(f"attribute of {name}", attribute, known)
 
 
 def _by_class(data: ImageData, question: str) -> ImageData:

@@ -44,6 +44,8 @@ class Source:
     advance: Advance = lambda *_: None
     settings: BaseModel | None = None
     """How the data are to be made, for those that are made; None: by their defaults."""
+    check_attributes: Callable[[pd.DataFrame], None] = lambda _: None
+    """Refuses the attributes of a data set if a task asks for another; called before images are made or read."""
 
 
 @dataclass(frozen=True)

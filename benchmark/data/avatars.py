@@ -71,10 +71,11 @@ def load(source: Source) -> ImageData:
     Raises
     ------
     UserError
-        Naming the first face that cannot be drawn.
+        If a task asks for no attribute or another one; naming the first face that cannot be drawn.
     """
     config = source.settings if isinstance(source.settings, AvatarsConfig) else AvatarsConfig()
     faces = sample_faces(config)
+    source.check_attributes(faces.attributes)
     images, digest = _pixels(faces, source)
     return ImageData(
         name="avatars",

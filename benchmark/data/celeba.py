@@ -71,9 +71,11 @@ def load(source: Source) -> ImageData:
     Raises
     ------
     UserError
-        For missing files, malformed lines (with their number) and images that cannot be decoded (by name).
+        If a task asks for no attribute or another one; for missing files, malformed lines (with their number) and
+        images that cannot be decoded (by name).
     """
     listing = read_listing(find_folder(source.root))
+    source.check_attributes(listing.attributes)
     images, digest = _pixels(listing, source)
     return ImageData(
         name="celeba",

@@ -122,6 +122,14 @@ def test_missing_attribute_is_refused(offer):
     assert "toy/Male" in refusal("toy")
 
 
+@pytest.mark.parametrize("task", ["avatars", "avatars/Smilling"])
+def test_attribute_is_refused_before_faces_are_drawn(tmp_path, task):
+    """A misspelt attribute does not cost the drawing of ten thousand faces."""
+    with pytest.raises(UserError, match="attribute"):
+        load_task(task, Source(cache=tmp_path, advance=lambda *_: pytest.fail("a face was drawn")))
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize("question", ["Coat-Shrit", "Shrit-Coat", "Shrit", "Coat-Shirt-Bag"])
 def test_unknown_class_is_refused(offer, question):
     """A question that does not name two classes is refused with the known ones."""

@@ -13,6 +13,7 @@ from torchvision.transforms.functional import center_crop, resize
 from benchmark.data import Source, celeba
 from benchmark.data.celeba import load
 from benchmark.errors import UserError
+from benchmark.tasks import load_task
 
 COUNT = 12
 COLUMNS = ["Smiling", "Eyeglasses", "5_o_Clock_Shadow"]
@@ -292,6 +293,13 @@ def test_missing_part(root, lost, named):
     assert f"in {folder};" in text
     assert "--data-root" in text
     assert "https://" in text
+
+
+def test_attribute_is_refused_before_images_are_decoded(cached, decoded):
+    """A misspelt attribute does not cost the decoding of two hundred thousand faces."""
+    with pytest.raises(UserError, match="unknown attribute of celeba 'Smilling'"):
+        load_task("celeba/Smilling", cached)
+    assert not decoded
 
 
 def test_missing_images_are_counted(root):
