@@ -60,25 +60,26 @@ def compare(numbers: pd.DataFrame, baseline: pd.DataFrame) -> pd.DataFrame:
     # Where both rest on one query each, of one seed, nothing is known of chance, and nothing can be held.
     tolerance = tolerance.mask((both["n"] == 1) & half.isna() & both["std"].isna(), float("inf"))
     difference = (both["value_now"] - both["value"]).abs()
-    # Over flipped queries a number is not defined where none flipped; some seeds of the baseline may say so too.
-    undefined = both["value_now"].isna() & both["seeds_now"].notna() & (both["defined"] < both["seeds"])
-    moved = ~((difference <= tolerance + 1e-12) | (both["value"].isna() & both["value_now"].isna()) | undefined)
+    # Over flipped queries a number is not defined where none flipped; how many do is for the flip rate to say.
+    of_none = (both[["most", "most_now"]] == 0).any(axis=1)
+    undefined = both["seeds_now"].notna() & (of_none | (both["value"].isna() & both["value_now"].isna()))
+    moved = ~((difference <= tolerance + 1e-12) | undefined)
     table = pd.DataFrame({"baseline": both["value"], "now": both["value_now"], "tolerance": tolerance})
     return table[moved].reset_index()
 
 
 def _over_seeds(numbers: pd.DataFrame) -> pd.DataFrame:
-    """By its key each number's mean, half-width of its interval, n, spread, seeds, and how many of them define it."""
+    """By its key each number's mean, half-width of its interval, spread, seeds; n where defined, and at most."""
     half = (numbers["high"] - numbers["low"]) / 2
     n = numbers["n"].where(numbers["value"].notna())
-    groups = numbers.assign(half=half, n=n).groupby(KEY, dropna=False, sort=False)
+    groups = numbers.assign(half=half, n=n, most=numbers["n"]).groupby(KEY, dropna=False, sort=False)
     return groups.agg(
         value=("value", "mean"),
         half=("half", "mean"),
         n=("n", "mean"),
         std=("value", "std"),
         seeds=("seed", "nunique"),
-        defined=("value", "count"),
+        most=("most", "max"),
     )
 
 
