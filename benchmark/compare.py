@@ -196,7 +196,8 @@ def describe(names: tuple[str, str], contrasts: Sequence[Contrast]) -> str:
 
 
 NOTES = f"""- difference: the first minus the second on the same queries, interval by paired bootstrap; n: images
-- p: two-sided, the larger of bootstrap and sign flips, Holm-corrected over this table; significant below {SIGNIFICANT}
+- p: two-sided, the larger of bootstrap and sign flips, Holm-corrected over this table; significant below {SIGNIFICANT};
+  it knows the choice of queries, not that of trainings: a method's may differ by more than that
 - distances of sets (FID, KID), and numbers over some queries only, have no value of each and are not compared
 """
 
@@ -212,9 +213,10 @@ def _verdict(names: tuple[str, str], better: str, value: float, p: float) -> str
 
 BEST = "*"
 BEST_NOTE = (
-    f"{BEST}: better than every other method on the same queries, each p (the larger of bootstrap and sign "
-    f"flips, Holm-corrected over the comparisons with the apparent best) below {SIGNIFICANT}; references do not "
-    "compete, what has no value of every query (FID, KID, numbers over some queries only) cannot"
+    f"{BEST}: better than every other method on the same queries, under each seed, and each p (the larger of bootstrap "
+    f"and sign flips, Holm-corrected over the comparisons with the apparent best) below {SIGNIFICANT}; it knows the "
+    "choice of queries, not that of trainings; references do not compete, what has no value of every query at every r "
+    "(FID, KID, numbers over some queries only) cannot"
 )
 UNTOLD = (
     "no mark, as its methods were not all asked the same under the same seeds, or outcomes are gone; run them again"
@@ -232,9 +234,9 @@ class Marks(NamedTuple):
 def best(records: Sequence[Record], runs: Path) -> Marks:
     """Whatever is significantly best of its task by a metric, at the smallest relaxation.
 
-    The method that looks best must differ significantly from each other one, where p is Holm-corrected over these
-    comparisons. Nothing is marked on a task whose methods were not all asked the same, under the same seeds, or rest
-    on outcomes that are gone; a note says so.
+    The method that looks best must do so under each seed, and differ significantly from each other one, where p is
+    Holm-corrected over these comparisons. Nothing is marked on a task whose methods were not all asked the same, under
+    the same seeds, or rest on outcomes that are gone; a note says so.
     """
     competing = [record for record in records if record.status == "ok" and not record.reference]
     strongest = min((r for record in records for r in record.relaxations), default=0.0)
@@ -261,6 +263,8 @@ def _best_of_task(methods: Mapping[str, Sequence[Record]], runs: Path, strongest
     kept = {method: [_kept(record, runs) for record in records] for method, records in methods.items()}
     if len(asked) > 1 or not all(part for parts in kept.values() for part in parts):
         return None
+    images = [part["asked"].numpy() for part in next(iter(kept.values()))]
+    ends = np.cumsum([len(part) for part in images])[:-1]
     columns: dict[tuple[str, str], list[Array]] = {}
     for name, metric in METRICS.items():
         relaxation = strongest if metric.per_relaxation else None
@@ -269,11 +273,13 @@ def _best_of_task(methods: Mapping[str, Sequence[Record]], runs: Path, strongest
         if metric.better and len(values) > 1 and values.keys() == _measured_by(name, methods):
             sign = 1 if metric.better == "higher" else -1
             winner = max(values, key=lambda method: sign * values[method].mean())
-            columns[winner, name] = [values[winner] - part for method, part in values.items() if method != winner]
+            ahead = [values[winner] - part for method, part in values.items() if method != winner]
+            if all(sign * of_seed.mean() > 0 for part in ahead for of_seed in np.split(part, ends)):
+                columns[winner, name] = ahead
     if not columns:
         return set()
-    images = np.concatenate([part["asked"].numpy() for part in next(iter(kept.values()))])
-    ps = iter(paired(np.stack([part for parts in columns.values() for part in parts], axis=1), images))
+    differences = np.stack([part for parts in columns.values() for part in parts], axis=1)
+    ps = iter(paired(differences, np.concatenate(images)))
     corrected = {key: holm([next(ps).p for _ in parts]) for key, parts in columns.items()}
     return {key for key, family in corrected.items() if max(family) < SIGNIFICANT}
 

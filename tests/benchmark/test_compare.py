@@ -137,6 +137,21 @@ def test_ties_are_not_marked(tmp_path, kept, noise):
     assert best(records, tmp_path).best == set()
 
 
+def test_best_is_best_under_each_seed(tmp_path, kept, noise):
+    """One bad training of another method does not make a method best that loses under the other seed."""
+
+    def of(*levels):
+        return [
+            kept(method, seed, l1=noise(level))
+            for seed, pair in enumerate(levels)
+            for method, level in zip(("vaex", "vaex-cat"), pair, strict=True)
+        ]
+
+    assert best(of((0.1, 0.9), (0.1, 0.3)), tmp_path).best == {("mnist", "vaex", "l1")}
+    (tmp_path / "artefacts").rename(tmp_path / "before")
+    assert best(of((0.1, 0.9), (0.3, 0.1)), tmp_path).best == set()
+
+
 def test_references_do_not_compete(tmp_path, kept):
     """A reference is never marked, and keeps no method from being so."""
     records = [kept("vaex", flips=60), kept("vaex-cat", flips=20), kept("nearest-unlike", flips=100)]
