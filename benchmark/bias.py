@@ -363,11 +363,15 @@ def trials(planted: Iterable[str], protocol: Protocol, seeds: Iterable[int]) -> 
     Raises
     ------
     UserError
-        If a text names no bias that can be planted.
+        If a text names no bias that can be planted, or one is to be planted at a strength that is none.
     """
     overrides = with_settings(protocol.preset, protocol.overrides or {})
     own = replace(protocol, overrides=overrides, relaxations=(0.0,))
-    return [Trial(Planted.parse(text), own, tuple(seeds)) for text in planted]
+    made = [Trial(Planted.parse(text), own, tuple(seeds)) for text in planted]
+    for strength in (trial.drawn.strength for trial in made):
+        if strength <= 0.5:
+            raise UserError(f"a bias needs avatars.strength above 0.5, not {strength:g}")
+    return made
 
 
 def side(answers: Sequence[Artefact], kept: Tensor) -> Side:

@@ -89,7 +89,7 @@ def _shown(record: Record) -> dict[str, str]:
     numbers = _numbers(record)
     cells = {"method": record.method}
     for kind in ("confounded", "unconfounded"):
-        cells[f"flips {kind} %"] = f"{100 * (numbers[f'flips_{kind}', 'all'].value or 0):.1f}"
+        cells[f"flips {kind} %"] = _per_cent(numbers[f"flips_{kind}", "all"])
     cells |= {name: str(value) for name, value in record.data["shown"].items()}
     cells["lead [95 %]"] = _interval(numbers["lead_confounded", "all"])
     cells["lead over valid flips"] = _interval(numbers["lead_confounded", "flipped"])
@@ -164,9 +164,16 @@ def _reading(outcome: Outcome) -> tuple[str, ...]:
         "oracle sees it, an answer that is not valid counting as unchanged; gap: with the bias minus without, in the "
         f"planted direction; family: {family}",
         "lead: the family's gap minus the greatest outside it, whichever its direction, but for "
-        f"{outcome.planted.label}; bootstrap over queries and seeds; discovered: its lower bound is above 0",
+        f"{outcome.planted.label}; {_drawn(outcome)}; discovered: its lower bound is above 0",
         "rank: of the family among the attributes outside it, by gap; ties rank worst",
     )
+
+
+def _drawn(outcome: Outcome) -> str:
+    """What the intervals of leads know."""
+    if len(outcome.gates.data["seeds"]) == 1:
+        return "bootstrap over queries: of one seed, the interval does not know how trainings differ"
+    return "bootstrap over queries and seeds, too narrow where seeds are few"
 
 
 def _failed(outcome: Outcome) -> tuple[str, ...]:

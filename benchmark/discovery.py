@@ -173,9 +173,17 @@ def finished(trial: Trial, methods: Sequence[str]) -> Outcome | None:
     found = read_outcome(str(trial.planted), trial.protocol.preset, trial.protocol.runs)
     if found is None or found.gates.status != "ok" or found.gates.key != trial.key():
         return None
-    keys = {record.method: record.key for record in found.records if record.status == "ok"}
-    done = not found.open or all(keys.get(method) == trial.key(method) for method in methods)
-    return found if done else None
+    if not found.open:
+        return found
+    of_method = {record.method: record for record in found.records if record.status == "ok"}
+    done = all(method in of_method and of_method[method].key == trial.key(method) for method in methods)
+    beside = {method for method in methods if method != BASELINE} if BASELINE in methods else set()
+    return found if done and all(_beside_baseline(of_method[method]) for method in beside) else None
+
+
+def _beside_baseline(record: Record) -> bool:
+    """Whether its lead was held against the baseline's: not, where that was not asked with it."""
+    return any(row.metric == "lead_over_baseline" for row in record.rows)
 
 
 def write_failure(trial: Trial, error: Exception) -> Outcome:

@@ -111,7 +111,8 @@ def bias(biased: Side, unbiased: Side, directions: Tensor, outside: Tensor) -> B
     Bias
         With the lead's 95 % percentile interval over queries and seeds drawn with replacement, each on its own; the
         best of several noisy gaps is too great rather than too small, which speaks against a discovery. All NaN where
-        no answer is valid, and no interval where a replicate has none. Of one seed the interval knows only queries.
+        no answer is valid, and no interval where a replicate has none. Of one seed the interval knows only queries; of
+        few it is too narrow, by about √((S − 1) / S) where seeds differ more than queries.
 
     Raises
     ------

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from benchmark import discovery, gates
-from benchmark.bias import Asked, Planted, Trial, with_settings
+from benchmark.bias import Asked, Planted, Trial, trials, with_settings
 from benchmark.bias_tables import attributes_changed, publish, tables
 from benchmark.discovery import discover, finished, read_outcome
 from benchmark.errors import UserError
@@ -79,6 +79,12 @@ def test_what_cannot_be_planted_is_refused(cli, text, complaint):
     assert answered.code == 2
     assert len(answered.complaints) == 1
     assert complaint in answered.complaints[0]
+
+
+def test_strength_that_is_no_bias_is_refused(trial):
+    """Below one half the attributes go together, against what scores and gates take for the bias's direction."""
+    with pytest.raises(UserError, match=r"avatars.strength above 0.5, not 0.3"):
+        trials(["Male-on-Smiling"], replace(trial.protocol, overrides={"avatars": {"strength": 0.3}}), [0])
 
 
 def test_too_many_queries_are_refused(trial):
@@ -264,3 +270,14 @@ def test_what_is_on_disk_is_found_if_it_still_holds(trial, outcome):
     assert finished(trial, ["truth", "null"]) is None  # which failed
     assert finished(replace(trial, seeds=(0,)), ["truth"]) is None
     assert read_outcome("Male-on-Smiling", "smoke", trial.protocol.runs) is None
+
+
+def test_lead_that_was_not_held_against_the_baseline_is_not_the_end(trial, outcome, monkeypatch):
+    """What was asked without the baseline is asked again beside it."""
+    monkeypatch.setattr(gates, "BIASED_AT_LEAST", 0.0)
+    monkeypatch.setattr(gates, "UNBIASED_AT_MOST", 1.0)
+    discover([trial], ["pixel-search"], 1, Board())
+    assert finished(trial, ["pixel-search"]) is not None
+    assert finished(trial, ["pixel-search", "nearest-unlike"]) is None
+    discover([trial], ["pixel-search", "nearest-unlike"], 1, Board())
+    assert finished(trial, ["pixel-search", "nearest-unlike"]) is not None
