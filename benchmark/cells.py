@@ -140,7 +140,7 @@ def cell(numbers: pd.DataFrame, metric: str) -> str:
     text = f"{factor * values.mean():.{digits}f}"
     if len(values) > 1:
         text += f" ± {factor * values.std():.{digits}f}"
-    if metric in RATES or metric.startswith(("fid", "sfid", "kid")):
+    if (metric in RATES or metric.startswith(("fid", "sfid", "kid"))) and numbers["low"].notna().any():
         text += f" [{factor * numbers['low'].mean():.{digits}f}, {factor * numbers['high'].mean():.{digits}f}]"
     return text
 

@@ -104,8 +104,8 @@ def _study_notes(parts: Sequence[tuple[Record, Study]]) -> tuple[str, ...]:
 
 
 def _number(value: str | float) -> str:
-    """A study's cell: text as it is, numbers to four significant digits."""
-    return value if isinstance(value, str) else f"{value:.4g}"
+    """A study's cell: text and whole numbers as they are, others to four significant digits."""
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 # -- notes -------------------------------------------------------------------------------------------------------------
@@ -121,7 +121,10 @@ def notes_of(records: Sequence[Record]) -> tuple[str, ...]:
         if changed := record.data.get("settings"):
             note = f"{record.task}: drawn with {', '.join(f'{name} = {value}' for name, value in changed.items())}"
             notes += [note] if note not in notes else []
-    notes.append("[low, high]: 95 % interval (Wilson for rates, bootstrap for Fréchet distances, jackknife for KID)")
+    notes.append(
+        "[low, high]: 95 % interval (Wilson for rates, bootstrap for Fréchet distances, jackknife for KID, too "
+        "narrow near 0)"
+    )
     numbers = tidy(good)
     for name in (name for name in numbers["metric"].unique() if is_yardstick(name)):
         counts = " and ".join(map(str, sorted({int(n) for n in numbers[numbers["metric"] == name]["n"]}, reverse=True)))
@@ -160,6 +163,14 @@ def _task_note(records: Sequence[Record]) -> str:
         value, low, high = (100 * here[column].mean() for column in ("value", "low", "high"))
         parts.append(f"{role} {value:.1f} [{low:.1f}, {high:.1f}]")
     n = int(numbers[numbers["metric"] == "classifier_accuracy"]["n"].max())
-    seeds = sorted({record.seed for record in records})
-    runs = f"seed {seeds[0]}" if len(seeds) == 1 else f"mean ± std over seeds {', '.join(map(str, seeds))}"
+    by_method: dict[tuple[int, ...], list[str]] = {}
+    for method in dict.fromkeys(record.method for record in records):
+        by_method.setdefault(tuple(sorted(r.seed for r in records if r.method == method)), []).append(method)
+    told = {_seeds(seeds): f"{', '.join(who)}: " * (len(by_method) > 1) for seeds, who in by_method.items()}
+    runs = "; ".join(who + seeds for seeds, who in told.items())
     return f"{records[0].task}: {runs}; test accuracy % of the {' and the '.join(parts)}, n = {n}"
+
+
+def _seeds(seeds: Sequence[int]) -> str:
+    """What a cell shows of a method that was asked under `seeds`."""
+    return f"seed {seeds[0]}" if len(seeds) == 1 else f"mean ± std over seeds {', '.join(map(str, seeds))}"

@@ -174,6 +174,21 @@ def test_several_seeds_are_mean_and_spread(make_record):
     assert any("0, 1, 2" in note for note in summary.notes)
 
 
+def test_seeds_are_told_by_method_where_they_differ(make_record):
+    """A method that was asked under fewer seeds than another is not said to be a mean over all of them."""
+    both = [make_record("vaex", seed=0), make_record("vaex", seed=1)]
+    assert any("mnist: mean ± std over seeds 0, 1; test" in note for note in tables(both)[0].notes)
+    notes = tables([*both, make_record("vaex-cat", seed=0)])[0].notes
+    assert any("mnist: vaex: mean ± std over seeds 0, 1; vaex-cat: seed 0; test" in note for note in notes)
+
+
+def test_distance_without_an_interval_has_no_brackets(make_record, make_row):
+    """Of two images a distance may have no interval, and the cell says nothing of one."""
+    distance = make_row("kid_classifier", 1.5, 0.0).model_copy(update={"low": None, "high": None})
+    plausible = named(tables([make_record(rows=[*make_record().rows, distance])]), "plausibility").methods
+    assert "1.50" in plausible.iloc[0].tolist()
+
+
 def test_one_seed_has_no_spread(records):
     """One seed has no standard deviation, and the notes say which seed it is."""
     summary = named(tables(records), "summary")
@@ -322,6 +337,13 @@ def test_studies_are_tables(make_record):
     assert list(table.methods["share"]) == ["0.1235", "2"] * 2
     assert table.notes == ("n = 3",)
     assert "shares of layers" in table.markdown()
+
+
+def test_whole_numbers_of_studies_are_whole(make_record):
+    """A count is printed as it is, however large."""
+    study = Study(title="counts", rows=[{"count": 162770, "share": 1 / 3}])
+    cells = named(tables([make_record(studies={"counts": study})]), "counts-mnist").methods
+    assert cells.iloc[0].tolist()[2:] == ["162770", "0.3333"]
 
 
 def test_study_notes_name_who_does_not_share_them(make_record):
