@@ -272,7 +272,8 @@ def test_what_is_on_disk_is_found_if_it_still_holds(trial, outcome):
     assert read_outcome("Male-on-Smiling", "smoke", trial.protocol.runs) is None
 
 
-def test_lead_that_was_not_held_against_the_baseline_is_not_the_end(trial, outcome, monkeypatch):
+@pytest.mark.usefixtures("outcome")
+def test_lead_that_was_not_held_against_the_baseline_is_not_the_end(trial, monkeypatch):
     """What was asked without the baseline is asked again beside it."""
     monkeypatch.setattr(gates, "BIASED_AT_LEAST", 0.0)
     monkeypatch.setattr(gates, "UNBIASED_AT_MOST", 1.0)
