@@ -1,11 +1,13 @@
 """What becomes of a paper's claim here: it holds, it does not, or it cannot be tested, with the numbers that say so.
 
 A number is held against a bound by its 95 % interval: a claim holds if all of the interval keeps to the bound, does not
-hold if none of it does, and is not told by what lies between. Bounds are ours where a paper gives none.
+hold if none of it does, and is not told by what lies between. Bounds are ours where a paper gives none. Intervals know
+the choice of queries and not that of trainings, so a claim is not told either if one seed by itself says the opposite
+of all.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
@@ -44,6 +46,10 @@ class Evidence:
     runs: Path
     planted: Mapping[str, Outcome] = field(default_factory=dict)
     """What came of the paper's planted biases, by their names; the same for every task."""
+
+    def under(self, seed: int) -> "Evidence":
+        """The same of one seed."""
+        return replace(self, records=[record for record in self.records if record.seed == seed])
 
     def of(self, measure: Measure) -> Measured:
         """A number of ours.
@@ -84,11 +90,18 @@ Test = Callable[[Evidence], Verdict]
 
 
 def judge(test: Test, evidence: Evidence) -> Verdict:
-    """The verdict of `test`; if its numbers are not there, that it cannot be tested."""
+    """The verdict of `test`; that it cannot be tested if its numbers are not there, or a seed says the opposite."""
     try:
-        return test(evidence)
+        verdict = test(evidence)
     except UntestableError as error:
         return Verdict(None, str(error))
+    seeds = sorted({record.seed for record in evidence.records})
+    if verdict.holds is None or len(seeds) < 2:
+        return verdict
+    contrary = [seed for seed in seeds if judge(test, evidence.under(seed)).holds is (not verdict.holds)]
+    if not contrary:
+        return verdict
+    return Verdict(None, f"{verdict.because}; the opposite under seed {', '.join(map(str, contrary))} alone")
 
 
 def at_least(measure: Measure, bound: float) -> Test:

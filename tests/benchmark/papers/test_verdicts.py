@@ -59,6 +59,14 @@ def test_verdicts_carry_the_numbers(evidence):
     assert all(part in because for part in ("90.0", "[85.0, 95.0]", "n = 100", "70 %", "vaex"))
 
 
+@pytest.mark.parametrize(("second", "holds"), [(0.95, HOLDS), (0.7, HOLDS), (0.55, UNTOLD)])
+def test_a_seed_that_says_the_opposite_leaves_a_claim_open(evidence, second, holds):
+    """Where all seeds together keep to a bound, and one by itself does not, another training might not either."""
+    verdict = judge(at_least(flips(), 0.6), evidence({"flip_rate": (0.9, 0.02)}, {"flip_rate": (second, 0.02)}))
+    assert verdict.holds is holds
+    assert ("the opposite under seed 1 alone" in verdict.because) is (holds is UNTOLD)
+
+
 def test_seeds_are_averaged(evidence):
     """Over seeds a number is the mean of theirs, with their standard deviation, and says how many."""
     found = flips().of(evidence({"flip_rate": (0.8, 0.1)}, {"flip_rate": (0.9, 0.1)}).records)
