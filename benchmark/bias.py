@@ -270,7 +270,7 @@ class Trial:
             version=VERSION,
             planted=str(self.planted),
             queries=self.faces().digest,
-            precision=self.protocol.devices.precision,
+            **self.protocol.devices.deciding(),
             classifiers=[
                 (kind, work.job.seed, work.data.digest, len(work.train), work.judge_config("classifier").model_dump())
                 for (kind, _), work in zip(self.classifiers(), judged, strict=True)

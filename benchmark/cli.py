@@ -77,7 +77,7 @@ def run(
     jobs: Annotated[int | None, typer.Option(min=1, help="Jobs at once. [default: one a core; one on a GPU]")] = None,
     accelerator: Annotated[str, typer.Option(help="cpu, cuda, mps or auto.")] = "auto",
     devices: Annotated[int, typer.Option(min=1, help="Devices that one training uses.")] = 1,
-    precision: Annotated[str, typer.Option(help="32-true, bf16-mixed or 64-true.")] = "32-true",
+    precision: Annotated[str, typer.Option(help="Of trainings: 32-true or bf16-mixed.")] = "32-true",
     results: Results = Path("results"),
     debug: Annotated[bool, typer.Option(help="Stop at the first error, with its traceback.")] = False,
 ) -> int:
@@ -95,7 +95,7 @@ def run(
     _one_of("preset", preset, PRESETS)
     _one_of("split", split, ("validation", "test"))
     _one_of("accelerator", accelerator, ("auto", "cpu", "cuda", "mps"))
-    _one_of("precision", precision, ("32-true", "bf16-mixed", "64-true"))
+    _one_of("precision", precision, ("32-true", "bf16-mixed"))
     overrides = parse_overrides(settings or [])
     check_overrides(names, preset, overrides)
     protocol = Protocol(

@@ -103,7 +103,7 @@ class Judging:
             "seed": self.job.seed,
             "data": self.data.digest,
             "train": len(self.train),
-            "precision": self.protocol.devices.precision,
+            **self.protocol.devices.deciding(),
         }
 
     def judge_config(self, role: str) -> ClassifierConfig:
@@ -199,7 +199,7 @@ class Judging:
         """Oracles of every attribute, which no method sees; the same for all tasks, methods and seeds at this size."""
         config = attributes_config(self.protocol.preset, self.overrides)
         faces = self._independent()
-        key = key_of(config=config.model_dump(), data=faces.digest, precision=self.protocol.devices.precision)
+        key = key_of(config=config.model_dump(), data=faces.digest, **self.protocol.devices.deciding())
         artefact = Artefact(self.protocol.runs, "attributes", key)
         artefact.make(partial(self._train_attributes, config, faces))
         return artefact

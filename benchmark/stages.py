@@ -238,7 +238,7 @@ class Work(Judging):
                 **{stage: artefact.name for stage, artefact in truth.items()},
                 "score": outcome.name,
             },
-            environment={**environment(), "device": str(self.device), "precision": self.protocol.devices.precision},
+            environment={**environment(), "device": str(self.device), **self.protocol.devices.deciding()},
         )
 
     def _score(

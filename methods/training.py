@@ -41,6 +41,10 @@ class Devices:
     devices: int = 1
     precision: str = "32-true"
 
+    def deciding(self) -> dict[str, Any]:
+        """What of them decides what a training ends in: several devices draw noise and normalise batches apart."""
+        return {"precision": self.precision} | ({"devices": self.devices} if self.devices > 1 else {})
+
     def fabric(self) -> Fabric:
         """A Fabric for these devices; several of them train data-parallel, each in a process of its own."""
         # A phase of several trains part of the module only, hence the unused parameters.
@@ -140,7 +144,7 @@ class Trainer:
     def once(self, key: Mapping[str, Any], training: "Training") -> Mapping[str, Tensor]:
         """The state that `training` ends in, which is made once for all methods that ask under the same `key`.
 
-        `training` trains by the trainer that it is given; whatever it depends on beside data, seed and precision has
+        `training` trains by the trainer that it is given; whatever it depends on beside data, seed and devices has
         to be in `key`.
         """
         return training(self) if self.shared is None else self.shared(self, key, training)
@@ -224,7 +228,8 @@ def _set_up(fabric: Fabric, module: nn.Module, turns: Sequence[Phase]) -> tuple[
 
 def _turn(fabric: Fabric, model: Any, optimizer: Any, turn: Phase, batch: tuple[Tensor, ...], step: int) -> float:  # noqa: ANN401 - fabric's wrappers
     """One optimiser step; returns the loss."""
-    loss = getattr(model, turn.losses)(*batch)["loss"]
+    with fabric.autocast():  # which Fabric itself turns on for several devices only, where a method is not forward()
+        loss = getattr(model, turn.losses)(*batch)["loss"]
     optimizer.zero_grad(set_to_none=True)
     value = float(loss.item())
     if not math.isfinite(value):

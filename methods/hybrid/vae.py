@@ -43,7 +43,9 @@ class BetaVAE(nn.Module):
         """Cross entropy summed over pixels, and the KL divergence from N(0, I), in nats an image."""
         mean, log_variance = self.posterior(images)
         decoded = self.decoder(mean + torch.randn_like(mean) * (0.5 * log_variance).exp())
-        distortion = F.binary_cross_entropy(decoded, images, reduction="none").flatten(1).sum(1).mean()
+        with torch.autocast(images.device.type, enabled=False):  # in half precision CUDA refuses it, near 0 and 1
+            entropy = F.binary_cross_entropy(decoded.float(), images.float(), reduction="none")
+        distortion = entropy.flatten(1).sum(1).mean()
         rate = 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).sum(1).mean()
         return {"loss": distortion + self.beta * rate, "distortion": distortion, "rate": rate}
 

@@ -353,12 +353,13 @@ class HierarchicalVAE(nn.Module):
     def nll(self, decoded: Tensor, images: Tensor) -> Tensor:
         """−log p(x|z) of each image in nats, (B,), under the running variance of each pixel (Sec. II-A)."""
         variance = self.pixel_variance.clamp_min(self.variance_floor)
-        return 0.5 * ((images - decoded).square() / variance + torch.log(2 * math.pi * variance)).flatten(1).sum(1)
+        error = (images.float() - decoded.float()).square()
+        return 0.5 * (error / variance + torch.log(2 * math.pi * variance)).flatten(1).sum(1)
 
     @torch.no_grad()
     def _track_variance(self, decoded: Tensor, images: Tensor) -> None:
         """σ̄²: the running mean of each pixel's squared reconstruction error."""
-        self.pixel_variance.lerp_((images - decoded).square().mean(0), self.variance_momentum)
+        self.pixel_variance.lerp_((images.float() - decoded.float()).square().mean(0), self.variance_momentum)
 
     # -- shapes --------------------------------------------------------------------------------------------------------
 

@@ -14,7 +14,7 @@ from benchmark.data import ImageData, Subset
 from benchmark.settings import PRESETS, judge_config, method_config
 from methods import METHODS
 from methods.base import Method
-from methods.training import Trainer
+from methods.training import Devices, Trainer
 
 CASES = {"grey": ((1, 28, 28), 3, 600), "colour": ((3, 20, 26), 2, 128)}  # (C, H, W), classes, training images
 RELAXATIONS = (1.0, 0.8, 0.6, 0.4, 0.2, 0.0)
@@ -184,6 +184,19 @@ def test_refit_is_fit(case, name):
     at_once, _ = replace(case, classifier=other).fitted(name)
     assert same(again.network.state_dict(), at_once.network.state_dict())
     assert not same(again.network.state_dict(), first.network.state_dict())
+
+
+@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("case", ["grey"], indirect=True)
+def test_mixed_precision(case, name):
+    """Every method can learn in mixed precision, and then answers in single precision as ever."""
+    method = METHODS[name].load()(method_config(name, "smoke", {}))
+    method.fit(case.data, case.classifier, trainer=Trainer(seed=3, devices=Devices(precision="bf16-mixed")))
+    assert all(torch.isfinite(value).all() for value in method.network.state_dict().values())
+    with torch.no_grad():
+        answers = method.explain(case.images, case.target, RELAXATIONS).images
+    assert answers.dtype == torch.float32
+    assert in_unit_range(answers)
 
 
 def test_save_and_restore(fitted):

@@ -65,6 +65,15 @@ class _Plain(nn.Module):
         return {"loss": (self.last(inputs) - targets).square().mean()}
 
 
+class _Watching(_Plain):
+    """Its loss tells in what precision it is computed."""
+
+    def losses(self, inputs, targets):
+        assert inputs.dtype == self.last.weight.dtype == torch.float32
+        self.seen = self.last(inputs).dtype
+        return super().losses(inputs, targets)
+
+
 class _Steep(_Plain):
     """Its loss is finite, but from some batch on its gradient is not."""
 
@@ -459,6 +468,21 @@ def test_two_devices_train_as_one(tmp_path):
     for name, value in expected.state_dict().items():
         torch.testing.assert_close(module.state_dict()[name], value)
     assert load_checkpoint(tmp_path / "fit.checkpoint")["step"] == STEPS
+
+
+@pytest.mark.parametrize(("precision", "dtype"), [("32-true", torch.float32), ("bf16-mixed", torch.bfloat16)])
+def test_losses_are_in_the_precision_asked(precision, dtype):
+    """A loss is computed in the precision that was asked for; what was learnt is in single precision."""
+    module = Trainer(SEED, devices=Devices(precision=precision)).fit(_Watching(), descent, plan())
+    assert module.seen == dtype
+    assert {value.dtype for value in module.state_dict().values()} == {torch.float32}
+
+
+def test_devices_that_decide_are_told_apart():
+    """What is on disk of one device is not taken for that of several, or of another precision."""
+    asked = (Devices(), Devices(devices=2), Devices(precision="bf16-mixed"))
+    assert len({tuple(devices.deciding().items()) for devices in asked}) == len(asked)
+    assert Devices("cpu").deciding() == Devices("cuda").deciding()
 
 
 @pytest.mark.slow
