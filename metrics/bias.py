@@ -13,6 +13,8 @@ from metrics.base import Estimate
 
 REPLICATES = 2000
 """Of the bootstrap."""
+DECIMALS = 12
+"""To which gaps are rounded."""
 SEED = 0
 """Of the bootstrap; the same draws for all methods, so that their leads can be compared in pairs."""
 
@@ -110,9 +112,10 @@ def bias(biased: Side, unbiased: Side, directions: Tensor, outside: Tensor) -> B
     -------
     Bias
         With the lead's 95 % percentile interval over queries and seeds drawn with replacement, each on its own; the
-        best of several noisy gaps is too great rather than too small, which speaks against a discovery. All NaN where
-        no answer is valid, and no interval where a replicate has none. Of one seed the interval knows only queries; of
-        few it is too narrow, by about √((S − 1) / S) where seeds differ more than queries.
+        best of several noisy gaps is too great rather than too small: of those outside, which speaks against a
+        discovery, and of the family's, which speaks for one. All NaN where no answer is valid, and no interval where a
+        replicate has none. Of one seed the interval knows only queries; of few it is too narrow, by about
+        √((S − 1) / S) where seeds differ more than queries.
 
     Raises
     ------
@@ -126,10 +129,11 @@ def bias(biased: Side, unbiased: Side, directions: Tensor, outside: Tensor) -> B
     """
     _check(biased, unbiased, directions, outside)
     seeds, queries = biased.valid.shape
-    gaps = scores(biased) - scores(unbiased)
+    once = torch.ones(1, seeds), torch.ones(1, queries)
+    gaps = _gaps(biased, unbiased, *once)[0]
     random = torch.Generator().manual_seed(SEED)
     times = _times(seeds, random), _times(queries, random)
-    leads = _lead(_means(biased, *times) - _means(unbiased, *times), directions, outside)
+    leads = _lead(_gaps(biased, unbiased, *times), directions, outside)
     low, high = torch.quantile(leads, torch.tensor([0.025, 0.975], dtype=leads.dtype)).tolist()
     lead = float(_lead(gaps[None], directions, outside)[0])
     ahead = int((gaps[outside].abs() >= _family(gaps[None], directions)[0]).sum())
@@ -155,6 +159,11 @@ def _means(side: Side, seeds: Tensor, queries: Tensor) -> Tensor:
     valid = side.valid.double()
     totals = torch.einsum("rs,rn,snk->rk", seeds.double(), queries.double(), valid[..., None] * side.changes)
     return totals / torch.einsum("rs,rn,sn->r", seeds.double(), queries.double(), valid)[:, None]
+
+
+def _gaps(biased: Side, unbiased: Side, seeds: Tensor, queries: Tensor) -> Tensor:
+    """The differences of `_means`, (R, K), without what rounding leaves: gaps that are equal tie."""
+    return (_means(biased, seeds, queries) - _means(unbiased, seeds, queries)).round(decimals=DECIMALS)
 
 
 def _family(gaps: Tensor, directions: Tensor) -> Tensor:

@@ -60,14 +60,17 @@ def test_wrong_direction_is_no_discovery():
     assert not found.discovered
 
 
-def test_ties_rank_worst():
+@pytest.mark.parametrize(("many", "few"), [(5, 0), (2, 1), (7, 4)])
+def test_ties_rank_worst(many, few):
     """An attribute outside the family whose gap is as great, in either direction, stands before it."""
-    zero = Side(torch.zeros(1, 10, 4), torch.ones(1, 10, dtype=torch.bool))
-    changed = zero.changes.clone()
-    changed[:, :5] = torch.tensor([-1.0, 1, 0, 0])
-    found = bias(Side(changed, zero.valid), zero, DIRECTIONS, OUTSIDE)
+    valid = torch.ones(1, 10, dtype=torch.bool)
+    changed, less = torch.zeros(1, 10, 4), torch.zeros(1, 10, 4)
+    changed[:, :many, 0], less[:, :few, 0] = -1, -1  # the family's gap is that of two scores,
+    changed[:, : many - few, 1] = 1  # its rival's the same at once
+    found = bias(Side(changed, valid), Side(less, valid), DIRECTIONS, OUTSIDE)
     assert found.rank == 2
     assert found.lead.value == 0
+    assert not found.discovered
 
 
 def test_label_is_no_rival():
