@@ -340,7 +340,7 @@ class Trial:
         return asked._replace(kind="unconfounded", seed=self.seeds[0])
 
     def explained(self, asked: Asked, advance: Advance | None = None) -> list[Artefact]:
-        """The method's counterfactuals of all queries; one generator serves all classifiers."""
+        """The method's counterfactuals of all queries; what asks no classifier is learnt once (`Method.refit`)."""
         work = self.work(asked, advance)
         return work.explain(work.fit(like=self.work(self.first(asked), advance).fit()))
 

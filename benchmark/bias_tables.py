@@ -16,6 +16,8 @@ from benchmark.figures import grid, save, styled
 from benchmark.record import Record, Row
 from benchmark.store import find
 from benchmark.tables import studies
+from methods import METHODS
+from methods.base import Method
 
 EACH = 2
 """Rows of a figure for each (label, attribute) cell: the first queries, not chosen ones."""
@@ -32,7 +34,7 @@ def tables(outcome: Outcome) -> list[Table]:
     good = [record for record in outcome.records if record.status == "ok"]
     if not good:
         return made
-    notes = _notes(outcome)
+    notes = (*_notes(outcome), *_learning(good))
     shown = [_shown(record) for record in good]
     title = f"{outcome.planted}: which methods show the planted bias"
     made.append(_table(f"bias-{outcome.planted}", title, shown, good, (*notes, *_reading(outcome), *_failed(outcome))))
@@ -41,7 +43,7 @@ def tables(outcome: Outcome) -> list[Table]:
     made.append(_table(f"bias-controls-{outcome.planted}", title, controls, good, notes))
     leaks = [_contrast(record, LEAKAGE) for record in good]
     title = f"{outcome.planted}: leakage, the bias of a generator's own data in a classifier that has none"
-    made.append(_table(f"bias-leakage-{outcome.planted}", title, leaks, good, (*notes, *_leaking(outcome))))
+    made.append(_table(f"bias-leakage-{outcome.planted}", title, leaks, good, (*_notes(outcome), *_leaking(outcome))))
     return made
 
 
@@ -152,9 +154,20 @@ def _notes(outcome: Outcome) -> tuple[str, ...]:
         f"preset `{record.preset}`, {record.split} split, faces of {facts['size']} px, bias of strength "
         f"{facts['strength']:g}, evidence for the label {facts['evidence']:g}; n = {facts['queries']} queries, "
         f"balanced over the four ({planted.label}, {planted.attribute}) cells; classifiers of seeds "
-        f"{', '.join(map(str, seeds))}, one generator of seed {seeds[0]} for all of them",
+        f"{', '.join(map(str, seeds))}, all methods of seed {seeds[0]}",
         *limit,
     )
+
+
+def _learning(records: Sequence[Record]) -> tuple[str, ...]:
+    """What methods learn once for all classifiers, and what anew for each."""
+    kept, anew = "one generator for all classifiers", "learns anew for each classifier, from the same faces"
+    said: dict[str, list[str]] = {}
+    for record in records:
+        if not record.reference:
+            again = METHODS[record.method].load().refit is Method.refit
+            said.setdefault(anew if again else kept, []).append(record.method)
+    return tuple(f"{', '.join(names)}: {note}" for note, names in said.items())
 
 
 def _reading(outcome: Outcome) -> tuple[str, ...]:

@@ -238,6 +238,16 @@ def test_frequencies_show_what_was_planted(outcome):
     assert abs(apart["unconfounded"]) < 0.3
 
 
+def test_notes_say_who_learns_anew(outcome):
+    """Methods whose generator asks no classifier keep it, the others do not, and references learn nothing."""
+    good = [record for record in outcome.records if record.status == "ok"]
+    names = ("vaex", "gan-search", "hybrid")
+    methods = [good[0].model_copy(update={"method": name, "reference": False}) for name in names]
+    notes = tables(replace(outcome, records=[*methods, *good]))[-3].notes
+    assert "gan-search, hybrid: one generator for all classifiers" in notes
+    assert "vaex: learns anew for each classifier, from the same faces" in notes
+
+
 @pytest.mark.parametrize("count", [1, 4, 6])
 def test_attributes_are_named_below_every_column(trial, outcome, count):
     """The lowest panel of each column names its attributes, also where the last row is short; no other one does."""
