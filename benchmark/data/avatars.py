@@ -42,7 +42,7 @@ class ExactFaces:
 
         Descendants follow where the data set's settings say so.
         """
-        return render(counterfactual(self.faces.take(indices), {attribute: values}))
+        return render(counterfactual(self.faces.take(indices), {attribute: values}), numbers=indices)
 
 
 @dataclass(frozen=True)

@@ -61,7 +61,9 @@ HEADER = (
 T = TypeVar("T")
 
 
-def render(faces: Faces, advance: Callable[[int, int], None] = lambda *_: None, first: int = 0) -> np.ndarray:
+def render(
+    faces: Faces, advance: Callable[[int, int], None] = lambda *_: None, numbers: np.ndarray | None = None
+) -> np.ndarray:
     """The pictures of N faces, (N, 3, size, size) uint8; drawn in several processes where there are many.
 
     Parameters
@@ -70,33 +72,34 @@ def render(faces: Faces, advance: Callable[[int, int], None] = lambda *_: None, 
         N of them.
     advance
         Called with (done, N).
-    first
-        The number by which an error calls the first face.
+    numbers
+        By which an error calls the faces, (N,); from 0 if left out.
 
     Raises
     ------
     UserError
         Naming the first face that cannot be drawn.
     """
+    numbers = np.arange(len(faces)) if numbers is None else numbers
     chunks = [np.arange(start, min(start + CHUNK, len(faces))) for start in range(0, len(faces), CHUNK)]
     images = np.empty((len(faces), 3, faces.config.size, faces.config.size), np.uint8)
     workers = min(len(chunks), os.cpu_count() or 1)
     # Drawing holds the interpreter, so processes and not threads.
     pool = Parallel(n_jobs=max(workers, 1), return_as="generator")
-    drawn = pool(delayed(_draw_all)(faces.take(chunk), first + int(chunk[0])) for chunk in chunks)
+    drawn = pool(delayed(_draw_all)(faces.take(chunk), numbers[chunk]) for chunk in chunks)
     for chunk, pictures in zip(chunks, drawn, strict=True):
         images[chunk] = pictures
         advance(int(chunk[-1]) + 1, len(faces))
     return images
 
 
-def _draw_all(faces: Faces, first: int) -> np.ndarray:
+def _draw_all(faces: Faces, numbers: np.ndarray) -> np.ndarray:
     """(N, 3, size, size) uint8, one after another."""
     pictures = []
-    for row in range(len(faces)):
+    for row, number in enumerate(numbers):
         has = dict(zip(NAMES, faces.attributes.iloc[row].tolist(), strict=True))
         noise = dict(zip(COLUMNS, faces.noise.iloc[row].tolist(), strict=True))
-        pictures.append(_draw(first + row, has, noise, faces))
+        pictures.append(_draw(number, has, noise, faces))
     return np.stack(pictures)
 
 

@@ -39,7 +39,7 @@ ATTRIBUTES = (
     Attribute("Smiling", (), {(): 0.5}, "the mouth", (104, 136, 160, 178)),
     Attribute("Eyeglasses", (), {(): 0.5}, "glasses", (62, 84, 202, 144)),
     Attribute("Pale_Skin", (), {(): 0.2}, "the skin's colour"),
-    Attribute("No_Beard", ("Male",), {(0,): 0.99, (1,): 0.5}, "no beard, or a beard", (72, 92, 194, 194)),
+    Attribute("No_Beard", ("Male",), {(0,): 0.99, (1,): 0.5}, "no beard, or a beard", (72, 92, 194, 198)),
     Attribute(
         "Bald",
         ("Male", "Young"),
@@ -188,11 +188,17 @@ def counterfactual(faces: Faces, do: Mapping[str, int | np.ndarray], *, descenda
     ------
     KeyError
         For an attribute that there is not.
+    ValueError
+        For a value other than 0 and 1, and where two colours of hair are set to 1 at once.
     """
     follow = faces.config.descendants if descendants is None else descendants
-    values = {name: np.broadcast_to(np.asarray(value, np.int8), len(faces)) for name, value in do.items()}
-    if unknown := values.keys() - set(NAMES):
+    if unknown := do.keys() - set(NAMES):
         raise KeyError(f"no attributes of avatars: {', '.join(sorted(unknown))}")
+    if wrong := [name for name, value in do.items() if not np.isin(value, (0, 1)).all()]:
+        raise ValueError(f"attributes of avatars are 0 or 1: {', '.join(wrong)}")
+    values = {name: np.broadcast_to(np.asarray(value, np.int8), len(faces)) for name, value in do.items()}
+    if (np.sum([values[name] for name in HAIR_COLOURS if name in values], axis=0) > 1).any():
+        raise ValueError("hair has one colour: of Gray_Hair, Black_Hair and Blond_Hair one can be set to 1")
     kept = {} if follow else {name: faces.attributes[name].to_numpy() for name in NAMES}
     found = _attributes(faces.config, faces.noise, {**kept, **values})
     for name in set(values) & set(HAIR_COLOURS):

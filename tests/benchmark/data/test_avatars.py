@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from benchmark.data import Source, load
 from benchmark.data import avatars_drawing as drawing
 from benchmark.data import avatars_model as model
-from benchmark.data.avatars import AvatarsConfig, counterfactual, render, sample_faces
+from benchmark.data.avatars import AvatarsConfig, ExactFaces, counterfactual, render, sample_faces
 from benchmark.errors import UserError
 from benchmark.tasks import load_task
 from metrics.intervals import proportion
@@ -87,8 +87,9 @@ def test_sizes(size):
     assert len({image.tobytes() for image in images}) == 3
 
 
-def test_a_face_that_cannot_be_drawn_is_named(faces, monkeypatch):
-    """A renderer that fails on one face names it."""
+@pytest.mark.parametrize("exact", [False, True])
+def test_a_face_that_cannot_be_drawn_is_named(faces, monkeypatch, exact):
+    """A renderer that fails on one face names it, among exact counterfactuals by its number in the data set."""
 
     def fail_at_five(**arguments):
         if len(drawn) == 5:
@@ -98,8 +99,9 @@ def test_a_face_that_cannot_be_drawn_is_named(faces, monkeypatch):
 
     drawn, genuine = [], drawing.resvg_py.svg_to_bytes
     monkeypatch.setattr(drawing.resvg_py, "svg_to_bytes", fail_at_five)
-    with pytest.raises(UserError, match=r"face 5 .*no such part"):
-        render(faces.take(np.arange(8)))
+    indices = np.arange(20, 28)
+    with pytest.raises(UserError, match=rf"face {25 if exact else 5} .*no such part"):
+        ExactFaces(faces)("Smiling", indices, np.ones(8)) if exact else render(faces.take(indices))
 
 
 # -- counterfactuals ---------------------------------------------------------------------------------------------------
@@ -134,9 +136,12 @@ def test_descendants_follow_in_the_second_sense_only(faces):
     np.testing.assert_array_equal(aged["Gray_Hair"], wanted.astype(np.int8))
 
 
+@pytest.mark.parametrize("size", [33, 65, 129])
 @pytest.mark.parametrize("attribute", LOCAL, ids=lambda attribute: attribute.name)
-def test_do_changes_what_the_attribute_draws_alone(faces, pictures, attribute):
+def test_do_changes_what_the_attribute_draws_alone(size, attribute):
     """An intervention changes pixels where its attribute is drawn, in every face, and no pixel outside."""
+    faces = sample_faces(SMALL.model_copy(update={"size": size}))
+    pictures = render(faces)
     exact = render(counterfactual(faces, opposite(faces, attribute.name), descendants=False))
     changed = (exact != pictures).any(1)
     assert changed.any((1, 2)).mean() > 0.95  # long hair may hide all of a cheek
@@ -173,6 +178,23 @@ def test_unknown_attribute_is_refused(faces):
     """An attribute that the model does not have cannot be set."""
     with pytest.raises(KeyError, match="Wearing_Hat"):
         counterfactual(faces, {"Wearing_Hat": 1})
+
+
+@pytest.mark.parametrize("value", [2, -1, 0.5, np.nan])
+def test_values_other_than_0_and_1_are_refused(faces, value):
+    """An attribute is there or not: any other value is named with its attribute."""
+    with pytest.raises(ValueError, match="0 or 1: Young"):
+        counterfactual(faces, {"Smiling": 1, "Young": np.full(len(faces), value)})
+
+
+def test_two_colours_of_hair_are_refused(faces):
+    """Colours of hair exclude each other, so one face cannot be given two; different faces can."""
+    with pytest.raises(ValueError, match="one colour"):
+        counterfactual(faces, {"Black_Hair": 1, "Blond_Hair": 1})
+    odd = np.arange(len(faces)) % 2
+    found = counterfactual(faces, {"Black_Hair": odd, "Blond_Hair": 1 - odd}).attributes
+    np.testing.assert_array_equal(found["Black_Hair"], odd)
+    np.testing.assert_array_equal(found["Blond_Hair"], 1 - odd)
 
 
 # -- the model ---------------------------------------------------------------------------------------------------------
