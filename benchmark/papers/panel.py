@@ -22,13 +22,13 @@ Judges = Mapping[str, ConvClassifier]
 
 
 def with_panel(records: Sequence[Record], runs: Path) -> list[Record]:
-    """The records of one task; the first of each method that makes hybrids has what the judges of all see in them."""
+    """The records of one task; the first of each method whose hybrids are on disk has what all judges see in them."""
     judges = _judges(records, runs)
     done: set[str] = set()
     made = []
     for record in sorted(records, key=lambda record: record.seed):
         found = {} if record.method in done or len(judges) < 2 else panel(record, judges, runs)
-        done.add(record.method)
+        done |= {record.method} if found else set()
         made.append(record.model_copy(update={"studies": record.studies | found}))
     return made
 

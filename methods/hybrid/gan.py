@@ -21,13 +21,18 @@ class HybridGanConfig(GanConfig, HybridConfig):
     explain_only = HybridConfig.explain_only | GanConfig.explain_only
 
 
+PAPER = {"latent": 150, "generator": (128, 64, 32, 16), "batch_size": 64}
+"""The GAN of Besserve et al. 2020 (Appendix E, "GAN CelebA"), where it is another than that of `gan-search`."""
+
+
 def _presets() -> dict[str, dict[str, Any]]:
-    """The GAN's settings of `gan-search`, all others of `hybrid`."""
+    """The GAN's settings of `gan-search`, but for the paper's own sizes; all others of `hybrid`."""
     gan = set(GanConfig.model_fields)
     others = set(HybridConfig.model_fields) - gan
     return {
         preset: {name: value for name, value in Hybrid.presets[preset].items() if name in others}
         | {name: value for name, value in GanSearch.presets[preset].items() if name in gan}
+        | (PAPER if preset == "paper" else {})
         for preset in Hybrid.presets
     }
 

@@ -5,7 +5,7 @@ import torch
 from benchmark.frequencies import Known, frequencies
 from benchmark.papers.experiments import COUNTS, FEW, Asked, estimated, influence_of_modules, own_class
 from benchmark.papers.gan_search import PAPER
-from benchmark.papers.panel import panel
+from benchmark.papers.panel import panel, with_panel
 from benchmark.papers.verdicts import Evidence, judge
 from methods.base import Counterfactuals
 from methods.hybrid.studies import modules_study
@@ -92,6 +92,20 @@ def test_panel_agrees_only_if_all_do(make_record, monkeypatch, tmp_path, labels,
     assert {row["all agree"] for row in rows.values()} == {share}
     assert rows["hybrid"]["n"] == 10
     assert [row["judge 0"] for row in found["panel-examples"].rows] == ["1", "1"]
+
+
+def test_panel_is_asked_of_the_first_hybrids_that_are_there(make_record, monkeypatch, tmp_path):
+    """Where the pictures of one seed are gone those of the next are shown to the judges, and of one seed only."""
+    blank = torch.zeros(5, 1, 4, 4, dtype=torch.uint8)
+    there = {f"show-{seed}": {"sample.samples": blank, "sample.hybrids": blank} for seed in (1, 2)}
+    monkeypatch.setattr("benchmark.papers.panel.find", lambda _, name: (there.get(name, {}), {}))
+    monkeypatch.setattr("benchmark.papers.panel._judges", lambda *_: {f"judge {i}": Always(1) for i in range(2)})
+    records = [make_record("hybrid", seed=seed, artefacts={"show": f"show-{seed}"}) for seed in (2, 0, 1)]
+    assert [(one.seed, "panel" in one.studies) for one in with_panel(records, tmp_path)] == [
+        (0, False),
+        (1, True),
+        (2, False),
+    ]
 
 
 def test_influence_at_the_fitted_number_is_the_modules_own():
