@@ -27,8 +27,8 @@ __all__ = [
     "sample_faces",
 ]
 
-VERSION = 1
-"""Raised whenever the same settings give other pictures, so that they are drawn again."""
+VERSION = 2
+"""Raised whenever the same settings give other pictures, counterfactual ones too, so that all are made again."""
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,9 @@ cheeks are ours. The SVG's own view box does the cropping, so no picture is ever
 import colorsys
 import io
 import os
+import re
 from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import TypeVar
 
 import numpy as np
@@ -30,6 +32,14 @@ SHIFT = (5.0, 4.0)
 
 LONG = ("BOB", "CURLY", "CURVY", "LONG_NOT_TOO_LONG", "MIA_WALLACE", "STRAIGHT_1", "STRAIGHT_STRAND")
 SHORT = ("CAESAR", "CAESAR_SIDE_PART", "SHORT_CURLY", "SHORT_DREADS_1", "SHORT_FLAT", "SHORT_ROUND", "SHORT_WAVED")
+MOVES: Mapping[str, tuple[tuple[int, int], tuple[int, int]]] = MappingProxyType(
+    {
+        **dict.fromkeys(("CURLY", "LONG_NOT_TOO_LONG", "STRAIGHT_STRAND"), ((-1, 0), (-1, 0))),
+        **dict.fromkeys(("SHORT_ROUND", "SHORT_WAVED"), ((-1, 0), (-1, 0))),
+        "SHORT_CURLY": ((-1, 0), (-1, 1)),
+    }
+)
+"""How far hair moves the beard and the glasses, across and down, in units of the artwork; other hair does not."""
 HEAVY_BROWS = ("DEFAULT_NATURAL", "FLAT_NATURAL")
 FINE_BROWS = ("DEFAULT", "RAISED_EXCITED")
 GLASSES = ("PRESCRIPTION_1", "PRESCRIPTION_2", "ROUND")
@@ -98,15 +108,16 @@ def _draw_all(faces: Faces, numbers: np.ndarray) -> np.ndarray:
     pictures = []
     for row, number in enumerate(numbers):
         has = dict(zip(NAMES, faces.attributes.iloc[row].tolist(), strict=True))
+        before = dict(zip(NAMES, faces.seats.iloc[row].tolist(), strict=True))
         noise = dict(zip(COLUMNS, faces.noise.iloc[row].tolist(), strict=True))
-        pictures.append(_draw(number, has, noise, faces))
+        pictures.append(_draw(number, has, noise, _hair(before, noise), faces))
     return np.stack(pictures)
 
 
-def _draw(number: int, has: Mapping[str, int], noise: Mapping[str, float], faces: Faces) -> np.ndarray:
+def _draw(number: int, has: Mapping[str, int], noise: Mapping[str, float], seat: str, faces: Faces) -> np.ndarray:
     """One picture, (3, size, size) uint8."""
     try:
-        drawing = svg(has, noise, size=faces.config.size, evidence=faces.config.evidence)
+        drawing = svg(has, noise, seat=seat, size=faces.config.size, evidence=faces.config.evidence)
         png = resvg_py.svg_to_bytes(svg_string=drawing, background=_background(noise), skip_system_fonts=True)
         with Image.open(io.BytesIO(bytes(png))) as image:
             return np.asarray(image.convert("RGB")).transpose(2, 0, 1)
@@ -116,7 +127,7 @@ def _draw(number: int, has: Mapping[str, int], noise: Mapping[str, float], faces
         ) from error
 
 
-def svg(has: Mapping[str, int], noise: Mapping[str, float], *, size: int, evidence: float) -> str:
+def svg(has: Mapping[str, int], noise: Mapping[str, float], *, seat: str, size: int, evidence: float) -> str:
     """One face as SVG, without its background.
 
     Parameters
@@ -125,24 +136,26 @@ def svg(has: Mapping[str, int], noise: Mapping[str, float], *, size: int, eviden
         The attributes, by name.
     noise
         The exogenous noise, by name.
+    seat
+        The hair by which beard and glasses sit.
     size
         Side in pixels.
     evidence
         Probability that mouth and wrinkles are those of the face's own class.
     """
     skin = _of(PALE_SKIN, noise["pale_skin"]) if has["Pale_Skin"] else _of(SKIN, noise["skin"])
-    hair = _hair_colour(has, noise)
+    hair, colour = _hair(has, noise), _hair_colour(has, noise)
     avatar = pa.Avatar(
         style=pa.AvatarStyle.TRANSPARENT,
-        top=pa.HairType[_hair(has, noise)],
+        top=pa.HairType[hair],
         eyebrows=pa.EyebrowType[_of(HEAVY_BROWS if has["Male"] else FINE_BROWS, noise["brows"])],
         eyes=pa.EyeType[_of(EYES, noise["eyes"])],
         nose=pa.NoseType.DEFAULT,
         mouth=pa.MouthType[shown(MOUTHS, has["Smiling"], noise["mouth"], evidence)],
         facial_hair=pa.FacialHairType.NONE if has["No_Beard"] else pa.FacialHairType[_of(BEARDS, noise["beard"])],
         skin_color=skin,
-        hair_color=hair,
-        facial_hair_color=hair,
+        hair_color=colour,
+        facial_hair_color=colour,
         accessory=pa.AccessoryType[_of(GLASSES, noise["glasses"])] if has["Eyeglasses"] else pa.AccessoryType.NONE,
         clothing=pa.ClothingType[_of(CLOTHES, noise["clothes"])],
         clothing_color=_colour(noise["clothes_hue"], 0.25 + 0.4 * noise["clothes_light"], 0.45),
@@ -150,7 +163,18 @@ def svg(has: Mapping[str, int], noise: Mapping[str, float], *, size: int, eviden
     _, _, body = avatar.render().partition("<svg")
     _, _, body = body.partition(">")
     face, top, rest = body.partition(BEHIND_HAIR)
-    return _header(noise, size) + face + _ours(has, noise, evidence) + top + rest
+    return _header(noise, size) + face + _ours(has, noise, evidence) + top + _seated(rest, hair, seat)
+
+
+def _seated(top: str, hair: str, seat: str) -> str:
+    """The group of `hair`, with the beard and the glasses in it where the hair `seat` would have them."""
+    here, there = (MOVES.get(name, ((0, 0), (0, 0))) for name in (hair, seat))
+    for group, own, wanted in zip(("Facial-Hair", "Accessory"), here, there, strict=True):
+        place = re.search(rf'_{group}" transform="translate\(([\d.]+), ([\d.]+)\)', top)
+        if own != wanted and place:
+            x, y = (float(at) + by - already for at, by, already in zip(place.groups(), wanted, own, strict=True))
+            top = top.replace(place[0], f'_{group}" transform="translate({x}, {y})')
+    return top
 
 
 def shown(halves: tuple[Sequence[T], Sequence[T]], value: int, uniform: float, evidence: float) -> T:

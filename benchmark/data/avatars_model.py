@@ -147,13 +147,17 @@ class Faces:
     """(N, len(COLUMNS)) float64 in [0, 1): the exogenous noise."""
     attributes: pd.DataFrame
     """(N, len(NAMES)) int8 of 0 and 1."""
+    seats: pd.DataFrame
+    """The attributes by whose hair beard and glasses sit, (N, len(NAMES)): in the artwork hair moves them a little.
+    Their own, but for a counterfactual without descendants those of the face that it was before."""
 
     def __len__(self) -> int:
         return len(self.noise)
 
     def take(self, indices: np.ndarray) -> "Faces":
         """The faces at `indices` (n,), in that order, numbered anew."""
-        parts = (part.iloc[indices].reset_index(drop=True) for part in (self.noise, self.attributes))
+        frames = (self.noise, self.attributes, self.seats)
+        parts = (frame.iloc[indices].reset_index(drop=True) for frame in frames)
         return Faces(self.config, *parts)
 
 
@@ -161,7 +165,8 @@ def sample_faces(config: AvatarsConfig) -> Faces:
     """`config.count` faces of the model; the same settings give the same faces to the bit."""
     uniform = np.random.default_rng(config.seed).random((config.count, len(COLUMNS)))
     noise = pd.DataFrame(uniform, columns=list(COLUMNS))
-    return Faces(config, noise, _attributes(config, noise, {}))
+    attributes = _attributes(config, noise, {})
+    return Faces(config, noise, attributes, seats=attributes)
 
 
 def counterfactual(faces: Faces, do: Mapping[str, int | np.ndarray], *, descendants: bool | None = None) -> Faces:
@@ -204,7 +209,7 @@ def counterfactual(faces: Faces, do: Mapping[str, int | np.ndarray], *, descenda
     for name in set(values) & set(HAIR_COLOURS):
         others = [other for other in HAIR_COLOURS if other != name]
         found.loc[values[name] == 1, others] = 0
-    return replace(faces, attributes=found)
+    return replace(faces, attributes=found, seats=found if follow else faces.seats)
 
 
 def _attributes(config: AvatarsConfig, noise: pd.DataFrame, given: Mapping[str, np.ndarray]) -> pd.DataFrame:

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 from benchmark.bias import Trial, trials
@@ -26,7 +27,19 @@ def plant(paper: Paper, seeds: Iterable[int], protocol: Protocol, workers: int, 
     """
     names = [name for name in METHODS if name in {*paper.methods, *REFERENCES}]
     planted = paper.planted if protocol.preset != "paper" else ()
-    return [(trial, _outcome(trial, names, workers, board)) for trial in trials(planted, protocol, seeds)]
+    asked = [fuller(trial, names) for trial in trials(planted, protocol, seeds)]
+    return [(trial, _outcome(trial, names, workers, board)) for trial in asked]
+
+
+def fuller(trial: Trial, names: list[str]) -> Trial:
+    """`trial` under all the seeds that `names` have been asked about on disk, if these begin with its own.
+
+    So a page never replaces what the command `bias` has found with less.
+    """
+    found = read_outcome(str(trial.planted), trial.protocol.preset, trial.protocol.runs)
+    seeds = tuple(found.gates.data.get("seeds", ())) if found else ()
+    wider = replace(trial, seeds=seeds)
+    return wider if seeds[: len(trial.seeds)] == trial.seeds and finished(wider, names) else trial
 
 
 def _outcome(trial: Trial, names: list[str], workers: int, board: Board) -> Outcome:

@@ -10,6 +10,7 @@ from benchmark.bias import Asked, Planted, Trial, trials, with_settings
 from benchmark.bias_tables import attributes_changed, publish, tables
 from benchmark.discovery import discover, finished, read_outcome
 from benchmark.errors import UserError
+from benchmark.papers.planting import fuller
 from benchmark.progress import Board
 from benchmark.protocol import Protocol, images_of
 from methods.references import Null
@@ -280,6 +281,16 @@ def test_what_is_on_disk_is_found_if_it_still_holds(trial, outcome):
     assert finished(trial, ["truth", "null"]) is None  # which failed
     assert finished(replace(trial, seeds=(0,)), ["truth"]) is None
     assert read_outcome("Male-on-Smiling", "smoke", trial.protocol.runs) is None
+
+
+@pytest.mark.usefixtures("outcome")
+def test_page_takes_the_fuller_outcome_on_disk(trial):
+    """A page that asks fewer seeds rests on all that were asked, where they begin with its own and no method failed."""
+    one, other = replace(trial, seeds=(0,)), replace(trial, seeds=(1,))
+    assert fuller(one, ["truth", "nearest-unlike"]) == trial
+    assert fuller(one, ["truth", "null"]) == one  # null has failed
+    assert fuller(other, ["truth"]) == other
+    assert fuller(replace(one, planted=Planted("Male", "Smiling")), ["truth"]).seeds == (0,)
 
 
 @pytest.mark.usefixtures("outcome")

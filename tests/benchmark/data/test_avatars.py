@@ -148,6 +148,41 @@ def test_do_changes_what_the_attribute_draws_alone(size, attribute):
     assert not (changed & ~inside(faces, attribute.box)).any()
 
 
+@pytest.mark.parametrize("size", [33, 65, 129])
+@pytest.mark.parametrize("name", ["Male", "Bald"])
+def test_do_of_hair_takes_neither_beard_nor_glasses_along(size, name, monkeypatch):
+    """Other hair changes pixels where hair, brows or lashes are, before or after, and no pixel of beard or glasses."""
+    faces = sample_faces(SMALL.model_copy(update={"size": size}))
+    found = counterfactual(faces, opposite(faces, name), descendants=False)
+    changed = (render(found) != render(faces)).any(1)
+    bare = [counterfactual(some, {"No_Beard": 1, "Eyeglasses": 0}, descendants=False) for some in (faces, found)]
+    drawn = (render(bare[0]) != render(bare[1])).any(1)
+    extremes = []
+    for some, colour in zip(bare, ("#000000", "#ffffff"), strict=True):  # shows where either has hair
+        monkeypatch.setattr(drawing, "_hair_colour", lambda *_, colour=colour: colour)
+        extremes.append(render(some))
+    drawn |= (extremes[0] != extremes[1]).any(1)
+    assert changed.any((1, 2)).mean() > 0.8  # who is bald has the same hair, whatever the sex
+    assert not (changed & ~drawn).any()
+
+
+@pytest.mark.parametrize("name", model.NAMES)
+def test_do_can_be_undone(faces, pictures, name):
+    """A face whose attribute is set and set back looks as it did, to the bit."""
+    undone = counterfactual(counterfactual(faces, opposite(faces, name)), {name: faces.attributes[name].to_numpy()})
+    same = undone.attributes.eq(faces.attributes).all(axis=1).to_numpy()
+    assert same.all() or name in model.HAIR_COLOURS  # one that is set takes another away
+    np.testing.assert_array_equal(render(undone)[same], pictures[same])
+
+
+def test_where_descendants_follow_beard_and_glasses_sit_by_the_new_hair(faces):
+    """In the second sense a counterfactual looks as a face does that the model draws with these attributes."""
+    found = counterfactual(faces, opposite(faces, "Male"), descendants=True)
+    np.testing.assert_array_equal(render(found), render(replace(found, seats=found.attributes)))
+    stay = counterfactual(faces, opposite(faces, "Male"), descendants=False)
+    assert (render(stay) != render(replace(stay, seats=stay.attributes))).any()
+
+
 @pytest.mark.parametrize("name", COLOURS)
 def test_do_of_a_colour_changes_what_has_the_colour(faces, pictures, name, monkeypatch):
     """A colour changes no pixel but those in which black hair or skin would differ from white."""
