@@ -27,7 +27,7 @@ from benchmark.store import Artefact, key_of
 from benchmark.tasks import split
 from methods.base import BATCH
 from methods.training import Advance
-from metrics.bias import Side, signed_changes
+from metrics.bias import Side, signed_changes, standardised
 
 KINDS: Mapping[str, str] = MappingProxyType(
     {
@@ -40,9 +40,11 @@ KINDS: Mapping[str, str] = MappingProxyType(
 """Kind of classifier -> what it learns from."""
 BIASED_AT_LEAST, UNBIASED_AT_MOST = 0.10, 0.05
 """Shares of queries whose class the exact do(attribute) flips: the gates."""
+RAISED_ABOVE = 0.0
+"""What the lower bound of the edit's effect on the label's probability has to exceed, so that flips are no noise."""
 OTHER_SEEDS = 1000
 """By how much the seeds of "another" classifier differ."""
-VERSION = 2
+VERSION = 3
 """Raised whenever gates, scores or leads come out otherwise from the same answers."""
 
 SMALL_GAN: Mapping[str, Any] = MappingProxyType(
@@ -217,12 +219,12 @@ class Trial:
         if not biased:
             return replace(data, official=official, digest=digest_of(data.digest, train, queries))
         other = images_of(self.task, self._protocol(confounding=self.planted.confounding))
-        assert data.labels is not None  # noqa: S101 - a task has labels
+        assert data.labels is not None and other.labels is not None  # noqa: S101, PT018 - a task has labels
         first = np.arange(len(train)), len(train) + np.arange(len(queries))
         return replace(
             data,
             images=np.concatenate([other.images[train], data.images[queries]]),
-            labels=data.labels[np.concatenate([train, queries])],
+            labels=np.concatenate([other.labels[train], data.labels[queries]]),
             official={"train": first[0], "validation": first[1], "test": first[1]},
             digest=digest_of(other.digest, data.digest, train, queries),
             attributes=None,
@@ -345,16 +347,16 @@ class Trial:
         return work.explain(work.fit(like=self.work(self.first(asked), advance).fit()))
 
     def answer(self, asked: Asked, advance: Advance | None = None) -> Artefact:
-        """What the method's counterfactuals change: signed changes of every attribute."""
+        """What the method's counterfactuals change of every attribute; see `_changes`."""
         work, chunks = self.work(asked, advance), self.explained(asked, advance)
-        key = key_of(chunks=[chunk.name for chunk in chunks], oracles=work.attributes().name)
+        key = key_of(version=VERSION, chunks=[chunk.name for chunk in chunks], oracles=work.attributes().name)
         artefact = Artefact(self.protocol.runs, "bias", key)
         artefact.make(partial(_changes, work, chunks))
         return artefact
 
-    def side(self, method: str, kind: str, kept: Tensor) -> Side:
-        """What the counterfactuals of all classifiers of `kind` change of the attributes `kept` (A,)."""
-        return side([self.answer(Asked(method, kind, seed)) for seed in self.seeds], kept)
+    def answers(self, method: str, kind: str) -> list[Artefact]:
+        """What the counterfactuals of all classifiers of `kind` change, a seed each."""
+        return [self.answer(Asked(method, kind, seed)) for seed in self.seeds]
 
 
 def trials(planted: Iterable[str], protocol: Protocol, seeds: Iterable[int]) -> list[Trial]:
@@ -363,11 +365,18 @@ def trials(planted: Iterable[str], protocol: Protocol, seeds: Iterable[int]) -> 
     Raises
     ------
     UserError
-        If a text names no bias that can be planted, or one is to be planted at a strength that is none.
+        If a text names no bias that can be planted, one is to be planted at a strength that is none, the faces that
+        methods learn from are to be others than the protocol's, or "another" classifier would be one of the first.
     """
+    asked = (protocol.overrides or {}).get("avatars", {})
+    if taken := [name for name in ("confounding", "independent", "descendants") if asked.get(name)]:
+        raise UserError(f"bias decides itself how attributes of its faces depend: leave out avatars.{taken[0]}")
+    seeds = tuple(seeds)
+    if twice := sorted({seed for seed in seeds if seed + OTHER_SEEDS in seeds}):
+        raise UserError(f"seeds {twice[0]} and {twice[0] + OTHER_SEEDS} would share a classifier; ask one of the two")
     overrides = with_settings(protocol.preset, protocol.overrides or {})
     own = replace(protocol, overrides=overrides, relaxations=(0.0,))
-    made = [Trial(Planted.parse(text), own, tuple(seeds)) for text in planted]
+    made = [Trial(Planted.parse(text), own, seeds) for text in planted]
     for strength in (trial.drawn.strength for trial in made):
         if strength <= 0.5:
             raise UserError(f"a bias needs avatars.strength above 0.5, not {strength:g}")
@@ -381,8 +390,19 @@ def side(answers: Sequence[Artefact], kept: Tensor) -> Side:
     return Side(changes, torch.stack([part["valid"] for part in parts]))
 
 
+def strict_side(answers: Sequence[Artefact], kept: Tensor) -> Side:
+    """The same over all queries, standardised, so that changes by chance cancel out under any classifier."""
+    parts = [answer.tensors() for answer in answers]
+    before, target = torch.stack([part["before"][:, kept] for part in parts]), [part["target"] for part in parts]
+    return standardised(side(answers, kept).all, before, torch.stack(target))
+
+
 def _changes(work: Work, chunks: Sequence[Artefact], _: Artefact) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """The "changes" (N, A) and "valid" (N,); and for the figures what the classifier sees in the answers, (N,)."""
+    """What the answers change, with what has to be known to read it.
+
+    "changes" (N, A): signed, from what the oracles see "before" (N, A), in the reconstructions. And (N,) each: the
+    "target", what the classifier has "seen" in the answer, and whether that makes it "valid".
+    """
     parts = [chunk.tensors() for chunk in chunks]
     answers, reconstructions = (
         torch.cat([part["images"][0] for part in parts]),
@@ -392,7 +412,8 @@ def _changes(work: Work, chunks: Sequence[Artefact], _: Artefact) -> tuple[dict[
     oracles, _facts = work.attribute_oracles()
     before, after = (_outputs(oracles, images, work.device) > 0 for images in (reconstructions, answers))
     seen = _classes(work.network("classifier"), answers, work.device)
-    return {"changes": signed_changes(before, after, target), "valid": seen == target, "seen": seen}, {}
+    changes = signed_changes(before, after, target)
+    return {"changes": changes, "valid": seen == target, "before": before, "target": target, "seen": seen}, {}
 
 
 @torch.no_grad()

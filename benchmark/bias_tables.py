@@ -34,16 +34,17 @@ def tables(outcome: Outcome) -> list[Table]:
     good = [record for record in outcome.records if record.status == "ok"]
     if not good:
         return made
-    notes = (*_notes(outcome), *_learning(good))
-    shown = [_shown(record) for record in good]
-    title = f"{outcome.planted}: which methods show the planted bias"
-    made.append(_table(f"bias-{outcome.planted}", title, shown, good, (*notes, *_reading(outcome), *_failed(outcome))))
+    planted, shown = outcome.planted, [_shown(record) for record in good]
+    notes, strictly = (*_notes(outcome), *_learning(good)), _strictly(outcome)
+    told = (*notes, *_reading(outcome), *strictly, *_failed(outcome))
+    made.append(_table(f"bias-{planted}", f"{planted}: which methods show the planted bias", shown, good, told))
     controls = [_controls(record, outcome) for record in good]
-    title = f"{outcome.planted}: controls, in which there is nothing to discover"
-    made.append(_table(f"bias-controls-{outcome.planted}", title, controls, good, notes))
+    title = f"{planted}: controls, in which there is nothing to discover"
+    made.append(_table(f"bias-controls-{planted}", title, controls, good, (*notes, *strictly)))
     leaks = [_contrast(record, LEAKAGE) for record in good]
-    title = f"{outcome.planted}: leakage, the bias of a generator's own data in a classifier that has none"
-    made.append(_table(f"bias-leakage-{outcome.planted}", title, leaks, good, (*_notes(outcome), *_leaking(outcome))))
+    title = f"{planted}: leakage, the bias of a generator's own data in a classifier that has none"
+    told = (*_notes(outcome), *_leaking(outcome), *strictly)
+    made.append(_table(f"bias-leakage-{planted}", title, leaks, good, told))
     return made
 
 
@@ -58,13 +59,14 @@ def _gates(outcome: Outcome) -> Table:
     edited = numbers["raised_confounded", "all"]
     notes = [
         f"a control asks for at most {100 * UNBIASED_AT_MOST:.0f} % of the classifiers that ignore{missing}",
-        f"the gates, confounded at least {100 * BIASED_AT_LEAST:.0f} %, unconfounded at most "
-        f"{100 * UNBIASED_AT_MOST:.0f} %, are {told}",
+        f"the gates, confounded at least {100 * BIASED_AT_LEAST:.0f} % and surer of {planted.label} by the edit, "
+        f"unconfounded at most {100 * UNBIASED_AT_MOST:.0f} %, are {told}",
         f"p: mean probability of {planted.label} that a classifier gives the n = {edited.n} queries with "
         f"{planted.attribute}, as they are and edited exactly to be without it, which is towards {planted.label} as "
         "the bias has it; difference: edited minus as they are, with its 95 % interval over queries",
         *(f"dropped, because its oracle is too often wrong: {name}" for name in outcome.dropped),
         *(["without its oracle the planted attribute cannot be scored"] * (planted.attribute in outcome.dropped)),
+        *(["without an attribute outside the planted family there is no lead"] * (not outcome.gates.data["rivals"])),
         *_notes(outcome),
     ]
     cells = pd.DataFrame(rows)
@@ -94,11 +96,12 @@ def _shown(record: Record) -> dict[str, str]:
         cells[f"flips {kind} %"] = _per_cent(numbers[f"flips_{kind}", "all"])
     cells |= {name: str(value) for name, value in record.data["shown"].items()}
     cells["lead [95 %]"] = _interval(numbers["lead_confounded", "all"])
+    cells["strict lead [95 %]"] = _interval(numbers["strict_lead_confounded", "all"])
     cells["lead over valid flips"] = _interval(numbers["lead_confounded", "flipped"])
     cells["rank"] = f"{numbers['rank_confounded', 'all'].value:.0f}"
     beaten = numbers.get(("lead_over_baseline", "all"))
     cells[f"lead over {BASELINE}'s"] = "" if beaten is None else _interval(beaten)
-    return {**cells, "discovered": _discovered(numbers["lead_confounded", "all"])}
+    return {**cells, "discovered": _discovered(numbers, "confounded")}
 
 
 def _controls(record: Record, outcome: Outcome) -> dict[str, str]:
@@ -106,23 +109,34 @@ def _controls(record: Record, outcome: Outcome) -> dict[str, str]:
     cells = {"method": record.method}
     for contrast in ("ignoring", "another") if outcome.ignores else ("another",):
         told = _contrast(record, contrast)
-        cells[f"{contrast}: lead [95 %]"], cells[f"{contrast}: false alarm"] = told["lead [95 %]"], told["discovered"]
+        cells |= {f"{contrast}: {name}": told[name] for name in ("lead [95 %]", "strict lead [95 %]")}
+        cells[f"{contrast}: false alarm"] = told["discovered"]
     return cells
 
 
 def _contrast(record: Record, contrast: str) -> dict[str, str]:
-    """Lead and verdict of one contrast; empty where a method has no such row."""
-    found = _numbers(record).get((f"lead_{contrast}", "all"))
-    cells = {"method": record.method, "lead [95 %]": "", "discovered": ""}
-    return cells if found is None else cells | {"lead [95 %]": _interval(found), "discovered": _discovered(found)}
+    """Leads and verdict of one contrast; empty where a method has no such rows."""
+    numbers = _numbers(record)
+    if (f"lead_{contrast}", "all") not in numbers:
+        return {"method": record.method, "lead [95 %]": "", "strict lead [95 %]": "", "discovered": ""}
+    return {
+        "method": record.method,
+        "lead [95 %]": _interval(numbers[f"lead_{contrast}", "all"]),
+        "strict lead [95 %]": _interval(numbers[f"strict_lead_{contrast}", "all"]),
+        "discovered": _discovered(numbers, contrast),
+    }
 
 
 def _numbers(record: Record) -> Mapping[tuple[str, str], Row]:
     return {(row.metric, row.subset): row for row in record.rows}
 
 
-def _discovered(row: Row) -> str:
-    return "yes" if row.low is not None and row.low > 0 else "no"
+def _discovered(numbers: Mapping[tuple[str, str], Row], contrast: str) -> str:
+    """Whether the lower bounds of lead and strict lead are above 0; "not strictly" if that of the lead alone is."""
+    lead, strict = (numbers[f"{name}_{contrast}", "all"].low for name in ("lead", "strict_lead"))
+    if lead is None or lead <= 0:
+        return "no"
+    return "yes" if strict is not None and strict > 0 else "not strictly"
 
 
 def _interval(row: Row) -> str:
@@ -177,8 +191,16 @@ def _reading(outcome: Outcome) -> tuple[str, ...]:
         "oracle sees it, an answer that is not valid counting as unchanged; gap: with the bias minus without, in the "
         f"planted direction; family: {family}",
         "lead: the family's gap minus the greatest outside it, whichever its direction, but for "
-        f"{outcome.planted.label}; {_drawn(outcome)}; discovered: its lower bound is above 0",
+        f"{outcome.planted.label}; {_drawn(outcome)}",
         "rank: of the family among the attributes outside it, by gap; ties rank worst",
+    )
+
+
+def _strictly(outcome: Outcome) -> tuple[str, ...]:
+    return (
+        f"strict lead: of {outcome.planted.attribute} alone, and the changes of each attribute weighted as if answers "
+        "with it and without it had either target equally often: made neither by chance nor by a choice in the family",
+        "discovered, false alarm: the lower bounds of both leads are above 0; not strictly: that of the lead alone",
     )
 
 
@@ -201,8 +223,14 @@ def _leaking(outcome: Outcome) -> tuple[str, ...]:
 
 
 def publish(trial: Trial, outcome: Outcome, folder: Path) -> list[Table]:
-    """Write tables and figures of one planted bias to `folder`; returns the tables to show."""
+    """Write tables and figures of one planted bias to `folder`; returns the tables to show.
+
+    Where nothing is scored, what was is taken away, so that no verdict stands beside closed gates.
+    """
     made = tables(outcome)
+    if outcome.gates.status == "ok" and not outcome.open:
+        for path in folder.glob(f"bias-*{outcome.planted}*"):
+            path.unlink()
     for table in made:
         table.write(folder)
     write_figures(trial, outcome, folder)

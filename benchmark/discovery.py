@@ -2,7 +2,7 @@
 
 import logging
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-from benchmark.bias import KINDS, Asked, Planted, Trial, side
+from benchmark.bias import KINDS, Asked, Planted, Trial, side, strict_side
 from benchmark.errors import UserError
 from benchmark.gates import CLASSIFIERS, blank, failed, gates, over_queries
 from benchmark.progress import Board
@@ -19,7 +19,7 @@ from benchmark.record import Record, Row, read, write
 from benchmark.runner import in_parallel, limited
 from benchmark.scoring import row
 from benchmark.stages import TRUTH, Work
-from benchmark.store import key_of
+from benchmark.store import Artefact, key_of
 from methods import METHODS
 from methods.base import Study
 from methods.training import Advance
@@ -257,11 +257,12 @@ def _record(trial: Trial, method: str, oracles: dict[str, Any], baseline: str | 
     """The numbers of one method; beside those of a `baseline`, if there is one."""
     names, blank = oracles["kept"], _blank(trial, method)
     kept = torch.tensor([name in names for name in oracles["accuracies"]])
-    sides = {kind: trial.side(method, kind, kept) for kind in KINDS}
-    found = _biases(trial, method, sides, names, kept)
+    answers = {kind: trial.answers(method, kind) for kind in KINDS}
+    sides = {kind: side(each, kept) for kind, each in answers.items()}
+    found = _biases(trial, method, answers, names, kept)
     rows = _rows(sides, found)
     if baseline is not None:
-        theirs = {kind: trial.side(baseline, kind, kept) for kind in ("confounded", "unconfounded")}
+        theirs = {kind: side(trial.answers(baseline, kind), kept) for kind in ("confounded", "unconfounded")}
         rows.append(_over(found["confounded", "all"], _planted(trial, theirs, names)))
     asked = {kind: Asked(method, kind, trial.seeds[0]) for kind in ("unconfounded", "confounded")}
     own = trial.work(asked["unconfounded"]).method()
@@ -281,19 +282,25 @@ def _record(trial: Trial, method: str, oracles: dict[str, Any], baseline: str | 
 
 
 def _biases(
-    trial: Trial, method: str, sides: dict[str, Side], names: Sequence[str], kept: torch.Tensor
+    trial: Trial, method: str, answers: Mapping[str, list[Artefact]], names: Sequence[str], kept: torch.Tensor
 ) -> dict[tuple[str, str], Bias]:
-    """(contrast, "all" or "flipped") -> what it shows: the planted bias, the two controls, the leakage."""
-    parties = _parties(trial, names)
-    pairs = {kind: (sides[kind], sides["unconfounded"]) for kind in ("confounded", "ignoring", "another")}
+    """(contrast, reading) -> what it shows: the planted bias, the two controls, the leakage.
+
+    Read over "all" answers, over those that "flipped", and "strict": the planted attribute alone, over all answers,
+    standardised.
+    """
+    directions, outside = _parties(trial, names)
+    alone = directions * torch.tensor([name == trial.planted.attribute for name in names])
+    pairs = {kind: (answers[kind], answers["unconfounded"]) for kind in ("confounded", "ignoring", "another")}
     if _can_leak(method):
-        leaking = side([trial.answer(_leaking(trial, method))], kept)
-        clean = Side(*(part[:1] for part in sides["unconfounded"]))
-        pairs[LEAKAGE] = (leaking, clean)
+        pairs[LEAKAGE] = ([trial.answer(_leaking(trial, method))], answers["unconfounded"][:1])
     found = {}
-    for name, (biased, unbiased) in pairs.items():
-        found[name, "all"] = bias(biased.all, unbiased.all, *parties)
-        found[name, "flipped"] = bias(biased, unbiased, *parties)
+    for name, pair in pairs.items():
+        biased, unbiased = (side(part, kept) for part in pair)
+        found[name, "all"] = bias(biased.all, unbiased.all, directions, outside)
+        found[name, "flipped"] = bias(biased, unbiased, directions, outside)
+        strict, beside = (strict_side(part, kept) for part in pair)
+        found[name, "strict"] = bias(strict, beside, alone, outside)
     return found
 
 
@@ -315,9 +322,12 @@ def _over(mine: Bias, theirs: Bias) -> Row:
 
 
 def _rows(sides: dict[str, Side], found: dict[tuple[str, str], Bias]) -> list[Row]:
-    """Flip rates by kind; lead, rank and discovery by contrast."""
+    """Flip rates by kind; lead and rank by contrast, and the strict lead."""
     rows = [row(f"flips_{kind}", over_queries(part.valid), 0.0) for kind, part in sides.items()]
     for (contrast, subset), outcome in found.items():
+        if subset == "strict":
+            rows.append(row(f"strict_lead_{contrast}", outcome.lead, 0.0))
+            continue
         rows.append(row(f"lead_{contrast}", outcome.lead, 0.0, subset))
         rows.append(row(f"rank_{contrast}", (outcome.rank, *2 * (float("nan"),), outcome.lead.n), 0.0, subset))
     return rows
@@ -327,12 +337,16 @@ def _shown(sides: dict[str, Side], found: Bias, trial: Trial, names: Sequence[st
     """What stands in the table beside the lead: the planted attribute's scores and gap, and its greatest rival."""
     place = names.index(trial.planted.attribute)
     each = {kind: float(scores(sides[kind].all)[place]) for kind in ("confounded", "unconfounded")}
-    others = [name not in (*trial.planted.family(), trial.planted.label) for name in names]
-    rival = int((found.gaps.abs() * torch.tensor(others)).argmax())
+    _, outside = _parties(trial, names)
+    rival = int(torch.where(outside, found.gaps.abs(), -1.0).argmax())
     return {
-        **{f"{trial.planted.attribute}, {kind}": f"{value:+.2f}" for kind, value in each.items()},
-        "greatest other gap": f"{names[rival]} {float(found.gaps[rival]):+.2f}",
+        **{f"{trial.planted.attribute}, {kind}": _signed(value) for kind, value in each.items()},
+        "greatest other gap": f"{names[rival]} {_signed(float(found.gaps[rival]))}",
     }
+
+
+def _signed(value: float) -> str:
+    return f"{round(value, 2) + 0.0:+.2f}"  # never "-0.00"
 
 
 def _attributes(sides: dict[str, Side], names: Sequence[str]) -> Study:

@@ -1,12 +1,12 @@
 """What is known of a planted bias before any method is asked, as a record: its faces, its classifiers, its gates."""
 
 import traceback
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from torch import Tensor
 
-from benchmark.bias import BIASED_AT_LEAST, KINDS, UNBIASED_AT_MOST, Trial
+from benchmark.bias import BIASED_AT_LEAST, KINDS, RAISED_ABOVE, UNBIASED_AT_MOST, Trial
 from benchmark.errors import UserError
 from benchmark.frequencies import FREQUENCIES, Known, frequencies
 from benchmark.record import Record, Row, environment
@@ -28,14 +28,17 @@ def gates(trial: Trial, oracles: Mapping[str, Any]) -> Record:
     """
     seen = {kind: trial.gate(kind) for kind in KINDS}
     rates = {kind: float(found["flipped"].double().mean()) for kind, found in seen.items()}
-    having = trial.having()
+    having, planted = trial.having(), trial.planted
+    rows = [each for kind, found in seen.items() for each in _rows(kind, found, having)]
+    rivals = set(oracles["kept"]) - {*planted.family(), planted.label}
     return blank(trial).model_copy(
         update={
             "key": trial.key(),
-            "rows": [each for kind, found in seen.items() for each in _rows(kind, found, having)],
+            "rows": rows,
             "data": {
                 **_facts(trial),
-                "open": _open(rates) and trial.planted.attribute in oracles["kept"],
+                "open": _open(rates, rows) and planted.attribute in oracles["kept"] and bool(rivals),
+                "rivals": sorted(rivals),
                 "ignores": rates["ignoring"] <= UNBIASED_AT_MOST,
                 "dropped": [name for name in oracles["accuracies"] if name not in oracles["kept"]],
             },
@@ -83,9 +86,11 @@ def _rows(kind: str, found: Mapping[str, Tensor], having: Tensor) -> list[Row]:
     return [row(f"{name}_{kind}", estimate) for name, estimate in {**shares, **edited}.items()]
 
 
-def _open(rates: Mapping[str, float]) -> bool:
-    """Whether the confounded classifiers have the bias and the unconfounded ones have not."""
-    return rates["confounded"] >= BIASED_AT_LEAST and rates["unconfounded"] <= UNBIASED_AT_MOST
+def _open(rates: Mapping[str, float], rows: Iterable[Row]) -> bool:
+    """Whether the confounded classifiers have the bias, in its direction, and the unconfounded ones have not."""
+    raised = next(row.low for row in rows if row.metric == "raised_confounded")
+    sure = raised is not None and raised > RAISED_ABOVE
+    return sure and rates["confounded"] >= BIASED_AT_LEAST and rates["unconfounded"] <= UNBIASED_AT_MOST
 
 
 def _facts(trial: Trial) -> dict[str, Any]:

@@ -23,7 +23,7 @@ class Side(NamedTuple):
     """What one classifier's counterfactuals change, for S classifiers of one kind (seeds) and N queries."""
 
     changes: Tensor
-    """(S, N, K) of −1, 0 and 1: signed changes of K attributes, see `signed_changes`."""
+    """(S, N, K) of −1, 0 and 1: signed changes of K attributes, see `signed_changes`; or weighted ones."""
     valid: Tensor
     """(S, N) bool: whether the classifier gives the counterfactual the target class."""
 
@@ -54,7 +54,8 @@ class Bias(NamedTuple):
 def signed_changes(before: Tensor, after: Tensor, target: Tensor) -> Tensor:
     """How attributes change on the way to class 1: what appears counts 1, what vanishes −1; to class 0, the reverse.
 
-    So an attribute that comes and goes whatever the target cancels out, and one that follows the class adds up.
+    An attribute that follows the class adds up; one that comes and goes whatever the target cancels out, unless the
+    target depends on it, as under a classifier with a bias: there see `standardised`.
 
     Parameters
     ----------
@@ -86,6 +87,50 @@ def signed_changes(before: Tensor, after: Tensor, target: Tensor) -> Tensor:
     if not ((target == 0) | (target == 1)).all():
         raise ValueError("a bias is planted in classifiers of two classes, 0 and 1")
     return (after.to(torch.int8) - before.to(torch.int8)) * (2 * target.to(torch.int8) - 1)[:, None]
+
+
+def standardised(side: Side, before: Tensor, target: Tensor) -> Side:
+    """`side` with changes weighted as if answers in either state of an attribute had either target equally often.
+
+    A classifier that goes by an attribute sends those who have it to one target and those who have it not to the other,
+    so that changes by chance, whatever the target, add up to what looks like the bias. Weighted they cancel out: this
+    is direct standardisation over the states, with weights that are fixed in the bootstrap.
+
+    Parameters
+    ----------
+    side : Side
+        Of S classifiers, N queries and K attributes.
+    before : Tensor
+        Shape (S, N, K), bool: what the attribute oracles see in reconstructions.
+    target : Tensor
+        Shape (S, N), of 0 and 1: the target classes.
+
+    Returns
+    -------
+    Side
+        Changes of double precision. They are those of `side` where targets are balanced in each state already, and 0
+        for a state whose answers all have one target, which says nothing of the target.
+
+    Raises
+    ------
+    ValueError
+        If the shapes do not agree.
+
+    References
+    ----------
+    Ours; the weights are those of Rosenbaum and Rubin 1983, of a propensity that is known by counting.
+
+    """
+    if before.shape != side.changes.shape or target.shape != side.valid.shape:
+        shapes = [tuple(part.shape) for part in (side.changes, side.valid, before, target)]
+        raise ValueError(f"before must be as changes and target as valid, got {shapes}")
+    weights = torch.zeros(before.shape, dtype=torch.float64)
+    for state in (before, ~before):
+        here = [state & (target == label)[..., None] & side.valid[..., None] for label in (0, 1)]
+        counts = [each.sum((0, 1)) for each in here]  # (K,) each
+        for each, count in zip(here, counts, strict=True):
+            weights += each * torch.where(counts[0] * counts[1] > 0, (counts[0] + counts[1]) / (2 * count), 0.0)
+    return Side(side.changes * weights, side.valid)
 
 
 def scores(side: Side) -> Tensor:
@@ -137,7 +182,8 @@ def bias(biased: Side, unbiased: Side, directions: Tensor, outside: Tensor) -> B
     low, high = torch.quantile(leads, torch.tensor([0.025, 0.975], dtype=leads.dtype)).tolist()
     lead = float(_lead(gaps[None], directions, outside)[0])
     ahead = int((gaps[outside].abs() >= _family(gaps[None], directions)[0]).sum())
-    return Bias(gaps, Estimate(lead, low, high, queries), 1 + ahead, leads)
+    answered = int((biased.valid | unbiased.valid).any(0).sum())
+    return Bias(gaps, Estimate(lead, low, high, answered), 1 + ahead, leads)
 
 
 def _check(biased: Side, unbiased: Side, directions: Tensor, outside: Tensor) -> None:

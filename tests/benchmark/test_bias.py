@@ -37,6 +37,7 @@ def outcome(trial):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(gates, "BIASED_AT_LEAST", 0.0)
         patch.setattr(gates, "UNBIASED_AT_MOST", 1.0)
+        patch.setattr(gates, "RAISED_ABOVE", -1.0)
         patch.setattr(Null, "explain", lambda *_: 1 / 0)
         return discover([trial], ["truth", "null", "nearest-unlike", "pixel-search"], 1, Board())[0]
 
@@ -88,6 +89,21 @@ def test_strength_that_is_no_bias_is_refused(trial):
         trials(["Male-on-Smiling"], replace(trial.protocol, overrides={"avatars": {"strength": 0.3}}), [0])
 
 
+@pytest.mark.parametrize(
+    ("name", "value"), [("confounding", "Smiling-Male"), ("independent", True), ("descendants", True)]
+)
+def test_other_faces_to_learn_from_are_refused(trial, name, value):
+    """Methods learn from faces without the bias, whose edits are exact: settings that make them others are refused."""
+    with pytest.raises(UserError, match=rf"leave out avatars.{name}"):
+        trials(["Male-on-Smiling"], replace(trial.protocol, overrides={"avatars": {name: value}}), [0])
+
+
+def test_seeds_that_share_a_classifier_are_refused(trial):
+    """The control's other classifier is never one of the first."""
+    with pytest.raises(UserError, match="seeds 1 and 1001 would share a classifier"):
+        trials(["Male-on-Smiling"], trial.protocol, [0, 1, 1001])
+
+
 def test_too_many_queries_are_refused(trial):
     """Cells that hold too few faces are refused before anything is trained."""
     overrides = with_settings("smoke", SETTINGS | {"data": {"queries": 400}})
@@ -126,6 +142,15 @@ def test_leaking_generators_are_asked_the_same(trial):
     assert torch.equal(clean.queries.batch(slice(None)), leaking.queries.batch(slice(None)))
     assert len(clean.train) == len(leaking.train)
     assert not torch.equal(clean.train.batch(slice(None)), leaking.train.batch(slice(None)))
+
+
+def test_leaking_faces_have_labels_of_their_own(trial):
+    """The labels of biased faces are what their pictures show, also where the bias decides the label."""
+    smiling = replace(trial, planted=Planted("Male", "Smiling"))
+    biased, rows = smiling.faces(biased=True), smiling.faces().official["train"]
+    drawn = smiling._protocol(confounding="Smiling-Male")
+    shown = images_of("avatars/Smiling", drawn).attributes["Smiling"].to_numpy()[rows]
+    np.testing.assert_array_equal(biased.labels[biased.official["train"]], shown)
 
 
 def test_classifiers_learn_from_faces_of_their_own(trial):
@@ -169,17 +194,41 @@ def test_edit_is_exact_and_complete(trial):
 
 
 def test_closed_gate_is_not_scored(trial, monkeypatch, tmp_path):
-    """Where the confounded classifier has no bias nothing is asked of any method, and the tables say so."""
+    """Where the confounded classifier has no bias no method is asked, and tables say so, beside no earlier verdict."""
     monkeypatch.setattr(gates, "BIASED_AT_LEAST", 1.1)
     monkeypatch.setattr(discovery, "_answers", lambda *_: pytest.fail("a method was asked"))
     found = discover([trial], ["null"], 1, Board())[0]
     assert not found.records
     assert "closed" in found.unasked
+    verdict, other = (tmp_path / f"bias-{name}.md" for name in (trial.planted, "Male-on-Smiling"))
+    for path in (verdict, other):
+        path.write_text("discovered", encoding="utf-8")
     told, shares = publish(trial, found, tmp_path)
+    assert not verdict.exists()
+    assert other.exists()
     assert "closed: the task is not scored" in told.markdown()
     assert shares.name == "frequencies-Eyeglasses-on-Young"
     assert {path.stem for path in tmp_path.glob("*.png")} == {"bias-edited-Eyeglasses-on-Young"}
     assert read_outcome(str(trial.planted), "smoke", trial.protocol.runs) == found
+
+
+def test_gate_asks_for_the_direction(trial, monkeypatch):
+    """Flips that do not make the classifier surer of the label are noise, however many they are."""
+    monkeypatch.setattr(gates, "BIASED_AT_LEAST", 0.0)
+    monkeypatch.setattr(gates, "UNBIASED_AT_MOST", 1.0)
+    kept = {"kept": ["Eyeglasses", "Male"], "accuracies": {}}
+    for least, told in ((-1.0, True), (1.0, False)):
+        monkeypatch.setattr(gates, "RAISED_ABOVE", least)
+        assert gates.gates(trial, kept).data["open"] is told
+
+
+def test_gate_asks_for_a_rival(trial, monkeypatch):
+    """Where every attribute outside the family is dropped there is no lead, and the table says so."""
+    for name, value in (("BIASED_AT_LEAST", 0.0), ("UNBIASED_AT_MOST", 1.0), ("RAISED_ABOVE", -1.0)):
+        monkeypatch.setattr(gates, name, value)
+    found = discovery.Outcome(gates.gates(trial, {"kept": ["Eyeglasses", "Young"], "accuracies": {}}))
+    assert not found.open
+    assert "without an attribute outside the planted family" in tables(found)[0].markdown()
 
 
 # -- the whole path ----------------------------------------------------------------------------------------------------
@@ -200,6 +249,29 @@ def test_truth_discovers_nothing(outcome):
     leads = {row.metric: row for row in truth.rows if row.metric.startswith("lead") and row.subset == "all"}
     assert leads["lead_confounded"].low <= 0
     assert "lead_leakage" not in leads
+
+
+def test_rival_is_outside_the_family(outcome):
+    """What stands as the greatest other gap is of no member of the family, also where nothing changes at all."""
+    for record in outcome.records:
+        if record.status == "ok":
+            assert record.data["shown"]["greatest other gap"].split()[0] not in ("Eyeglasses", "Young")
+            assert "-0.00" not in str(record.data["shown"])
+
+
+def test_discovery_needs_both_leads(outcome):
+    """A lead whose strict reading is not above zero is said to be no strict discovery."""
+    truth = next(record for record in outcome.records if record.method == "truth")
+    for low, strict, told in (
+        (0.1, 0.1, "yes"),
+        (0.1, -0.1, "not strictly"),
+        (-0.1, 0.1, "no"),
+        (0.1, None, "not strictly"),
+    ):
+        lows = {"lead_confounded": low, "strict_lead_confounded": strict}
+        rows = [row.model_copy(update={"low": lows.get(row.metric, row.low)}) for row in truth.rows]
+        made = tables(replace(outcome, records=[truth.model_copy(update={"rows": rows})]))[2]
+        assert made.references["discovered"].tolist() == [told]
 
 
 def test_tables_keep_controls_and_leakage_apart(outcome):
@@ -265,6 +337,7 @@ def test_what_is_on_disk_is_not_made_again(trial, outcome, monkeypatch):
     """A second run trains nothing and asks no method."""
     monkeypatch.setattr(gates, "BIASED_AT_LEAST", 0.0)
     monkeypatch.setattr(gates, "UNBIASED_AT_MOST", 1.0)
+    monkeypatch.setattr(gates, "RAISED_ABOVE", -1.0)
     before = {path: path.stat().st_mtime_ns for path in (trial.protocol.runs / "artefacts").glob("*/*.json")}
     again = discover([trial], ["truth", "nearest-unlike", "pixel-search"], 1, Board())[0]
     assert before == {path: path.stat().st_mtime_ns for path in (trial.protocol.runs / "artefacts").glob("*/*.json")}
@@ -298,6 +371,7 @@ def test_lead_that_was_not_held_against_the_baseline_is_not_the_end(trial, monke
     """What was asked without the baseline is asked again beside it."""
     monkeypatch.setattr(gates, "BIASED_AT_LEAST", 0.0)
     monkeypatch.setattr(gates, "UNBIASED_AT_MOST", 1.0)
+    monkeypatch.setattr(gates, "RAISED_ABOVE", -1.0)
     discover([trial], ["pixel-search"], 1, Board())
     assert finished(trial, ["pixel-search"]) is not None
     assert finished(trial, ["pixel-search", "nearest-unlike"]) is None

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from metrics.bias import Side, bias, scores, signed_changes
+from metrics.bias import Side, bias, scores, signed_changes, standardised
 
 DIRECTIONS = torch.tensor([-1.0, 0, 0, 0])  # the first attribute is planted, and moves against the label
 OUTSIDE = torch.tensor([False, True, True, False])  # the last is the label's own
@@ -115,6 +115,74 @@ def test_interval_covers():
         found += chance.discovered
     assert held >= 52
     assert found <= 3
+
+
+def explained(rate, shares, seed, *, asks, others=0.05, seeds=3, queries=160):
+    """(side, before, target) of a classifier that gives class 1 to `shares` of those with and without the attribute.
+
+    A method changes that attribute at `rate`: of every answer, or, where it `asks` the classifier, of those whose class
+    the attribute speaks for; all others at the rate `others`, by chance.
+    """
+    random = torch.Generator().manual_seed(seed)
+    drawn = torch.rand(4, seeds, queries, 4, generator=random)
+    before = drawn[0] < 0.5
+    given = torch.where(before[..., 0], *map(torch.tensor, shares))
+    target = 1 - (drawn[1, ..., 0] < given).long()
+    changed = drawn[2] < torch.tensor([rate, others, others, 0.5])
+    changed[..., 0] &= (target == before[..., 0]) | (not asks)
+    sides = [signed_changes(b, b ^ c, t) for b, c, t in zip(before, changed, target, strict=True)]
+    return Side(torch.stack(sides), torch.ones(seeds, queries, dtype=torch.bool)), before, target
+
+
+def strict(biased, unbiased):
+    return bias(standardised(*biased), standardised(*unbiased), DIRECTIONS, OUTSIDE)
+
+
+@pytest.mark.parametrize("shares", [(0.26, 0.74), (0.1, 0.85)])
+def test_changes_by_chance_are_no_strict_discovery(shares):
+    """What changes whatever the target looks like the bias that decides the target, and not once it is standardised."""
+    plainly = strictly = 0
+    for seed in range(40):
+        biased = explained(0.5, shares, seed, asks=False)
+        unbiased = explained(0.5, (0.5, 0.5), 1000 + seed, asks=False)
+        plainly += bias(biased[0], unbiased[0], DIRECTIONS, OUTSIDE).discovered
+        strictly += strict(biased, unbiased).discovered
+    assert plainly >= 25
+    assert strictly <= 3
+
+
+@pytest.mark.parametrize("shares", [(0.26, 0.74), (0.1, 0.85)])
+def test_planted_change_is_a_strict_discovery(shares):
+    """A method that changes the attribute where it speaks for the class is found under standardised changes too."""
+    found = [
+        strict(explained(0.5, shares, seed, asks=True), explained(0.0, (0.5, 0.5), 100 + seed, asks=True)).discovered
+        for seed in range(20)
+    ]
+    assert sum(found) >= 19
+
+
+def test_balanced_targets_need_no_weights():
+    """Where answers in either state have either target equally often standardised changes are the changes."""
+    before = torch.tensor([True, True, False, False, True, True, False, False])[None, :, None].expand(1, 8, 2)
+    target = torch.tensor([[0, 1, 0, 1, 0, 1, 0, 1]])
+    changes = torch.tensor([[1, -1], [0, 1], [1, 0], [1, 1], [0, 0], [-1, 0], [0, 1], [-1, -1]], dtype=torch.int8)[None]
+    one = Side(changes, torch.ones(1, 8, dtype=torch.bool))
+    assert torch.equal(standardised(one, before, target).changes, changes.double())
+
+
+def test_state_with_one_target_says_nothing():
+    """Answers in a state that all have one target count as unchanged, for nothing tells chance from the bias there."""
+    before = torch.tensor([True, True, False, False])[None, :, None]
+    target = torch.tensor([[1, 1, 0, 1]])
+    one = Side(torch.ones(1, 4, 1, dtype=torch.int8), torch.ones(1, 4, dtype=torch.bool))
+    assert standardised(one, before, target).changes.flatten().tolist() == [0, 0, 1, 1]
+
+
+def test_standardised_refuses_other_shapes():
+    """States need the shape of changes, and targets that of answers."""
+    one = side([0.0] * 4)
+    with pytest.raises(ValueError, match="must be as"):
+        standardised(one, torch.zeros(3, 160, 3) > 0, torch.zeros(3, 160))
 
 
 def test_seeds_widen_the_interval():
