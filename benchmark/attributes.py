@@ -17,7 +17,7 @@ from torch.optim import AdamW
 
 from benchmark.data import ImageData, Subset
 from methods.base import BATCH
-from methods.training import Phase, Plan, Trainer, warmup_cosine
+from methods.training import Phase, Plan, Trainer, brief_warmup_cosine
 
 
 class AttributesConfig(BaseModel):
@@ -84,7 +84,7 @@ def train_attribute_oracles(config: AttributesConfig, faces: ImageData, trainer:
     """Oracles of all attributes of the first `config.faces` of `faces`, frozen."""
     described = _described(faces, slice(0, config.faces))
     network = AttributeOracles(config, faces.shape, described.attributes.shape[1])
-    plan = Plan(described, len(described.attributes), config.epochs, config.batch_size, schedule=_schedule)
+    plan = Plan(described, len(described.attributes), config.epochs, config.batch_size, schedule=brief_warmup_cosine)
     trainer.fit(network, _phases, plan)
     return network.requires_grad_(False)
 
@@ -104,10 +104,6 @@ def _described(faces: ImageData, part: slice) -> Described:
     assert faces.attributes is not None  # noqa: S101 - drawn faces have some
     images = Subset(faces, torch.arange(len(faces)).numpy()[part])
     return Described(images, torch.tensor(faces.attributes.to_numpy()[part]).float())
-
-
-def _schedule(step: int, steps: int) -> float:
-    return warmup_cosine(steps // 20, step, steps)
 
 
 def _phases(network: nn.Module) -> list[Phase]:

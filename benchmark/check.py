@@ -28,7 +28,7 @@ def read_baseline(path: Path) -> pd.DataFrame:
     try:
         baseline = pd.read_csv(path, keep_default_na=False, na_values=[""])  # a method is called "null"
     except (OSError, ValueError) as error:
-        raise UserError(f"cannot read the baseline {path}: {error}") from error
+        raise UserError(f"cannot read the baseline {path}; name a metrics.csv by --baseline: {error}") from error
     if list(baseline.columns) != COLUMNS:
         raise UserError(f"{path} is no baseline: its columns are not {', '.join(COLUMNS)}")
     return baseline

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.optim import AdamW
 
 from benchmark.data import Subset
-from methods.training import Phase, Plan, Trainer, warmup_cosine
+from methods.training import Phase, Plan, Trainer, brief_warmup_cosine
 
 
 class ClassifierConfig(BaseModel):
@@ -144,14 +144,10 @@ def train(config: ClassifierConfig, data: Subset, class_count: int, trainer: Tra
         count=len(data),
         epochs=config.epochs,
         batch_size=config.batch_size,
-        schedule=_schedule,
+        schedule=brief_warmup_cosine,
     )
     trainer.fit(network, _phases, plan)
     return network.requires_grad_(False)
-
-
-def _schedule(step: int, steps: int) -> float:
-    return warmup_cosine(steps // 20, step, steps)
 
 
 def _phases(network: nn.Module) -> list[Phase]:

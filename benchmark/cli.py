@@ -253,8 +253,13 @@ def check(
         expected = expected[expected["method"].isin(_methods(methods))]
     if tasks != "all":
         expected = expected[expected["task"].isin(_tasks(tasks))]
-    numbers = tidy(_records(results, preset, methods, tasks, seeds))
-    moved = compare(numbers, expected)
+    records = _records(results, preset, methods, tasks, seeds)
+    if tasks == "all":
+        held = expected["task"].isin({record.task for record in records})
+        unheld, expected = sorted(set(expected["task"][~held])), expected[held]
+        if unheld:
+            typer.echo(f"not held, because no record is of them: {', '.join(unheld)}")
+    moved = compare(tidy(records), expected)
     typer.echo(f"{len(expected)} numbers held against the baseline: {describe(moved)}")
     if len(moved):
         typer.echo(tabulate(moved.to_dict("list"), headers="keys", tablefmt="github", showindex=False, floatfmt=".4g"))
@@ -371,8 +376,10 @@ def score(
     from methods.training import Devices  # noqa: PLC0415
 
     _one_of("preset", preset, PRESETS)
-    if len(_tasks(task)) > 1 or len(_numbers(seed)) > 1:
+    if len(_tasks(task)) > 1 or len(_split(seed, "seed")) > 1:
         raise UserError("score takes one --task and one --seed")
+    if not name.strip() or not name.isprintable() or "|" in name:
+        raise UserError("--name takes what is to stand in a cell of the tables: not empty, on one line, without |")
     protocol = Protocol(
         results=results,
         preset=preset,
@@ -569,11 +576,13 @@ def _records(results: Path, preset: str, methods: str, tasks: str, seeds: str) -
     names = _methods(methods)
     wanted_tasks = None if tasks == "all" else _tasks(tasks)
     wanted_seeds = None if seeds == "all" else _numbers(seeds)
-    found = [read(path) for path in (results / "runs" / "records" / preset).glob("*/*/seed-*.json")]
+    found = {path: read(path) for path in (results / "runs" / "records" / preset).glob("*/*/seed-*.json")}
+    for path in (path for path, record in found.items() if record is None):
+        logging.warning("%s cannot be read and is left out; benchmark run makes it again", path)
     order = {name: place for place, name in enumerate(METHODS)}
     chosen = [
         record
-        for record in found
+        for record in found.values()
         if record is not None
         and record.method in names
         and (wanted_tasks is None or record.task in wanted_tasks)

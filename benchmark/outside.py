@@ -185,6 +185,9 @@ def _relaxations(path: Path) -> Mapping[float | None, Path]:
         if not 0 <= r <= 1 or r in found:
             raise UserError(f"{entry} does not name a relaxation of its own from 0 to 1, as in r=0.2")
         found[r] = entry
+    beside = sorted(path.glob("*.png")) if found else []
+    if beside:
+        raise UserError(f"{beside[0]} lies beside {entries[0]}: give subfolders of relaxations or images, not both")
     return found or {None: path}
 
 
@@ -217,7 +220,11 @@ def _targets(path: Path | None, names: tuple[str, ...], data: ImageData) -> Mapp
             rows = list(csv.DictReader(file, strict=True))
     except (OSError, ValueError, csv.Error) as error:
         raise UserError(f"cannot read {path}: {error}; {how}") from error
-    found = {(row.get("name") or "").strip().removesuffix(".png"): (row.get("target") or "").strip() for row in rows}
+    found: dict[str, str] = {}
+    for row in rows:
+        name, target = ((row.get(column) or "").strip() for column in ("name", "target"))
+        if found.setdefault(name.removesuffix(".png"), target) != target:
+            raise UserError(f"{path} has two targets for '{name}'; {how}")
     for name in names:
         if name not in found:
             raise UserError(f"{path} has no target for '{name}'; {how}")

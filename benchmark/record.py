@@ -120,10 +120,11 @@ def peak_memory() -> float:
 
 
 def _commit() -> str:
-    """The commit of the checkout that this file stands in, with "+" if it is changed; empty outside a checkout."""
+    """The commit of the checkout that this file stands in, with "+" if code is changed; empty outside a checkout."""
     folder = Path(__file__).parent
     head = _git(folder, ["rev-parse", "HEAD"])
-    return head + ("+" if head and _git(folder, ["status", "--porcelain", "--untracked-files=no"]) else "")
+    code = [":/", ":(top,exclude)results"]  # a run writes to the latter
+    return head + ("+" if head and _git(folder, ["status", "--porcelain", "--untracked-files=no", *code]) else "")
 
 
 def _git(folder: Path, arguments: Sequence[str]) -> str:

@@ -101,8 +101,9 @@ def resolve(section: str, config: type[C], preset: Mapping[str, Any], overrides:
     except ValidationError as error:
         first = error.errors()[0]
         name = ".".join(str(part) for part in first["loc"][:1])
-        setting = f"{name} = {json.dumps(asked[name])}" if name in asked else "its settings"
-        raise UserError(f"--set {section}: {setting} is refused: {first['msg']}") from error
+        setting = f"{name} = {json.dumps(asked[name])} is" if name in asked else "together its settings are"
+        reason = first["msg"].removeprefix("Value error, ")
+        raise UserError(f"--set {section}: {setting} refused: {reason}") from error
 
 
 def method_config(name: str, preset: str, overrides: Overrides, channels: int = 1) -> MethodConfig:

@@ -76,15 +76,16 @@ class Artefact:
             done: dict[str, Any] = json.loads((self.folder / DONE).read_bytes())
             if key_of(facts=done["facts"]) != done["facts_digest"]:
                 raise ValueError("facts that were not noted so")
+            files: dict[str, str] = dict(done["files"])
         except FileNotFoundError:
             return None
         except (OSError, ValueError, TypeError, KeyError):
-            log.warning("%s is damaged; it is made again", self.folder / DONE)
+            log.warning("%s is damaged; benchmark run makes it again", self.folder / DONE)
             return None
-        for name, digest in done["files"].items():
+        for name, digest in files.items():
             path = self.folder / name
             if not path.exists() or file_digest(path) != digest:
-                log.warning("%s is missing or damaged; it is made again", path)
+                log.warning("%s is missing or damaged; benchmark run makes it again", path)
                 return None
         facts: dict[str, Any] = done["facts"]
         return facts

@@ -80,6 +80,11 @@ def warmup_cosine(warmup: int, step: int, steps: int) -> float:
     return 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, steps - warmup)))
 
 
+def brief_warmup_cosine(step: int, steps: int) -> float:
+    """The same with a twentieth of the steps to warm up."""
+    return warmup_cosine(steps // 20, step, steps)
+
+
 def silent(stage: str, done: int, total: int, loss: float | None) -> None:
     """Progress that nobody looks at."""
 

@@ -377,6 +377,16 @@ def test_tables_hold_the_methods_of_all_papers(cli, results):
     assert pd.read_csv(results / "tables" / "seen-mnist.csv", keep_default_na=False)["method"].tolist() == names
 
 
+def test_damaged_record_is_told(cli, results, caplog):
+    """A report leaves out a record that cannot be read, and names it with the command that makes it again."""
+    path = results / "runs" / "records" / "smoke" / "mnist" / "null" / "seed-0.json"
+    path.write_text("{")
+    outcome = cli("report", "--preset", "smoke", "--methods", "null,vaex", "--results", results)
+    assert outcome.code == 0
+    assert f"{path} cannot be read" in caplog.text
+    assert "benchmark run" in caplog.text
+
+
 def test_report_without_records_is_refused(cli, tmp_path):
     """A report of nothing is refused with the command that makes something, and writes nothing."""
     one_line(cli("report", "--results", tmp_path), "benchmark run", str(tmp_path))
@@ -389,6 +399,20 @@ def test_check_of_the_same_numbers(cli, results):
     outcome = cli("check", "--preset", "smoke", "--results", results, "--baseline", baseline)
     assert (outcome.code, outcome.err) == (0, "")
     assert "nothing moved" in outcome.out
+
+
+def test_check_holds_tasks_that_have_records(cli, results, tmp_path):
+    """Tasks of the baseline that nobody ran are named and not held; asked for by name, they are missing."""
+    baseline = pd.read_csv(results / "tables" / "metrics.csv", keep_default_na=False)
+    file = tmp_path / "baseline.csv"
+    pd.concat([baseline, baseline.assign(task="mnist/3-8")]).to_csv(file, index=False)
+    options = ("--preset", "smoke", "--results", results, "--baseline", file)
+    outcome = cli("check", *options)
+    assert outcome.code == 0
+    assert "no record is of them: mnist/3-8" in outcome.out
+    asked = cli("check", *options, "--tasks", "mnist,mnist/3-8")
+    assert asked.code == 1
+    assert f"{len(baseline)} of them missing" in asked.out
 
 
 def test_check_of_moved_numbers(cli, results, tmp_path):

@@ -233,6 +233,8 @@ def spoil(kind):
             (folder / "targets.csv").read_text().replace("0003,", "0003,x")
         ),
         "targets are no text": write("targets.csv", b"\xff\xfe\x00"),
+        "two targets": lambda folder: (folder / "targets.csv").open("a").write("0003,0\n0003,1\n"),
+        "both kinds": lambda folder: shutil.copy(folder / "queries" / "0003.png", folder / "answers"),
     }[kind]
 
 
@@ -255,6 +257,8 @@ def spoil(kind):
         ("other header", ("'0000'", "name,target")),
         ("unknown class", ("class of mnist", "known")),
         ("targets are no text", ("targets.csv", "name,target")),
+        ("two targets", ("targets.csv", "two targets for '0003'")),
+        ("both kinds", ("0003.png", "not both")),
     ],
 )
 def test_mistake_is_one_line_and_writes_nothing(score, handed, tmp_path, kind, words):
@@ -265,6 +269,15 @@ def test_mistake_is_one_line_and_writes_nothing(score, handed, tmp_path, kind, w
     assert all(word in outcome.err for word in words), outcome.err
     assert not (tmp_path / "out").exists()
     assert not (tmp_path / "results").exists()
+
+
+@pytest.mark.parametrize("name", ["", " ", "a|b", "a\nb"])
+def test_name_that_is_no_cell_is_refused(score, handed, tmp_path, name):
+    """A name that would break a table is refused before anything is written."""
+    outcome = score(handed, "--name", name, "--out", tmp_path / "out", results=tmp_path / "results")
+    assert (outcome.code, outcome.out, len(outcome.complaints)) == (2, "", 1), outcome
+    assert "--name" in outcome.err
+    assert not (tmp_path / "out").exists()
 
 
 def test_many_classes_need_targets(score, pictures):

@@ -111,8 +111,12 @@ def other_json(path):
     path.write_text("[]")
 
 
+def no_files(path):
+    path.write_text(path.read_text().replace('"files"', '"fills"') if path.name == DONE else "")
+
+
 @pytest.mark.parametrize("name", ["tensors.safetensors", DONE])
-@pytest.mark.parametrize("damage", [cut, flip, empty, other_json])
+@pytest.mark.parametrize("damage", [cut, flip, empty, other_json, no_files])
 def test_damage_is_named_and_mended(artefact, build, caplog, name, damage):
     """A damaged file is named in a warning, and the artefact is made again as it was."""
     artefact.make(build)
