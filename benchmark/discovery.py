@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-from benchmark.bias import KINDS, Asked, Planted, Trial, side, strict_side
+from benchmark.bias import KINDS, VERSION, Asked, Planted, Trial, side, strict_side
 from benchmark.errors import UserError
 from benchmark.gates import CLASSIFIERS, blank, failed, gates, over_queries
 from benchmark.progress import Board
@@ -157,10 +157,13 @@ def _folder(runs: Path, preset: str, planted: str) -> Path:
 
 
 def read_outcome(planted: str, preset: str, runs: Path) -> Outcome | None:
-    """What came of a bias the last time, with every method that was asked about the same classifiers; None if never."""
+    """What came of a bias the last time, with every method that was asked about the same classifiers.
+
+    None if it never was, or by a version that read answers otherwise.
+    """
     folder = _folder(runs, preset, planted)
     found = read(folder / f"{CLASSIFIERS}.json")
-    if found is None:
+    if found is None or found.data.get("version") != VERSION:
         return None
     records = [read(folder / f"{method}.json") for method in METHODS]
     of_these = [one for one in records if one is not None and one.data.get("classifiers") == found.key]

@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import Tensor
 
-from benchmark.bias import BIASED_AT_LEAST, KINDS, RAISED_ABOVE, UNBIASED_AT_MOST, Trial
+from benchmark.bias import BIASED_AT_LEAST, KINDS, RAISED_ABOVE, UNBIASED_AT_MOST, VERSION, Trial
 from benchmark.errors import UserError
 from benchmark.frequencies import FREQUENCIES, Known, frequencies
 from benchmark.record import Record, Row, environment
@@ -69,7 +69,7 @@ def blank(trial: Trial, method: str = CLASSIFIERS, *, reference: bool = False) -
         status="ok",
         limit=protocol.limit,
         environment=environment(),
-        data={"seeds": list(trial.seeds), "family": trial.planted.family()},
+        data={"version": VERSION, "seeds": list(trial.seeds), "family": trial.planted.family()},
     )
 
 

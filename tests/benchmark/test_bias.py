@@ -357,6 +357,13 @@ def test_what_is_on_disk_is_found_if_it_still_holds(trial, outcome):
 
 
 @pytest.mark.usefixtures("outcome")
+def test_outcome_of_another_version_is_none(trial, monkeypatch):
+    """What another version has read of answers is asked again rather than half understood."""
+    monkeypatch.setattr(discovery, "VERSION", discovery.VERSION + 1)
+    assert read_outcome(str(trial.planted), "smoke", trial.protocol.runs) is None
+
+
+@pytest.mark.usefixtures("outcome")
 def test_page_takes_the_fuller_outcome_on_disk(trial):
     """A page that asks fewer seeds rests on all that were asked, where they begin with its own and no method failed."""
     one, other = replace(trial, seeds=(0,)), replace(trial, seeds=(1,))
