@@ -199,7 +199,8 @@ def _reading(outcome: Outcome) -> tuple[str, ...]:
 def _strictly(outcome: Outcome) -> tuple[str, ...]:
     return (
         f"strict lead: of {outcome.planted.attribute} alone, and the changes of each attribute weighted as if answers "
-        "with it and without it had either target equally often: made neither by chance nor by a choice in the family",
+        "with it and without it had either target equally often: made neither by chance nor by a choice in the family; "
+        "where all answers with it, or all without it, have one target, nothing tells and they count as unchanged",
         "discovered, false alarm: the lower bounds of both leads are above 0; not strictly: that of the lead alone",
     )
 

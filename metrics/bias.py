@@ -109,7 +109,8 @@ def standardised(side: Side, before: Tensor, target: Tensor) -> Side:
     -------
     Side
         Changes of double precision. They are those of `side` where targets are balanced in each state already, and 0
-        for a state whose answers all have one target, which says nothing of the target.
+        for a state whose answers all have one target: nothing tells chance from the bias there, so that a classifier
+        which goes by the attribute alone is never found.
 
     Raises
     ------
@@ -118,7 +119,7 @@ def standardised(side: Side, before: Tensor, target: Tensor) -> Side:
 
     References
     ----------
-    Ours; the weights are those of Rosenbaum and Rubin 1983, of a propensity that is known by counting.
+    Ours; direct standardisation is epidemiology's.
 
     """
     if before.shape != side.changes.shape or target.shape != side.valid.shape:

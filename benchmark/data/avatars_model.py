@@ -181,8 +181,8 @@ def counterfactual(faces: Faces, do: Mapping[str, int | np.ndarray], *, descenda
     do
         Attribute -> its value, 0 or 1, or one for each face, (N,).
     descendants
-        False: nothing else changes. True: what the model makes depend on these attributes follows. None: as the
-        faces' settings say.
+        False: nothing else changes. True: what the model makes depend on these attributes follows, as if nothing had
+        been set before. None: as the faces' settings say.
 
     Returns
     -------
