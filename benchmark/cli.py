@@ -16,8 +16,8 @@ from tabulate import tabulate
 from benchmark.errors import UserError, unknown
 
 if TYPE_CHECKING:
-    from benchmark.protocol import Job, Protocol
-    from benchmark.record import Record
+    from benchmark.jobs.protocol import Job, Protocol
+    from benchmark.records.record import Record
 
 UsageError: type[Exception] = typer.BadParameter.__bases__[0]
 """What typer raises for an unknown option and the like; it exports no name for it."""
@@ -82,13 +82,13 @@ def run(
     debug: Annotated[bool, typer.Option(help="Stop at the first error, with its traceback.")] = False,
 ) -> int:
     """Fit, explain, score; then write and print the tables."""
-    from benchmark.features import inception_network  # noqa: PLC0415 - torch takes seconds to import, and --help none
-    from benchmark.progress import board  # noqa: PLC0415
-    from benchmark.protocol import Job, Protocol  # noqa: PLC0415
-    from benchmark.runner import run as run_jobs  # noqa: PLC0415
-    from benchmark.settings import PRESETS, check_overrides, parse_overrides  # noqa: PLC0415
-    from benchmark.store import check_writable  # noqa: PLC0415
-    from benchmark.tasks import knows_truth  # noqa: PLC0415
+    from benchmark.data.tasks import knows_truth  # noqa: PLC0415
+    from benchmark.jobs.progress import board  # noqa: PLC0415
+    from benchmark.jobs.protocol import Job, Protocol  # noqa: PLC0415
+    from benchmark.jobs.runner import run as run_jobs  # noqa: PLC0415
+    from benchmark.jobs.settings import PRESETS, check_overrides, parse_overrides  # noqa: PLC0415
+    from benchmark.judges.features import inception_network  # noqa: PLC0415 - torch takes seconds to import, and --help none
+    from benchmark.records.store import check_writable  # noqa: PLC0415
     from methods.training import Devices  # noqa: PLC0415
 
     names = _methods(methods)
@@ -149,12 +149,12 @@ def paper(
     results: Results = Path("results"),
 ) -> int:
     """Run what papers need, and write a page each with its numbers and claims beside ours."""
+    from benchmark.jobs.progress import board  # noqa: PLC0415
+    from benchmark.jobs.protocol import Job, Protocol  # noqa: PLC0415
+    from benchmark.jobs.settings import PRESETS  # noqa: PLC0415
     from benchmark.papers import PAPERS, load  # noqa: PLC0415 - see `run`
     from benchmark.papers.running import run_papers  # noqa: PLC0415
-    from benchmark.progress import board  # noqa: PLC0415
-    from benchmark.protocol import Job, Protocol  # noqa: PLC0415
-    from benchmark.settings import PRESETS  # noqa: PLC0415
-    from benchmark.store import check_writable  # noqa: PLC0415
+    from benchmark.records.store import check_writable  # noqa: PLC0415
     from methods.training import Devices  # noqa: PLC0415
 
     names = list(PAPERS) if names == ["all"] else list(dict.fromkeys(names))
@@ -194,8 +194,8 @@ def paper(
 @app.command("list")
 def list_names() -> int:
     """Methods, tasks, metrics and presets."""
-    from benchmark.settings import PRESETS  # noqa: PLC0415 - see `run`
-    from benchmark.tasks import EMBEDDED, EXAMPLES  # noqa: PLC0415
+    from benchmark.data.tasks import EMBEDDED, EXAMPLES  # noqa: PLC0415
+    from benchmark.jobs.settings import PRESETS  # noqa: PLC0415 - see `run`
     from methods import METHODS  # noqa: PLC0415
     from metrics import METRICS  # noqa: PLC0415
 
@@ -225,7 +225,7 @@ def report(
     results: Results = Path("results"),
 ) -> int:
     """Write tables and figures again from the records, without computing anything."""
-    from benchmark.store import check_writable  # noqa: PLC0415 - see `run`
+    from benchmark.records.store import check_writable  # noqa: PLC0415 - see `run`
 
     records = _records(results, preset, methods, tasks, seeds)
     check_writable(results / "tables")
@@ -245,8 +245,8 @@ def check(
     results: Results = Path("results"),
 ) -> int:
     """Hold the records against a baseline; exit code 1 and a table if numbers moved."""
-    from benchmark.cells import tidy  # noqa: PLC0415
-    from benchmark.check import compare, describe, read_baseline  # noqa: PLC0415 - see `run`
+    from benchmark.report.cells import tidy  # noqa: PLC0415
+    from benchmark.report.check import compare, describe, read_baseline  # noqa: PLC0415 - see `run`
 
     expected = read_baseline(baseline or Path("results") / "baselines" / f"{preset}.csv")
     if methods != "all":
@@ -287,13 +287,13 @@ def bias(
     debug: Annotated[bool, typer.Option(help="Stop at the first error, with its traceback.")] = False,
 ) -> int:
     """Plant a bias in a classifier of drawn faces, and ask which methods' counterfactuals show it."""
-    from benchmark.bias import trials, with_settings  # noqa: PLC0415 - see `run`
-    from benchmark.bias_tables import publish  # noqa: PLC0415
-    from benchmark.discovery import discover  # noqa: PLC0415
-    from benchmark.progress import board  # noqa: PLC0415
-    from benchmark.protocol import Protocol  # noqa: PLC0415
-    from benchmark.settings import PRESETS, check_overrides, parse_overrides  # noqa: PLC0415
-    from benchmark.store import check_writable  # noqa: PLC0415
+    from benchmark.bias.discovery import discover  # noqa: PLC0415
+    from benchmark.bias.tables import publish  # noqa: PLC0415
+    from benchmark.bias.trial import trials, with_settings  # noqa: PLC0415 - see `run`
+    from benchmark.jobs.progress import board  # noqa: PLC0415
+    from benchmark.jobs.protocol import Protocol  # noqa: PLC0415
+    from benchmark.jobs.settings import PRESETS, check_overrides, parse_overrides  # noqa: PLC0415
+    from benchmark.records.store import check_writable  # noqa: PLC0415
     from methods.training import Devices  # noqa: PLC0415
 
     names = _methods(methods)
@@ -338,8 +338,8 @@ def compare(
     results: Results = Path("results"),
 ) -> int:
     """What two methods differ in on the same queries: by how much, with interval and p."""
-    from benchmark.compare import compare as compare_methods  # noqa: PLC0415 - see `run`
-    from benchmark.compare import describe  # noqa: PLC0415
+    from benchmark.report.compare import compare as compare_methods  # noqa: PLC0415 - see `run`
+    from benchmark.report.compare import describe  # noqa: PLC0415
 
     names = (_method(first), _method(second))
     chosen = None if relaxation is None else _relaxations(relaxation)
@@ -367,12 +367,12 @@ def score(
     results: Results = Path("results"),
 ) -> int:
     """Score counterfactuals that another program made, by the judges and metrics of a run."""
-    from benchmark.outside import Files, score_files  # noqa: PLC0415 - see `run`
-    from benchmark.progress import board  # noqa: PLC0415
-    from benchmark.protocol import Job, Protocol  # noqa: PLC0415
-    from benchmark.settings import PRESETS  # noqa: PLC0415
-    from benchmark.store import check_writable  # noqa: PLC0415
-    from benchmark.tables import tables, write_tables  # noqa: PLC0415
+    from benchmark.jobs.outside import Files, score_files  # noqa: PLC0415 - see `run`
+    from benchmark.jobs.progress import board  # noqa: PLC0415
+    from benchmark.jobs.protocol import Job, Protocol  # noqa: PLC0415
+    from benchmark.jobs.settings import PRESETS  # noqa: PLC0415
+    from benchmark.records.store import check_writable  # noqa: PLC0415
+    from benchmark.report.tables import tables, write_tables  # noqa: PLC0415
     from methods.training import Devices  # noqa: PLC0415
 
     _one_of("preset", preset, PRESETS)
@@ -445,8 +445,8 @@ def _confirm(jobs: Sequence["Job"], protocol: "Protocol", *, asked: bool) -> Non
     typer.Abort
         If the answer is no.
     """
-    from benchmark.estimate import estimate  # noqa: PLC0415 - see `run`
-    from benchmark.runner import finished  # noqa: PLC0415
+    from benchmark.jobs.estimate import estimate  # noqa: PLC0415 - see `run`
+    from benchmark.jobs.runner import finished  # noqa: PLC0415
 
     jobs = [job for job in jobs if finished(job, protocol) is None]
     if not jobs:
@@ -497,7 +497,7 @@ def _method(name: str) -> str:
 
 
 def _tasks(text: str) -> list[str]:
-    from benchmark.tasks import EMBEDDED, check_name  # noqa: PLC0415 - see `run`
+    from benchmark.data.tasks import EMBEDDED, check_name  # noqa: PLC0415 - see `run`
 
     tasks = list(EMBEDDED) if text == "all" else _split(text, "tasks")
     for task in tasks:
@@ -524,7 +524,7 @@ def _relaxations(text: str) -> tuple[float, ...]:
 
 
 def _extractors(text: str) -> tuple[str, ...]:
-    from benchmark.features import EXTRACTORS  # noqa: PLC0415 - see `run`
+    from benchmark.judges.features import EXTRACTORS  # noqa: PLC0415 - see `run`
 
     names = _split(text, "fid")
     for name in names:
@@ -568,8 +568,8 @@ def _records(results: Path, preset: str, methods: str, tasks: str, seeds: str) -
     UserError
         If there are none.
     """
-    from benchmark.record import read  # noqa: PLC0415 - see `run`
-    from benchmark.settings import PRESETS  # noqa: PLC0415
+    from benchmark.jobs.settings import PRESETS  # noqa: PLC0415
+    from benchmark.records.record import read  # noqa: PLC0415 - see `run`
     from methods import METHODS  # noqa: PLC0415
 
     _one_of("preset", preset, PRESETS)
@@ -595,10 +595,10 @@ def _records(results: Path, preset: str, methods: str, tasks: str, seeds: str) -
 
 def _publish(records: Sequence["Record"], results: Path) -> None:
     """Write tables and figures of `records`, and print the tables; where all failed, leave what is there."""
-    from benchmark.figures import write_figures  # noqa: PLC0415 - see `run`
-    from benchmark.pages import write_pages  # noqa: PLC0415
-    from benchmark.store import locked  # noqa: PLC0415
-    from benchmark.tables import write_tables  # noqa: PLC0415
+    from benchmark.papers.pages import write_pages  # noqa: PLC0415
+    from benchmark.records.store import locked  # noqa: PLC0415
+    from benchmark.report.figures import write_figures  # noqa: PLC0415 - see `run`
+    from benchmark.report.tables import write_tables  # noqa: PLC0415
 
     if all(record.status != "ok" for record in records):
         return

@@ -9,10 +9,10 @@ from functools import partial
 
 import torch
 
-from benchmark.classifier import ClassifierConfig, train
 from benchmark.data import Source
-from benchmark.settings import method_config
-from benchmark.tasks import load_task, split
+from benchmark.data.tasks import load_task, split
+from benchmark.jobs.settings import method_config
+from benchmark.judges.classifier import ClassifierConfig, train
 from methods.dvae.method import Dvae
 from methods.training import Trainer
 from metrics.fisher import fisher_information, shared_information

@@ -10,10 +10,10 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from benchmark.classifier import ClassifierConfig, train
 from benchmark.data import Source
-from benchmark.settings import method_config
-from benchmark.tasks import load_task, split
+from benchmark.data.tasks import load_task, split
+from benchmark.jobs.settings import method_config
+from benchmark.judges.classifier import ClassifierConfig, train
 from methods.gan_search.method import GanSearch
 from methods.training import Trainer
 

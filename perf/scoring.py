@@ -11,11 +11,11 @@ import torch
 from threadpoolctl import threadpool_limits
 
 import metrics
-from benchmark import scoring
-from benchmark.autoencoders import AutoencoderConfig, Autoencoders
-from benchmark.classifier import ORACLE, ClassifierConfig, ConvClassifier
-from benchmark.features import penultimate
-from benchmark.scoring import Answers, Judges
+from benchmark.jobs import scoring
+from benchmark.jobs.scoring import Answers, Judges
+from benchmark.judges.autoencoders import AutoencoderConfig, Autoencoders
+from benchmark.judges.classifier import ORACLE, ClassifierConfig, ConvClassifier
+from benchmark.judges.features import penultimate
 
 GOAL = 40.0
 """Seconds, without Inception."""

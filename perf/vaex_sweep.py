@@ -9,7 +9,7 @@ from statistics import median
 
 import torch
 
-from benchmark.settings import method_config
+from benchmark.jobs.settings import method_config
 from methods.vaex.method import Vaex
 from methods.vaex.model import centred
 

@@ -7,10 +7,10 @@ from importlib import import_module
 from types import MappingProxyType
 from typing import NamedTuple
 
+from benchmark.data.tasks import DIGITS
 from benchmark.papers.experiments import Experiment
 from benchmark.papers.measures import Measure, Setting
 from benchmark.papers.verdicts import Evidence, Verdict
-from benchmark.tasks import DIGITS
 
 PAPERS: Mapping[str, str] = MappingProxyType(
     {

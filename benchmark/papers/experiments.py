@@ -9,12 +9,12 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from benchmark.frequencies import FREQUENCIES, Known, frequencies
-from benchmark.protocol import Job, Protocol
-from benchmark.record import Record
-from benchmark.scoring import unit
-from benchmark.stages import Work, kept
-from benchmark.store import Artefact, find, key_of
+from benchmark.jobs.protocol import Job, Protocol
+from benchmark.jobs.scoring import unit
+from benchmark.jobs.stages import Work, kept
+from benchmark.records.record import Record
+from benchmark.records.store import Artefact, find, key_of
+from benchmark.report.frequencies import FREQUENCIES, Known, frequencies
 from methods.base import Illustration, Method, Study
 from metrics.intervals import mean, proportion
 

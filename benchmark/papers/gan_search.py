@@ -5,13 +5,13 @@ The paper has no table: its numbers stand in the text, its results are figures.
 
 from dataclasses import replace
 
-from benchmark.frequencies import FREQUENCIES
-from benchmark.gates import CLASSIFIERS
+from benchmark.bias.gates import CLASSIFIERS
+from benchmark.data.tasks import DIGITS
 from benchmark.papers import FACES, GREY, Claim, Paper, Printed, Shown
 from benchmark.papers.experiments import distance_term
 from benchmark.papers.measures import Measure, Setting, lead, metric, study
 from benchmark.papers.verdicts import ahead, among, at_least, at_most, shows, untestable
-from benchmark.tasks import DIGITS
+from benchmark.report.frequencies import FREQUENCIES
 
 NEEDS_ATTRIBUTES = "needs a generator that is conditioned on attributes, which those of this suite are not"
 BIAS = "Eyeglasses-on-Young"

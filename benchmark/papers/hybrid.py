@@ -9,7 +9,7 @@ from benchmark.papers import Claim, Paper, Printed, Shown
 from benchmark.papers.experiments import influence_of_modules
 from benchmark.papers.measures import Found, Measure, Setting, study
 from benchmark.papers.verdicts import at_least, at_most, every, more, untestable
-from benchmark.record import Record
+from benchmark.records.record import Record
 
 NEEDS_BEGAN = "needs a BEGAN trained on faces"
 NEEDS_BIGGAN = "needs a pretrained BigGAN-deep and ImageNet's classifiers, which cannot be had here"

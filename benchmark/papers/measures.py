@@ -6,10 +6,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from benchmark.cells import DECIMALS, RATES
-from benchmark.gates import CLASSIFIERS
-from benchmark.record import Record
-from benchmark.summary import HEADINGS
+from benchmark.bias.gates import CLASSIFIERS
+from benchmark.records.record import Record
+from benchmark.report.cells import DECIMALS, RATES
+from benchmark.report.summary import HEADINGS
 
 NONE = float("nan")
 
@@ -134,7 +134,7 @@ def lead(method: str) -> Measure:
 
 
 def of_classifiers(name: str, words: str) -> Measure:
-    """What is known of the classifiers of a planted bias (`benchmark.gates`); in sentences it goes by `words`."""
+    """What is known of the classifiers of a planted bias (`benchmark.bias.gates`); in sentences it goes by `words`."""
     return replace(metric(CLASSIFIERS, name), name=words, metric="")
 
 

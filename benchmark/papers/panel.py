@@ -6,11 +6,11 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from benchmark.classifier import ClassifierConfig, ConvClassifier
+from benchmark.jobs.scoring import unit
+from benchmark.judges.classifier import ClassifierConfig, ConvClassifier
 from benchmark.papers.experiments import Row, estimated
-from benchmark.record import Record
-from benchmark.scoring import unit
-from benchmark.store import find
+from benchmark.records.record import Record
+from benchmark.records.store import find
 from methods.base import BATCH, Study
 
 PICTURES = 500

@@ -5,11 +5,11 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
-from benchmark.bias import Trial, trials
-from benchmark.discovery import Outcome, discover, finished, read_outcome, write_failure
+from benchmark.bias.discovery import Outcome, discover, finished, read_outcome, write_failure
+from benchmark.bias.trial import Trial, trials
+from benchmark.jobs.progress import Board
+from benchmark.jobs.protocol import Protocol
 from benchmark.papers import Paper
-from benchmark.progress import Board
-from benchmark.protocol import Protocol
 from methods import METHODS
 
 log = logging.getLogger(__name__)

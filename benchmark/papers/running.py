@@ -3,18 +3,18 @@
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
-from benchmark.bias_tables import publish
-from benchmark.figures import write_record_figures
-from benchmark.pages import write_pages
+from benchmark.bias.tables import publish
+from benchmark.jobs.progress import Board
+from benchmark.jobs.protocol import Job, Protocol
+from benchmark.jobs.runner import in_parallel, limited, run
 from benchmark.papers import load
 from benchmark.papers.experiments import conduct, conducted, outcome, with_outcome
+from benchmark.papers.pages import write_pages
 from benchmark.papers.planting import plant
-from benchmark.progress import Board
-from benchmark.protocol import Job, Protocol
-from benchmark.record import Record
-from benchmark.runner import in_parallel, limited, run
-from benchmark.store import locked
-from benchmark.tables import studies
+from benchmark.records.record import Record
+from benchmark.records.store import locked
+from benchmark.report.figures import write_record_figures
+from benchmark.report.tables import studies
 
 
 def run_papers(papers: Mapping[str, Sequence[Job]], protocol: Protocol, workers: int, board: Board) -> list[Record]:

@@ -14,11 +14,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from benchmark.compare import SIGNIFICANT, compare
-from benchmark.discovery import Outcome
+from benchmark.bias.discovery import Outcome
 from benchmark.errors import UserError
 from benchmark.papers.measures import Measure, Measured, in_words, is_rate
-from benchmark.record import Record
+from benchmark.records.record import Record
+from benchmark.report.compare import SIGNIFICANT, compare
 
 
 class Verdict(NamedTuple):

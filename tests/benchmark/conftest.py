@@ -10,7 +10,7 @@ from filelock import FileLock
 
 from benchmark.cli import main
 from benchmark.data import Source, load
-from benchmark.record import Judge, Record, Row
+from benchmark.records.record import Judge, Record, Row
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,10 @@ import pytest
 from PIL import Image
 
 from benchmark.data import celeba
+from benchmark.data.tasks import EXAMPLES
+from benchmark.jobs.settings import PRESETS
 from benchmark.papers import PAPERS
-from benchmark.record import read, write
-from benchmark.settings import PRESETS
-from benchmark.tasks import EXAMPLES
+from benchmark.records.record import read, write
 from methods import METHODS
 from methods.base import Study
 from metrics import METRICS

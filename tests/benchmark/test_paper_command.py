@@ -7,10 +7,10 @@ import torch
 from filelock import FileLock
 from torch import nn
 
-from benchmark import estimate as estimating
-from benchmark.estimate import Estimate, Meter, Part, estimate
+from benchmark.jobs import estimate as estimating
+from benchmark.jobs.estimate import Estimate, Meter, Part, estimate
+from benchmark.jobs.protocol import Job, Protocol
 from benchmark.papers import PAPERS, load
-from benchmark.protocol import Job, Protocol
 from methods.training import Phase, Plan, Trainer
 
 SETTINGS = ("--preset", "smoke", "--task", "mnist")
@@ -135,7 +135,7 @@ def test_yes_is_told_too(cli, tmp_path, measured, monkeypatch):
 
 def test_finished_jobs_need_nothing(cli, tmp_path, measured, monkeypatch, make_record):
     """Where all records are there, nothing is measured and nobody is asked."""
-    monkeypatch.setattr("benchmark.runner.finished", lambda *_: make_record())
+    monkeypatch.setattr("benchmark.jobs.runner.finished", lambda *_: make_record())
     monkeypatch.setattr("benchmark.papers.running.run_papers", lambda *_: [])
     assert cli("paper", "dvae", "--preset", "paper", "--task", "mnist", "--results", tmp_path / "results").code == 0
     assert not measured

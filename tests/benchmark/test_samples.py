@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from benchmark.scoring import Answers, Judges, normalised_distances, score
+from benchmark.jobs.scoring import Answers, Judges, normalised_distances, score
 from metrics.frechet import frechet_distance
 
 COUNT = 6

@@ -9,9 +9,9 @@ import torch
 from pydantic import ValidationError
 from safetensors.torch import load, save
 
-from benchmark.classifier import ClassifierConfig, ConvClassifier, train
 from benchmark.data import ImageData, Subset
-from benchmark.settings import PRESETS, judge_config, method_config
+from benchmark.jobs.settings import PRESETS, judge_config, method_config
+from benchmark.judges.classifier import ClassifierConfig, ConvClassifier, train
 from methods import METHODS
 from methods.base import Method
 from methods.training import Devices, Trainer

@@ -10,8 +10,8 @@ from benchmark.data import Source, load
 from benchmark.data import avatars_drawing as drawing
 from benchmark.data import avatars_model as model
 from benchmark.data.avatars import AvatarsConfig, ExactFaces, counterfactual, render, sample_faces
+from benchmark.data.tasks import load_task
 from benchmark.errors import UserError
-from benchmark.tasks import load_task
 from metrics.intervals import proportion
 
 COUNT = 64
@@ -329,7 +329,7 @@ def test_digest_covers_the_settings(data, changes):
 
 def test_a_task_knows_its_counterfactuals(data, faces, monkeypatch):
     """A task's exact counterfactuals are the faces with its attribute set, and the faces where it is so already."""
-    monkeypatch.setattr("benchmark.tasks.load", lambda *_: data)
+    monkeypatch.setattr("benchmark.data.tasks.load", lambda *_: data)
     task = load_task("avatars/Smiling", Source())
     indices = np.arange(8)
     np.testing.assert_array_equal(task.counterfactuals(indices, task.labels[:8]), task.images[:8])

@@ -12,8 +12,8 @@ from torchvision.transforms.functional import center_crop, resize
 
 from benchmark.data import Source, celeba
 from benchmark.data.celeba import load
+from benchmark.data.tasks import load_task
 from benchmark.errors import UserError
-from benchmark.tasks import load_task
 
 COUNT = 12
 COLUMNS = ["Smiling", "Eyeglasses", "5_o_Clock_Shadow"]

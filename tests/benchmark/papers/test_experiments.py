@@ -2,11 +2,11 @@ import pandas as pd
 import pytest
 import torch
 
-from benchmark.frequencies import Known, frequencies
 from benchmark.papers.experiments import COUNTS, FEW, Asked, estimated, influence_of_modules, own_class
 from benchmark.papers.gan_search import PAPER
 from benchmark.papers.panel import panel, with_panel
 from benchmark.papers.verdicts import Evidence, judge
+from benchmark.report.frequencies import Known, frequencies
 from methods.base import Counterfactuals
 from methods.hybrid.studies import modules_study
 from methods.hybrid.vae import Hybrid, HybridVaeConfig

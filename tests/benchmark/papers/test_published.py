@@ -4,9 +4,9 @@ from collections import Counter
 
 import pytest
 
-from benchmark.bias import Planted
+from benchmark.bias.gates import CLASSIFIERS
+from benchmark.bias.trial import Planted
 from benchmark.data import DATASETS
-from benchmark.gates import CLASSIFIERS
 from benchmark.papers import PAPERS, load, number
 from benchmark.papers.measures import Setting
 from methods import METHODS

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.discovery import Outcome
+from benchmark.bias.discovery import Outcome
 from benchmark.papers.measures import lead, metric, study
 from benchmark.papers.verdicts import (
     Evidence,

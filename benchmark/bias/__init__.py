@@ -1,0 +1,1 @@
+"""Planted biases: trials, gates, discovery, their tables."""

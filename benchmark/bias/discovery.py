@@ -1,0 +1,368 @@
+"""The bias-discovery runs: every method on every planted bias, several at once, going on where a killed run was."""
+
+import logging
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+
+from benchmark.bias.gates import CLASSIFIERS, blank, failed, gates, over_queries
+from benchmark.bias.trial import KINDS, VERSION, Asked, Planted, Trial, side, strict_side
+from benchmark.errors import UserError
+from benchmark.jobs.progress import Board
+from benchmark.jobs.protocol import images_of
+from benchmark.jobs.runner import in_parallel, limited
+from benchmark.jobs.scoring import row
+from benchmark.jobs.stages import TRUTH, Work
+from benchmark.records.record import Record, Row, read, write
+from benchmark.records.store import Artefact, key_of
+from methods import METHODS
+from methods.base import Study
+from methods.training import Advance
+from metrics.bias import Bias, Side, bias, scores
+
+log = logging.getLogger(__name__)
+
+BASELINE = "nearest-unlike"
+"""What a method must beat, or explain."""
+LEAKAGE = "leakage"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of one planted bias."""
+
+    gates: Record
+    """Of the classifiers: see `benchmark.bias.gates`."""
+    records: list[Record] = field(default_factory=list)
+    """A record a method; none where the gates are closed."""
+
+    @property
+    def planted(self) -> Planted:
+        """The bias."""
+        return Planted.parse(self.gates.task)
+
+    @property
+    def open(self) -> bool:
+        """Whether the gates are; otherwise nothing is scored."""
+        return bool(self.gates.data.get("open"))
+
+    @property
+    def ignores(self) -> bool:
+        """Whether classifiers that have no reason to use the bias do ignore it; otherwise they are no control."""
+        return bool(self.gates.data.get("ignores"))
+
+    @property
+    def dropped(self) -> list[str]:
+        """Attributes whose oracle is too often wrong."""
+        return list(self.gates.data.get("dropped", []))
+
+    @property
+    def evidence(self) -> list[Record]:
+        """The records that have numbers, that of the classifiers first; none if the bias could not be planted."""
+        good = [record for record in self.records if record.status == "ok"]
+        return [self.gates, *good] if self.gates.status == "ok" else []
+
+    @property
+    def unasked(self) -> str:
+        """Why no method was asked; empty if any was."""
+        if self.gates.status != "ok":
+            return f"{self.planted} could not be planted: {self.gates.reason}"
+        return "" if self.open else f"the gates of {self.planted} are closed, so that no method was asked"
+
+
+class Failure(NamedTuple):
+    """Why a method has no numbers."""
+
+    reason: str
+    user_error: bool
+    traceback: str
+
+
+def discover(trials: Sequence[Trial], methods: Sequence[str], workers: int, board: Board) -> list[Outcome]:
+    """The outcome of every trial; what is on disk is not made again.
+
+    Raises
+    ------
+    UserError
+        Before anything is trained, if the queries cannot be had or a method refuses its settings; and if a classifier
+        cannot be trained.
+    """
+    for trial in trials:
+        images_of(trial.task, trial.protocol, board.channel(trial.task))
+        trial.edited()
+        for method in methods:
+            trial.work(Asked(method, "unconfounded", trial.seeds[0])).check()
+    _prepare(trials, workers, board)
+    return [_outcome(trial, methods, workers, board) for trial in trials]
+
+
+def _prepare(trials: Sequence[Trial], workers: int, board: Board) -> None:
+    """Train all classifiers, and the oracles that all share."""
+    for trial in trials:
+        for kind in KINDS:
+            images_of(trial.task, trial.classifier(kind, trial.seeds[0]).protocol, board.channel(trial.task))
+    classifiers = [(trial, kind, seed) for trial in trials for kind in KINDS for seed in trial.seeds]
+    calls: list[Callable[[], Any]] = [partial(_oracles, trials[0], board)]
+    in_parallel([*calls, *(partial(_classifier, *each, board) for each in classifiers)], workers)
+
+
+def _oracles(trial: Trial, board: Board) -> None:
+    with limited(trial.protocol.threads):
+        _baseline(trial, board.channel("oracles")).attributes()
+
+
+def _classifier(trial: Trial, kind: str, seed: int, board: Board) -> None:
+    advance = board.channel(f"{kind} classifier of {trial.planted}, seed {seed}")
+    with limited(trial.protocol.threads):
+        trial.classifier(kind, seed, advance).judge("classifier")
+
+
+def _baseline(trial: Trial, advance: Advance | None = None) -> Work:
+    """A job that has the trial's faces, for what no method decides."""
+    return trial.work(Asked(BASELINE, "unconfounded", trial.seeds[0]), advance)
+
+
+def _outcome(trial: Trial, methods: Sequence[str], workers: int, board: Board) -> Outcome:
+    oracles = _baseline(trial).attributes().facts() or {}
+    found = Outcome(gates(trial, oracles))
+    write(found.gates, _path(trial.protocol.runs, found.gates))
+    if not found.open:
+        return found
+    failures = _answers(trial, methods, workers, board)
+    baseline = BASELINE if BASELINE in methods and BASELINE not in failures else None
+    for method in methods:
+        if method in failures:
+            record = _failed(trial, method, failures[method])
+        else:
+            record = _record(trial, method, oracles, baseline if method != baseline else None)
+        write(record, _path(trial.protocol.runs, record))
+        found.records.append(record)
+    return found
+
+
+# -- on disk -----------------------------------------------------------------------------------------------------------
+
+
+def _path(runs: Path, record: Record) -> Path:
+    return _folder(runs, record.preset, record.task) / f"{record.method}.json"
+
+
+def _folder(runs: Path, preset: str, planted: str) -> Path:
+    return runs / "bias" / preset / planted
+
+
+def read_outcome(planted: str, preset: str, runs: Path) -> Outcome | None:
+    """What came of a bias the last time, with every method that was asked about the same classifiers.
+
+    None if it never was, or by a version that read answers otherwise.
+    """
+    folder = _folder(runs, preset, planted)
+    found = read(folder / f"{CLASSIFIERS}.json")
+    if found is None or found.data.get("version") != VERSION:
+        return None
+    records = [read(folder / f"{method}.json") for method in METHODS]
+    of_these = [one for one in records if one is not None and one.data.get("classifiers") == found.key]
+    outcome = Outcome(found)
+    return Outcome(found, of_these) if outcome.open else outcome
+
+
+def finished(trial: Trial, methods: Sequence[str]) -> Outcome | None:
+    """What is on disk of the trial, if it rests on what would be computed now and no method has failed."""
+    found = read_outcome(str(trial.planted), trial.protocol.preset, trial.protocol.runs)
+    if found is None or found.gates.status != "ok" or found.gates.key != trial.key():
+        return None
+    if not found.open:
+        return found
+    of_method = {record.method: record for record in found.records if record.status == "ok"}
+    done = all(method in of_method and of_method[method].key == trial.key(method) for method in methods)
+    beside = {method for method in methods if method != BASELINE} if BASELINE in methods else set()
+    return found if done and all(_beside_baseline(of_method[method]) for method in beside) else None
+
+
+def _beside_baseline(record: Record) -> bool:
+    """Whether its lead was held against the baseline's: not, where that was not asked with it."""
+    return any(row.metric == "lead_over_baseline" for row in record.rows)
+
+
+def write_failure(trial: Trial, error: Exception) -> Outcome:
+    """The outcome of a trial that did not come to its methods, on disk."""
+    found = Outcome(failed(trial, error))
+    write(found.gates, _path(trial.protocol.runs, found.gates))
+    return found
+
+
+# -- answers, several at once ------------------------------------------------------------------------------------------
+
+
+def _answers(trial: Trial, methods: Sequence[str], workers: int, board: Board) -> dict[str, Failure]:
+    """Have every method answer for every classifier; returns which could not, and why."""
+    todo = [Asked(method, kind, seed) for method in methods for kind in KINDS for seed in trial.seeds]
+    todo += [_leaking(trial, method) for method in methods if _can_leak(method)]
+    firsts = dict.fromkeys(trial.first(asked) for asked in todo)
+    fits = {key_of(**trial.work(asked).fit_settings(), leaking=asked.leaking): asked for asked in firsts}
+    in_parallel([partial(_attempt, trial, asked, board, fit_only=True) for asked in fits.values()], workers)
+    found = in_parallel([partial(_attempt, trial, asked, board) for asked in todo], workers)
+    failures: dict[str, Failure] = {}
+    for asked, failure in zip(todo, found, strict=True):
+        if failure is not None:
+            failures.setdefault(asked.method, failure)
+    return failures
+
+
+def _can_leak(method: str) -> bool:
+    """Whether a method is fitted to biased faces too: all but the truth, which is told its answers."""
+    return METHODS[method].path != TRUTH
+
+
+def _leaking(trial: Trial, method: str) -> Asked:
+    """The method, fitted to biased faces, asked about a classifier that has no bias."""
+    return Asked(method, "unconfounded", trial.seeds[0], leaking=True)
+
+
+def _attempt(trial: Trial, asked: Asked, board: Board, *, fit_only: bool = False) -> Failure | None:
+    """Fit or answer; what goes wrong fails this method alone, and a fit's failure is met again by its answers."""
+    advance = board.channel(f"{trial.planted}: {asked}")
+    try:
+        with limited(trial.protocol.threads):
+            if fit_only:
+                trial.work(asked, advance).fit()
+            else:
+                trial.answer(asked, advance)
+    except Exception as error:
+        if trial.protocol.raise_errors:
+            raise
+        log.debug("%s on %s failed", asked, trial.planted, exc_info=True)
+        reason = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
+        return Failure(" ".join(reason.split()), isinstance(error, UserError), traceback.format_exc())
+    return None
+
+
+# -- numbers -----------------------------------------------------------------------------------------------------------
+
+
+def _blank(trial: Trial, method: str) -> Record:
+    """The record of one method without its numbers."""
+    record = blank(trial, method, reference=METHODS[method].load().reference)
+    return record.model_copy(update={"key": trial.key(method), "data": {**record.data, "classifiers": trial.key()}})
+
+
+def _failed(trial: Trial, method: str, failure: Failure) -> Record:
+    """The record of a method that did not come to an end."""
+    return _blank(trial, method).model_copy(update={"status": "failed", **failure._asdict()})
+
+
+def _record(trial: Trial, method: str, oracles: dict[str, Any], baseline: str | None) -> Record:
+    """The numbers of one method; beside those of a `baseline`, if there is one."""
+    names, blank = oracles["kept"], _blank(trial, method)
+    kept = torch.tensor([name in names for name in oracles["accuracies"]])
+    answers = {kind: trial.answers(method, kind) for kind in KINDS}
+    sides = {kind: side(each, kept) for kind, each in answers.items()}
+    found = _biases(trial, method, answers, names, kept)
+    rows = _rows(sides, found)
+    if baseline is not None:
+        theirs = {kind: side(trial.answers(baseline, kind), kept) for kind in ("confounded", "unconfounded")}
+        rows.append(_over(found["confounded", "all"], _planted(trial, theirs, names)))
+    asked = {kind: Asked(method, kind, trial.seeds[0]) for kind in ("unconfounded", "confounded")}
+    own = trial.work(asked["unconfounded"]).method()
+    return blank.model_copy(
+        update={
+            "config": own.config.model_dump(mode="json"),
+            "rows": rows,
+            "data": {**blank.data, "shown": _shown(sides, found["confounded", "all"], trial, names)},
+            "studies": {"attributes": _attributes(sides, names)},
+            "artefacts": {
+                **{f"explain-{kind}": trial.explained(each)[0].name for kind, each in asked.items()},
+                **{f"bias-{kind}": trial.answer(each).name for kind, each in asked.items()},
+            },
+            "remarks": list(own.remarks()),
+        }
+    )
+
+
+def _biases(
+    trial: Trial, method: str, answers: Mapping[str, list[Artefact]], names: Sequence[str], kept: torch.Tensor
+) -> dict[tuple[str, str], Bias]:
+    """(contrast, reading) -> what it shows: the planted bias, the two controls, the leakage.
+
+    Read over "all" answers, over those that "flipped", and "strict": the planted attribute alone, over all answers,
+    standardised.
+    """
+    directions, outside = _parties(trial, names)
+    alone = directions * torch.tensor([name == trial.planted.attribute for name in names])
+    pairs = {kind: (answers[kind], answers["unconfounded"]) for kind in ("confounded", "ignoring", "another")}
+    if _can_leak(method):
+        pairs[LEAKAGE] = ([trial.answer(_leaking(trial, method))], answers["unconfounded"][:1])
+    found = {}
+    for name, pair in pairs.items():
+        biased, unbiased = (side(part, kept) for part in pair)
+        found[name, "all"] = bias(biased.all, unbiased.all, directions, outside)
+        found[name, "flipped"] = bias(biased, unbiased, directions, outside)
+        strict, beside = (strict_side(part, kept) for part in pair)
+        found[name, "strict"] = bias(strict, beside, alone, outside)
+    return found
+
+
+def _parties(trial: Trial, names: Sequence[str]) -> tuple[torch.Tensor, torch.Tensor]:
+    """The directions of the planted family, and which of `names` are outside it, (K,) each."""
+    directions = trial.planted.directions(images_of(trial.task, trial.protocol), names)
+    return directions, (directions == 0) & torch.tensor([name != trial.planted.label for name in names])
+
+
+def _planted(trial: Trial, sides: dict[str, Side], names: Sequence[str]) -> Bias:
+    """What is shown of the planted bias, over all queries."""
+    return bias(sides["confounded"].all, sides["unconfounded"].all, *_parties(trial, names))
+
+
+def _over(mine: Bias, theirs: Bias) -> Row:
+    """The difference of two leads, in pairs: both rest on the same draws of queries and seeds."""
+    low, high = torch.quantile(mine.leads - theirs.leads, mine.leads.new_tensor([0.025, 0.975])).tolist()
+    return row("lead_over_baseline", (mine.lead.value - theirs.lead.value, low, high, mine.lead.n), 0.0)
+
+
+def _rows(sides: dict[str, Side], found: dict[tuple[str, str], Bias]) -> list[Row]:
+    """Flip rates by kind; lead and rank by contrast, and the strict lead."""
+    rows = [row(f"flips_{kind}", over_queries(part.valid), 0.0) for kind, part in sides.items()]
+    for (contrast, subset), outcome in found.items():
+        if subset == "strict":
+            rows.append(row(f"strict_lead_{contrast}", outcome.lead, 0.0))
+            continue
+        rows.append(row(f"lead_{contrast}", outcome.lead, 0.0, subset))
+        rows.append(row(f"rank_{contrast}", (outcome.rank, *2 * (float("nan"),), outcome.lead.n), 0.0, subset))
+    return rows
+
+
+def _shown(sides: dict[str, Side], found: Bias, trial: Trial, names: Sequence[str]) -> dict[str, str]:
+    """What stands in the table beside the lead: the planted attribute's scores and gap, and its greatest rival."""
+    place = names.index(trial.planted.attribute)
+    each = {kind: float(scores(sides[kind].all)[place]) for kind in ("confounded", "unconfounded")}
+    _, outside = _parties(trial, names)
+    rival = int(torch.where(outside, found.gaps.abs(), -1.0).argmax())
+    return {
+        **{f"{trial.planted.attribute}, {kind}": _signed(value) for kind, value in each.items()},
+        "greatest other gap": f"{names[rival]} {_signed(float(found.gaps[rival]))}",
+    }
+
+
+def _signed(value: float) -> str:
+    return f"{round(value, 2) + 0.0:+.2f}"  # never "-0.00"
+
+
+def _attributes(sides: dict[str, Side], names: Sequence[str]) -> Study:
+    """The scores of every attribute, over all queries: what the figure draws."""
+    found = {kind: scores(part.all).tolist() for kind, part in sides.items()}
+    rows: list[dict[str, str | int | float]] = [
+        {"attribute": name, "classifier": kind, "signed change": values[place]}
+        for place, name in enumerate(names)
+        for kind, values in found.items()
+    ]
+    return Study(
+        title="signed change of each attribute towards the label, over all queries",
+        rows=rows,
+        axes=("attribute", "signed change", "classifier"),
+        bars=True,
+    )

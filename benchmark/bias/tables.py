@@ -1,0 +1,345 @@
+"""Bias discovery as tables and figures: gates, what each method shows, controls and leakage apart."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import seaborn as sns
+import torch
+from matplotlib.figure import Figure
+
+from benchmark.bias.discovery import BASELINE, LEAKAGE, Outcome
+from benchmark.bias.trial import BIASED_AT_LEAST, KINDS, UNBIASED_AT_MOST, Asked, Planted, Trial
+from benchmark.records.record import Record, Row
+from benchmark.records.store import find
+from benchmark.report.cells import Table
+from benchmark.report.figures import grid, save, styled
+from benchmark.report.tables import studies
+from methods import METHODS
+from methods.base import Method
+
+EACH = 2
+"""Rows of a figure for each (label, attribute) cell: the first queries, not chosen ones."""
+
+
+def tables(outcome: Outcome) -> list[Table]:
+    """The gates; and, where they are open, what methods show, the controls, and the leakage.
+
+    Nothing of a bias that could not be planted.
+    """
+    if outcome.gates.status != "ok":
+        return []
+    made = [_gates(outcome), *studies([outcome.gates])]
+    good = [record for record in outcome.records if record.status == "ok"]
+    if not good:
+        return made
+    planted, shown = outcome.planted, [_shown(record) for record in good]
+    notes, strictly = (*_notes(outcome), *_learning(good)), _strictly(outcome)
+    told = (*notes, *_reading(outcome), *strictly, *_failed(outcome))
+    made.append(_table(f"bias-{planted}", f"{planted}: which methods show the planted bias", shown, good, told))
+    controls = [_controls(record, outcome) for record in good]
+    title = f"{planted}: controls, in which there is nothing to discover"
+    made.append(_table(f"bias-controls-{planted}", title, controls, good, (*notes, *strictly)))
+    leaks = [_contrast(record, LEAKAGE) for record in good]
+    title = f"{planted}: leakage, the bias of a generator's own data in a classifier that has none"
+    told = (*_notes(outcome), *_leaking(outcome), *strictly)
+    made.append(_table(f"bias-leakage-{planted}", title, leaks, good, told))
+    return made
+
+
+def _gates(outcome: Outcome) -> Table:
+    """One row a kind of classifier."""
+    planted, numbers = outcome.planted, _numbers(outcome.gates)
+    rows = [_classifier(kind, planted, numbers) for kind in KINDS]
+    told = "**open**" if outcome.open else "**closed: the task is not scored**"
+    missing = (
+        "" if outcome.ignores else ", **and one is missing**: the classifiers that might ignore the attribute do not"
+    )
+    edited = numbers["raised_confounded", "all"]
+    notes = [
+        f"a control asks for at most {100 * UNBIASED_AT_MOST:.0f} % of the classifiers that ignore{missing}",
+        f"the gates, confounded at least {100 * BIASED_AT_LEAST:.0f} % and surer of {planted.label} by the edit, "
+        f"unconfounded at most {100 * UNBIASED_AT_MOST:.0f} %, are {told}",
+        f"p: mean probability of {planted.label} that a classifier gives the n = {edited.n} queries with "
+        f"{planted.attribute}, as they are and edited exactly to be without it, which is towards {planted.label} as "
+        "the bias has it; difference: edited minus as they are, with its 95 % interval over queries",
+        *(f"dropped, because its oracle is too often wrong: {name}" for name in outcome.dropped),
+        *(["without its oracle the planted attribute cannot be scored"] * (planted.attribute in outcome.dropped)),
+        *(["without an attribute outside the planted family there is no lead"] * (not outcome.gates.data["rivals"])),
+        *_notes(outcome),
+    ]
+    cells = pd.DataFrame(rows)
+    title = f"{planted}: what the exact do({planted.attribute}) does to the classifiers"
+    return Table(f"bias-gates-{planted}", title, cells, cells.iloc[:0], tuple(notes))
+
+
+def _classifier(kind: str, planted: Planted, numbers: Mapping[tuple[str, str], Row]) -> dict[str, str]:
+    """What one kind of classifier gets right, and what the edit does to it."""
+    found = {name: numbers[f"{name}_{kind}", "all"] for name in ("right", "flipped", "before", "after", "raised")}
+    return {
+        "classifier": kind,
+        "learns from": KINDS[kind],
+        "right %": _per_cent(found["right"]),
+        f"flipped by do({planted.attribute}) %": _per_cent(found["flipped"]),
+        f"p({planted.label}) as they are": _decimals(found["before"].value or 0),
+        f"p({planted.label}) edited": _decimals(found["after"].value or 0),
+        "difference [95 %]": _interval(found["raised"]),
+    }
+
+
+def _shown(record: Record) -> dict[str, str]:
+    """What one method shows of the planted bias."""
+    numbers = _numbers(record)
+    cells = {"method": record.method}
+    for kind in ("confounded", "unconfounded"):
+        cells[f"flips {kind} %"] = _per_cent(numbers[f"flips_{kind}", "all"])
+    cells |= {name: str(value) for name, value in record.data["shown"].items()}
+    cells["lead [95 %]"] = _interval(numbers["lead_confounded", "all"])
+    cells["strict lead [95 %]"] = _interval(numbers["strict_lead_confounded", "all"])
+    cells["lead over valid flips"] = _interval(numbers["lead_confounded", "flipped"])
+    cells["rank"] = f"{numbers['rank_confounded', 'all'].value:.0f}"
+    beaten = numbers.get(("lead_over_baseline", "all"))
+    cells[f"lead over {BASELINE}'s"] = "" if beaten is None else _interval(beaten)
+    return {**cells, "discovered": _discovered(numbers, "confounded")}
+
+
+def _controls(record: Record, outcome: Outcome) -> dict[str, str]:
+    """The leads where there is nothing to discover: a discovery there is a false alarm."""
+    cells = {"method": record.method}
+    for contrast in ("ignoring", "another") if outcome.ignores else ("another",):
+        told = _contrast(record, contrast)
+        cells |= {f"{contrast}: {name}": told[name] for name in ("lead [95 %]", "strict lead [95 %]")}
+        cells[f"{contrast}: false alarm"] = told["discovered"]
+    return cells
+
+
+def _contrast(record: Record, contrast: str) -> dict[str, str]:
+    """Leads and verdict of one contrast; empty where a method has no such rows."""
+    numbers = _numbers(record)
+    if (f"lead_{contrast}", "all") not in numbers:
+        return {"method": record.method, "lead [95 %]": "", "strict lead [95 %]": "", "discovered": ""}
+    return {
+        "method": record.method,
+        "lead [95 %]": _interval(numbers[f"lead_{contrast}", "all"]),
+        "strict lead [95 %]": _interval(numbers[f"strict_lead_{contrast}", "all"]),
+        "discovered": _discovered(numbers, contrast),
+    }
+
+
+def _numbers(record: Record) -> Mapping[tuple[str, str], Row]:
+    return {(row.metric, row.subset): row for row in record.rows}
+
+
+def _discovered(numbers: Mapping[tuple[str, str], Row], contrast: str) -> str:
+    """Whether the lower bounds of lead and strict lead are above 0; "not strictly" if that of the lead alone is."""
+    lead, strict = (numbers[f"{name}_{contrast}", "all"].low for name in ("lead", "strict_lead"))
+    if lead is None or lead <= 0:
+        return "no"
+    return "yes" if strict is not None and strict > 0 else "not strictly"
+
+
+def _interval(row: Row) -> str:
+    if row.value is None:
+        return ""
+    return _decimals(row.value) + ("" if row.low is None else f" [{_decimals(row.low)}, {_decimals(row.high or 0)}]")
+
+
+def _decimals(value: float) -> str:
+    return f"{round(value, 2) + 0.0:.2f}"  # never "-0.00"
+
+
+def _per_cent(row: Row) -> str:
+    return "{:.1f} [{:.1f}, {:.1f}]".format(*(100 * (part or 0) for part in (row.value, row.low, row.high)))
+
+
+def _table(name: str, title: str, rows: list[dict[str, str]], records: Sequence[Record], notes: Sequence[str]) -> Table:
+    cells = pd.DataFrame(rows)
+    references = cells["method"].isin({record.method for record in records if record.reference})
+    return Table(name, title, cells[~references], cells[references], tuple(notes))
+
+
+def _notes(outcome: Outcome) -> tuple[str, ...]:
+    """How the numbers came about."""
+    record, planted = outcome.gates, outcome.planted
+    facts, seeds = record.data, record.data["seeds"]
+    limit = (f"**partial run**: --limit {record.limit}",) if record.limit else ()
+    return (
+        f"preset `{record.preset}`, {record.split} split, faces of {facts['size']} px, bias of strength "
+        f"{facts['strength']:g}, evidence for the label {facts['evidence']:g}; n = {facts['queries']} queries, "
+        f"balanced over the four ({planted.label}, {planted.attribute}) cells; classifiers of seeds "
+        f"{', '.join(map(str, seeds))}, all methods of seed {seeds[0]}",
+        *limit,
+    )
+
+
+def _learning(records: Sequence[Record]) -> tuple[str, ...]:
+    """What methods learn once for all classifiers, and what anew for each."""
+    kept, anew = "one generator for all classifiers", "learns anew for each classifier, from the same faces"
+    said: dict[str, list[str]] = {}
+    for record in records:
+        if not record.reference:
+            again = METHODS[record.method].load().refit is Method.refit
+            said.setdefault(anew if again else kept, []).append(record.method)
+    return tuple(f"{', '.join(names)}: {note}" for note, names in said.items())
+
+
+def _reading(outcome: Outcome) -> tuple[str, ...]:
+    family = ", ".join(outcome.planted.family())
+    return (
+        "score: mean signed change of an attribute from reconstruction to counterfactual, towards the label, as its "
+        "oracle sees it, an answer that is not valid counting as unchanged; gap: with the bias minus without, in the "
+        f"planted direction; family: {family}",
+        "lead: the family's gap minus the greatest outside it, whichever its direction, but for "
+        f"{outcome.planted.label}; {_drawn(outcome)}",
+        "rank: of the family among the attributes outside it, by gap; ties rank worst",
+    )
+
+
+def _strictly(outcome: Outcome) -> tuple[str, ...]:
+    return (
+        f"strict lead: of {outcome.planted.attribute} alone, and the changes of each attribute weighted as if answers "
+        "with it and without it had either target equally often: made neither by chance nor by a choice in the family; "
+        "where all answers with it, or all without it, have one target, nothing tells and they count as unchanged",
+        "discovered, false alarm: the lower bounds of both leads are above 0; not strictly: that of the lead alone",
+    )
+
+
+def _drawn(outcome: Outcome) -> str:
+    """What the intervals of leads know."""
+    if len(outcome.gates.data["seeds"]) == 1:
+        return "bootstrap over queries: of one seed, the interval does not know how trainings differ"
+    return "bootstrap over queries and seeds, too narrow where seeds are few"
+
+
+def _failed(outcome: Outcome) -> tuple[str, ...]:
+    return tuple(f"**failed**: {r.method}: {r.reason}" for r in outcome.records if r.status != "ok")
+
+
+def _leaking(outcome: Outcome) -> tuple[str, ...]:
+    return (
+        f"one unconfounded classifier, seed {outcome.gates.seed}, explained by a method fitted to confounded faces "
+        "minus by one fitted to unconfounded ones; the interval knows queries only",
+    )
+
+
+def publish(trial: Trial, outcome: Outcome, folder: Path) -> list[Table]:
+    """Write tables and figures of one planted bias to `folder`; returns the tables to show.
+
+    Where nothing is scored, what was is taken away, so that no verdict stands beside closed gates.
+    """
+    made = tables(outcome)
+    if outcome.gates.status == "ok" and not outcome.open:
+        for path in folder.glob(f"bias-*{outcome.planted}*"):
+            path.unlink()
+    for table in made:
+        table.write(folder)
+    write_figures(trial, outcome, folder)
+    return made
+
+
+# -- figures -----------------------------------------------------------------------------------------------------------
+
+
+def write_figures(trial: Trial, outcome: Outcome, folder: Path) -> list[Path]:
+    """The exact edits; where gates are open, the attributes most changed and both classifiers' counterfactuals."""
+    if outcome.gates.status != "ok":
+        return []
+    good = [record for record in outcome.records if record.status == "ok"]
+    with styled():
+        files = save(edited(trial), folder / f"bias-edited-{outcome.planted}")
+        if good:
+            files += save(attributes_changed(good, trial), folder / f"bias-attributes-{outcome.planted}")
+        for record in good:
+            figure = side_by_side(record, trial)
+            if figure is not None:
+                files += save(figure, folder / f"bias-{outcome.planted}-{record.method}")
+    return files
+
+
+def attributes_changed(records: Sequence[Record], trial: Trial) -> Figure:
+    """Signed change of every attribute under both classifiers, a panel a method (gan-search, Figs. 6 to 8)."""
+    columns = min(4, len(records))
+    rows = -(-len(records) // columns)
+    figure = Figure(figsize=(2.6 * columns, 2.0 * rows + 1.0), layout="constrained")
+    panels = np.atleast_1d(figure.subplots(rows, columns, sharex=True, sharey=True)).ravel()
+    family = set(trial.planted.family())
+    for place, (panel, record) in enumerate(zip(panels, records, strict=False)):
+        cells = pd.DataFrame(record.studies["attributes"].rows)
+        cells = cells[cells["classifier"].isin(["unconfounded", "confounded"])]
+        cells = cells[cells["attribute"] != trial.planted.label]
+        sns.barplot(
+            cells, x="attribute", y="signed change", hue="classifier", palette=["0.7", "C1"], errorbar=None, ax=panel
+        )
+        panel.axhline(0, color="0.3", linewidth=0.6)
+        panel.set_title(record.method + (" (reference)" if record.reference else ""), fontsize=8)
+        panel.set(xlabel="", ylabel="")
+        lowest = place + columns >= len(records)  # of its column, also where the last row is short
+        panel.tick_params(axis="x", rotation=90, labelsize=7, labelbottom=lowest)
+        for label in panel.get_xticklabels():
+            label.set_fontweight("bold" if label.get_text() in family else "normal")
+        panel.get_legend().remove()
+    for panel in panels[len(records) :]:
+        panel.set_axis_off()
+    handles, labels = panels[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=2, frameon=False, fontsize=8)
+    figure.supylabel(f"signed change towards {trial.planted.label}", fontsize=8)
+    figure.suptitle(f"{trial.planted}: what counterfactuals change; bold: the planted family", fontsize=9)
+    return figure
+
+
+def edited(trial: Trial) -> Figure:
+    """Queries with the attribute and the same without it, with what both classifiers give the label (dvae, Fig. 5)."""
+    planted, faces = trial.planted, trial.faces()
+    assert faces.labels is not None  # noqa: S101 - a task has labels
+    rows = torch.from_numpy(faces.official["test"])
+    labels, having = torch.from_numpy(faces.labels)[rows], trial.having()
+    cells = [torch.nonzero(having & (labels == label)).flatten()[: 2 * EACH] for label in (0, 1)]
+    queries, without = torch.from_numpy(faces.images[rows.numpy()]), trial.edited().tensors()["images"]
+    given = {kind: trial.gate(kind) for kind in ("unconfounded", "confounded")}
+    columns, captions = [], [["" for _ in range(4)] for _ in cells[0]]
+    for place, cell in enumerate(cells):
+        for step, (images, name) in enumerate(((queries, "before"), (without, "after"))):
+            columns.append(images[cell])
+            for line, row in zip(captions, cell.tolist(), strict=True):
+                p = {kind: float(found[name][0, row]) for kind, found in given.items()}
+                line[2 * place + step] = f"without bias: {p['unconfounded']:.2f}\nwith bias: {p['confounded']:.2f}"
+    edit = f"\nnot {planted.attribute}"
+    headings = [f"{planted.attribute},\nnot {planted.label}", edit, f"{planted.attribute},\n{planted.label}", edit]
+    title = (
+        f"{planted}, seed {trial.seeds[0]}: the first queries with {planted.attribute}\n"
+        f"and the same without it; below, p({planted.label})\nby a classifier without the bias and by one with it"
+    )
+    return grid(columns[0], torch.stack(columns[1:]), captions, headings, title)
+
+
+def side_by_side(record: Record, trial: Trial) -> Figure | None:
+    """Both classifiers' counterfactuals of the same queries (dvae, Fig. 4); None if they are not on disk any more."""
+    runs = trial.protocol.runs
+    parts = {kind: find(runs, record.artefacts[f"explain-{kind}"])[0] for kind in ("unconfounded", "confounded")}
+    seen = {kind: find(runs, record.artefacts[f"bias-{kind}"])[0] for kind in parts}
+    if not all(parts.values()) or not all(seen.values()):
+        return None
+    rows = _chosen(trial)
+    words = (f"not {trial.planted.label}", trial.planted.label)
+    columns, captions = [], [["" for _ in range(5)] for _ in rows]
+    for place, kind in enumerate(parts):
+        columns += [parts[kind]["reconstructions"][rows], parts[kind]["images"][0][rows]]
+        for line, row in zip(captions, rows, strict=True):
+            line[1 + 2 * place] = f"query seen: {words[int(parts[kind]['predicted'][row])]}"
+            line[2 + 2 * place] = f"seen: {words[int(seen[kind]['seen'][row])]}"
+    headings = ["query", "x̃", "x' without bias", "x̃", "x' with bias"]
+    title = (
+        f"{record.method}, {trial.planted}, seed {trial.seeds[0]}: the first queries of each cell\n"
+        "as a classifier without the bias sees them, and one with it"
+    )
+    return grid(parts["unconfounded"]["queries"][rows], torch.stack(columns), captions, headings, title)
+
+
+def _chosen(trial: Trial) -> list[int]:
+    """The places of the first `EACH` queries of each cell, cell after cell."""
+    work = trial.work(Asked(BASELINE, "unconfounded", trial.seeds[0]))
+    assert work.data.attributes is not None  # noqa: S101 - drawn faces have some
+    found = work.data.attributes.iloc[work.queries.indices].reset_index(drop=True)
+    cells = found.groupby([trial.planted.label, trial.planted.attribute]).indices
+    return [int(row) for rows in cells.values() for row in rows[:EACH]]

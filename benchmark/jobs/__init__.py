@@ -1,0 +1,1 @@
+"""A job's stages: fit, explain, show, probe, score; their settings, the runner, progress."""

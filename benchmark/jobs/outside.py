@@ -1,0 +1,286 @@
+"""Counterfactuals that another program made: read, shown to the judges of a run, and scored by the same metrics."""
+
+import csv
+import zlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from zipfile import BadZipFile
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from benchmark.data import ImageData, Subset
+from benchmark.errors import UserError, unknown
+from benchmark.jobs.judging import ROLES, accuracies
+from benchmark.jobs.progress import Board
+from benchmark.jobs.protocol import Job, Protocol, images_of
+from benchmark.jobs.runner import limited
+from benchmark.jobs.scoring import Answers, score
+from benchmark.jobs.stages import Work, eight_bit
+from benchmark.records.record import Record, environment
+
+Shape = tuple[int, int, int]
+Images = Mapping[str, np.ndarray]
+"""Name -> one image, (C, H, W) uint8."""
+
+ARRAYS = (".npy", ".npz")
+WHAT = "give a folder of PNG files, or an npz or npy file"
+
+
+@dataclass(frozen=True)
+class Files:
+    """Where what another program made lies."""
+
+    queries: Path
+    counterfactuals: Path
+    targets: Path | None = None
+    reconstructions: Path | None = None
+
+
+@dataclass(frozen=True)
+class Given:
+    """What a user hands in, matched by name, in the order of the queries; images are uint8."""
+
+    queries: Tensor
+    """(N, C, H, W)."""
+    counterfactuals: Tensor
+    """(R, N, C, H, W)."""
+    relaxations: tuple[float, ...]
+    targets: Mapping[str, int] | None
+    """Name -> class; None where the task has two, and the other one is meant."""
+    names: tuple[str, ...]
+    reconstructions: Tensor | None = None
+    """(N, C, H, W)."""
+    remarks: tuple[str, ...] = ()
+
+
+def score_files(files: Files, job: Job, protocol: Protocol, board: Board) -> Record:
+    """Read `files` and score them; the job's method is only their name. A mistake is found before any training.
+
+    Raises
+    ------
+    UserError
+        As `read`, and if the task cannot be had.
+    """
+    data = images_of(job.task, protocol, board.channel(job.task))
+    given = read(files, data)
+    work = Work(job, protocol, board.channel(str(job)))
+    work.check_extractors()
+    with limited(protocol.threads):
+        return score_given(given, work)
+
+
+def read(files: Files, data: ImageData) -> Given:
+    """Everything that a user hands in for the task whose images are `data`.
+
+    Raises
+    ------
+    UserError
+        For a file that cannot be read, an image of another size or number of channels, a name without a partner, a
+        folder without images, and targets that are missing or unknown.
+    """
+    queries, counterfactuals, reconstructions = files.queries, files.counterfactuals, files.reconstructions
+    asked = read_images(queries, data.shape)
+    names = tuple(asked)
+    places = _relaxations(counterfactuals)
+    answered = {r: read_images(place, data.shape) for r, place in sorted(places.items(), key=lambda item: item[0] or 0)}
+    rebuilt = None if reconstructions is None else read_images(reconstructions, data.shape)
+    for r, images in answered.items():
+        _check_partners(names, images, queries, places[r])
+    if rebuilt is not None and reconstructions is not None:
+        _check_partners(names, rebuilt, queries, reconstructions)
+    return Given(
+        queries=_stack(asked, names),
+        counterfactuals=torch.stack([_stack(images, names) for images in answered.values()]),
+        relaxations=tuple(r or 0.0 for r in answered),
+        targets=_targets(files.targets, names, data),
+        names=names,
+        reconstructions=None if rebuilt is None else _stack(rebuilt, names),
+        remarks=("answers without a relaxation stand at r = 0",) if None in places else (),
+    )
+
+
+# -- images ------------------------------------------------------------------------------------------------------------
+
+
+def read_images(path: Path, shape: Shape) -> Images:
+    """The images in `path` by name: PNG files of a folder by theirs, arrays by their key, a stack by its row.
+
+    An array is 8-bit, or float in [0, 1], and one image of it (C, H, W), (H, W, C), or (H, W) if grey. An npy file, and
+    an npz file with a single array, is a stack (N, ...) of these.
+
+    Raises
+    ------
+    UserError
+        If there are none, or one cannot be read or has another shape than `shape`, (C, H, W).
+    """
+    if path.is_dir():
+        files = sorted(file for file in path.iterdir() if file.suffix.lower() == ".png")
+        images = {file.stem: _image(_pixels(file), shape, str(file)) for file in files}
+    elif path.suffix in ARRAYS and path.is_file():
+        images = {name: _image(array, shape, f"{path}, image {name}") for name, array in _arrays(path)}
+    else:
+        raise UserError(f"there are no images at {path}; {WHAT}")
+    if not images:
+        raise UserError(f"{path} holds no images; {WHAT}")
+    return images
+
+
+def _pixels(path: Path) -> np.ndarray:
+    """A PNG file as (H, W) or (H, W, C)."""
+    try:
+        with Image.open(path) as image:
+            if image.mode not in {"L", "RGB"}:
+                raise ValueError(f"its mode is {image.mode}; save it as 8-bit grey (L) or colour (RGB)")
+            return np.asarray(image)
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise UserError(f"cannot read {path}: {error}") from error
+
+
+def _arrays(path: Path) -> Iterable[tuple[str, np.ndarray]]:
+    """Names and images of an npy or npz file."""
+    try:
+        found = np.load(path, allow_pickle=False)
+        arrays = {"": found} if isinstance(found, np.ndarray) else {name: found[name] for name in found.files}
+    except (OSError, ValueError, EOFError, BadZipFile, zlib.error) as error:
+        raise UserError(f"cannot read {path}: {error}") from error
+    if len(arrays) > 1:
+        return arrays.items()
+    (stack,) = arrays.values() or (np.zeros(0),)
+    if not stack.ndim:
+        raise UserError(f"{path} holds a single number; {WHAT}")
+    return ((str(row), image) for row, image in enumerate(stack))
+
+
+def _image(array: np.ndarray, shape: Shape, name: str) -> np.ndarray:
+    """One image as (C, H, W) uint8."""
+    channels, height, width = shape
+    if array.shape == (height, width, channels) and array.shape != shape:
+        array = array.transpose(2, 0, 1)
+    elif channels == 1 and array.shape == (height, width):
+        array = array[None]
+    if array.shape != shape:
+        expected = f"{width} × {height} pixels and {channels} channel(s)"
+        raise UserError(f"{name} has the shape {array.shape}; this task has {expected}")
+    if array.dtype == np.uint8:
+        return array
+    if not np.issubdtype(array.dtype, np.floating) or not ((array >= 0) & (array <= 1)).all():  # NaN fails both
+        raise UserError(f"{name} is neither 8-bit nor float in [0, 1]: {array.dtype} up to {array.max():g}")
+    return eight_bit(torch.from_numpy(array.astype(np.float64))).numpy()
+
+
+def _relaxations(path: Path) -> Mapping[float | None, Path]:
+    """Relaxation -> where its answers are: subfolders or array files called "r=0.2"; None if there is a single set."""
+    entries = sorted(path.glob("r=*")) if path.is_dir() else []
+    found: dict[float | None, Path] = {}
+    for entry in entries:
+        text = entry.stem if entry.suffix in ARRAYS else entry.name
+        try:
+            r = float(text.removeprefix("r="))
+        except ValueError:
+            r = float("nan")
+        if not 0 <= r <= 1 or r in found:
+            raise UserError(f"{entry} does not name a relaxation of its own from 0 to 1, as in r=0.2")
+        found[r] = entry
+    beside = sorted(path.glob("*.png")) if found else []
+    if beside:
+        raise UserError(f"{beside[0]} lies beside {entries[0]}: give subfolders of relaxations or images, not both")
+    return found or {None: path}
+
+
+def _check_partners(names: Iterable[str], images: Images, queries: Path, others: Path) -> None:
+    """See that queries and other images have the same names."""
+    lonely = [(name, queries, others) for name in names if name not in images]
+    lonely += [(name, others, queries) for name in images if name not in set(names)]
+    if lonely:
+        name, has, lacks = lonely[0]
+        more = f" ({len(lonely)} such names)" if len(lonely) > 1 else ""
+        raise UserError(f"'{name}' is in {has}, but not in {lacks}{more}; images are matched by name")
+
+
+def _stack(images: Images, names: Iterable[str]) -> Tensor:
+    return torch.from_numpy(np.stack([images[name] for name in names]))
+
+
+# -- targets -----------------------------------------------------------------------------------------------------------
+
+
+def _targets(path: Path | None, names: tuple[str, ...], data: ImageData) -> Mapping[str, int] | None:
+    """The class that each counterfactual is for, by name; None where it goes without saying."""
+    how = "--targets takes a csv file with the header name,target: an image's name, a class's name"
+    if path is None:
+        if len(data.class_names) > 2:
+            raise UserError(f"{data.name} has {len(data.class_names)} classes: say which one is the target; {how}")
+        return None
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            rows = list(csv.DictReader(file, strict=True))
+    except (OSError, ValueError, csv.Error) as error:
+        raise UserError(f"cannot read {path}: {error}; {how}") from error
+    found: dict[str, str] = {}
+    for row in rows:
+        name, target = ((row.get(column) or "").strip() for column in ("name", "target"))
+        if found.setdefault(name.removesuffix(".png"), target) != target:
+            raise UserError(f"{path} has two targets for '{name}'; {how}")
+    for name in names:
+        if name not in found:
+            raise UserError(f"{path} has no target for '{name}'; {how}")
+        if found[name] not in data.class_names:
+            raise unknown(f"class of {data.name}", found[name], data.class_names)
+    return {name: data.class_names.index(found[name]) for name in names}
+
+
+# -- numbers -----------------------------------------------------------------------------------------------------------
+
+
+def score_given(given: Given, work: Work) -> Record:
+    """The record of what was handed in, under the name of `work`'s method, by its classifier and oracle."""
+    judges = {role: work.judge(role)[1] for role in ROLES}
+    networks = work.judges()
+    predicted = networks.apply(networks.classifier, given.queries).argmax(1)
+    wanted = None if given.targets is None else torch.tensor([given.targets[name] for name in given.names])
+    targets = 1 - predicted if wanted is None else wanted
+    answers = Answers(
+        queries=given.queries,
+        targets=targets,
+        images=given.counterfactuals,
+        reconstructions=given.reconstructions,
+        relaxations=given.relaxations,
+        diagnostics={},
+        probed=work.settings.probes,
+    )
+    rows, _ = score(answers, _reals(given.queries, work.asked), networks)
+    already = int((predicted == targets).sum())
+    remarks = [*given.remarks, "made by another program; the queries are those that it was given, not the task's own"]
+    if already:
+        remarks.append(f"{already} of {len(targets)} queries are seen as their target before anything is changed")
+    return Record(
+        task=work.job.task,
+        method=work.job.method,
+        seed=work.job.seed,
+        preset=work.protocol.preset,
+        split="given",
+        reference=False,
+        status="ok",
+        relaxations=list(given.relaxations),
+        data={"digest": work.data.digest, "classes": list(work.data.class_names), "queries": len(targets)},
+        classifier=judges["classifier"],
+        oracle=judges["oracle"],
+        rows=[*accuracies(judges), *rows],
+        remarks=remarks,
+        environment=environment(),
+    )
+
+
+def _reals(queries: Tensor, split: Subset) -> Tensor:
+    """The real images that a run with these queries compares with, (M, C, H, W): the last ones of the test split.
+
+    Whatever is among the first M queries, which they are compared with, is passed over.
+    """
+    count = min(len(queries), len(split) // 2)
+    seen = {image.numpy().tobytes() for image in queries[:count]}
+    others = [index for index in split.indices if split.data.images[index].tobytes() not in seen]
+    return torch.from_numpy(split.data.images[others[len(others) - min(count, len(others)) :]])

@@ -1,0 +1,70 @@
+"""How a run is carried out, what its jobs are, and the images of a task."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pydantic import BaseModel
+
+from benchmark.data import ImageData, Source
+from benchmark.data.tasks import load_task
+from benchmark.jobs.settings import (
+    Overrides,
+    source_settings,
+)
+from methods.training import Advance, Devices, silent
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """How a run is carried out: all that its jobs share."""
+
+    results: Path
+    preset: str = "default"
+    overrides: Overrides | None = None
+    relaxations: tuple[float, ...] = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
+    split: str = "test"
+    limit: int | None = None
+    data_root: Path | None = None
+    extractors: tuple[str, ...] = ("classifier",)
+    inception_weights: Path | None = None
+    devices: Devices = field(default_factory=Devices)
+    threads: int = 1
+    """CPU threads a job computes with; the same number gives the same numbers, however many jobs run at once."""
+    raise_errors: bool = False
+
+    @property
+    def runs(self) -> Path:
+        """What can be made again: weights, counterfactuals, records."""
+        return self.results / "runs"
+
+
+@dataclass(frozen=True)
+class Job:
+    """One method on one task under one seed."""
+
+    task: str
+    method: str
+    seed: int
+
+    def __str__(self) -> str:
+        return f"{self.method} on {self.task}, seed {self.seed}"
+
+    def path(self, protocol: Protocol) -> Path:
+        """Where its record stands."""
+        folder = protocol.runs / "records" / protocol.preset / self.task.replace("/", "_") / self.method
+        return folder / f"seed-{self.seed}.json"
+
+
+_loaded: dict[tuple[str, Path | None, BaseModel | None], ImageData] = {}
+
+
+def images_of(task: str, protocol: Protocol, advance: Advance = silent) -> ImageData:
+    """The images of `task`, read or drawn once a process."""
+    settings = source_settings(task.partition("/")[0], protocol.preset, protocol.overrides or {})
+    key = (task, protocol.data_root, settings)
+    if key not in _loaded:
+        stage = "decode" if settings is None else "draw"
+        cache = protocol.runs / "cache"
+        source = Source(protocol.data_root, cache, lambda done, total: advance(stage, done, total, None), settings)
+        _loaded[key] = load_task(task, source)
+    return _loaded[key]

@@ -1,0 +1,163 @@
+"""All jobs of a run: jobs that fail alone, several at once, none made again that is on disk and still holds."""
+
+import logging
+import os
+import traceback
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
+from types import MappingProxyType
+from typing import Any
+
+import torch
+from joblib import Parallel, delayed, parallel_config
+from threadpoolctl import threadpool_limits
+
+from benchmark.data.tasks import knows_truth
+from benchmark.errors import UserError
+from benchmark.jobs.judging import ROLES
+from benchmark.jobs.progress import Board
+from benchmark.jobs.protocol import Job, Protocol, images_of
+from benchmark.jobs.stages import Work
+from benchmark.records.record import Record, environment, read, write
+from benchmark.records.store import key_of, locked
+from methods import METHODS
+
+log = logging.getLogger(__name__)
+
+KEPT: Mapping[str, int] = MappingProxyType({"MALLOC_MMAP_THRESHOLD_": 2**25, "MALLOC_TRIM_THRESHOLD_": 2**34})
+"""What glibc reads as a process starts, in bytes: memory that a tensor leaves is kept for the next one.
+
+Given back to the system and mapped again, an eighth of a training's time goes into it.
+"""
+
+
+def run(jobs: Sequence[Job], protocol: Protocol, workers: int, board: Board) -> list[Record]:
+    """The records of `jobs`, in their order; what is on disk and still holds is not made again.
+
+    Raises
+    ------
+    UserError
+        Before anything is computed, if a task cannot be had or a method refuses its settings.
+    """
+    for task in dict.fromkeys(job.task for job in jobs):
+        images_of(task, protocol, board.channel(task))
+    found = [finished(job, protocol) for job in jobs]
+    for job, record in zip(jobs, found, strict=True):
+        if record is None:
+            Work(job, protocol).check()
+    groups = _in_turn([job for job, record in zip(jobs, found, strict=True) if record is None], protocol)
+    open_jobs = [job for group in groups for job in group]
+    ahead = _ahead(groups, protocol, board) if workers > 1 else []
+    made = in_parallel([*ahead, *(partial(run_job, job, protocol, board) for job in open_jobs)], workers)
+    by_job = dict(zip(open_jobs, made[len(ahead) :], strict=True))
+    return [record or by_job[job] for job, record in zip(jobs, found, strict=True)]
+
+
+def in_parallel(calls: Iterable[Callable[[], Any]], workers: int) -> list[Any]:
+    """The results of `calls`, in processes of their own if there are several workers."""
+    todo = list(calls)
+    workers = min(workers, len(todo))
+    if workers <= 1:
+        return [call() for call in todo]
+    for name, size in KEPT.items():
+        os.environ.setdefault(name, str(size))
+    with parallel_config("loky", inner_max_num_threads=1):
+        # One at a time: joblib would give a worker several at once after some that were quick.
+        return list(Parallel(n_jobs=workers, batch_size=1)(delayed(call)() for call in todo))
+
+
+def finished(job: Job, protocol: Protocol) -> Record | None:
+    """The record of a job that is on disk and rests on what would be computed now."""
+    record = read(job.path(protocol))
+    if record is None or record.status != "ok":
+        return None
+    return record if record.key == Work(job, protocol).record_key() else None
+
+
+def _in_turn(jobs: Sequence[Job], protocol: Protocol) -> list[list[Job]]:
+    """Jobs that rest on one fit together; of each family the first of them, then the second.
+
+    So what a fit shares with another, and a job with its fit, is there by the time that it is asked for. References
+    come first, or one that searches long would be left last.
+    """
+    groups: dict[str, list[Job]] = {}
+    for job in sorted(jobs, key=lambda job: not METHODS[job.method].load().reference):
+        groups.setdefault(key_of(**Work(job, protocol).fit_settings()), []).append(job)
+    entries = [(job, METHODS[job.method]) for job, *_ in groups.values()]
+    families = [(job.task, job.seed, entry.family, entry.load().reference) for job, entry in entries]
+    turns = [families[:place].count(family) for place, family in enumerate(families)]
+    return [group for _, group in sorted(zip(turns, groups.values(), strict=True), key=lambda pair: pair[0])]
+
+
+def _ahead(groups: Sequence[Sequence[Job]], protocol: Protocol, board: Board) -> Sequence[Callable[[], None]]:
+    """What makes all that several jobs rest on; begun before them, so that few have to wait while another makes it."""
+    jobs = [job for group in groups for job in group]
+    judges = dict.fromkeys((job.task, job.seed, role) for job in jobs for role in ROLES)
+    calls = [
+        partial(_prepare, partial(Work.judge, role=role), Job(task, role, seed), protocol, board)
+        for task, seed, role in judges
+    ]
+    seeds = dict.fromkeys((job.task, job.seed) for job in jobs)
+    calls += [
+        partial(_prepare, Work.autoencoders, Job(task, "autoencoders", seed), protocol, board) for task, seed in seeds
+    ]
+    drawn = [(task, seed) for task, seed in seeds if knows_truth(task)][:1]
+    calls += [
+        partial(_prepare, Work.attributes, Job(task, "attributes", seed), protocol, board) for task, seed in drawn
+    ]
+    return calls + [partial(_prepare, Work.fit, group[0], protocol, board) for group in groups]
+
+
+def _prepare(stage: Callable[[Work], Any], job: Job, protocol: Protocol, board: Board) -> None:
+    """One stage of one job; what goes wrong is met again, and said, by the job itself."""
+    with limited(protocol.threads):
+        try:
+            stage(Work(job, protocol, board.channel(str(job))))
+        except Exception:
+            log.debug("could not prepare %s", job, exc_info=True)
+
+
+def run_job(job: Job, protocol: Protocol, board: Board) -> Record:
+    """The record of one job, written down; a job that fails is recorded as that."""
+    path = job.path(protocol)
+    with limited(protocol.threads), locked(protocol.runs / "locks" / f"{key_of(path=str(path))}.lock"):
+        try:
+            record = finished(job, protocol) or Work(job, protocol, board.channel(str(job))).record()
+        except Exception as error:
+            if protocol.raise_errors:
+                raise
+            record = _failure(job, protocol, error)
+        write(record, path)
+    return record
+
+
+def _failure(job: Job, protocol: Protocol, error: Exception) -> Record:
+    """The record of a job that did not come to an end."""
+    reason = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
+    return Record(
+        task=job.task,
+        method=job.method,
+        seed=job.seed,
+        preset=protocol.preset,
+        split=protocol.split,
+        reference=METHODS[job.method].load().reference,
+        status="failed",
+        reason=" ".join(reason.split()),
+        user_error=isinstance(error, UserError),
+        traceback="".join(traceback.format_exception(error)),
+        limit=protocol.limit,
+        environment=environment(),
+    )
+
+
+@contextmanager
+def limited(threads: int) -> Iterator[None]:
+    """So many threads for BLAS, OpenMP and torch, wherever a job runs."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        with threadpool_limits(threads):
+            yield
+    finally:
+        torch.set_num_threads(before)

@@ -1,0 +1,165 @@
+"""Presets and ``--set``: what a run's configurations resolve to."""
+
+import json
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from benchmark.data.avatars_model import PRESETS as AVATARS_PRESETS
+from benchmark.data.avatars_model import AvatarsConfig
+from benchmark.errors import UserError, unknown
+from benchmark.judges.attributes import PRESETS as ATTRIBUTES_PRESETS
+from benchmark.judges.attributes import AttributesConfig
+from benchmark.judges.autoencoders import PRESETS as AUTOENCODER_PRESETS
+from benchmark.judges.autoencoders import AutoencoderConfig
+from benchmark.judges.classifier import ORACLE, ClassifierConfig
+from benchmark.judges.classifier import PRESETS as CLASSIFIER_PRESETS
+from methods import METHODS
+from methods.base import MethodConfig
+
+PRESETS: Mapping[str, str] = MappingProxyType(
+    {
+        "smoke": "seconds; shows that everything runs, the numbers mean nothing",
+        "default": "minutes on two CPU cores",
+        "paper": "the papers' own sizes; wants a GPU and the papers' data",
+    }
+)
+"""Name -> what it is for. What a preset changes stands with the class that it changes."""
+
+Overrides = Mapping[str, Mapping[str, Any]]
+"""Section (a method, "classifier", "oracle", "autoencoders", "attributes", "data" or "avatars") -> field -> value."""
+
+C = TypeVar("C", bound=BaseModel)
+
+
+class DataConfig(BaseModel):
+    """How many images a run uses."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    train_images: int | None = Field(None, gt=0, description="training images, at most; null: all of them")
+    queries: int = Field(1000, gt=0, description="queries, at most: the first ones of the split")
+    probes: int = Field(
+        100, gt=0, le=250, description="queries, at most, that composition, reversibility, diversity and COUT rest on"
+    )
+
+
+DATA_PRESETS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
+    {
+        "smoke": {"train_images": 600, "queries": 60, "probes": 10},
+        "faces": {"queries": 500, "probes": 50},
+        "paper": {"queries": 2048},
+    }
+)
+
+
+def parse_overrides(assignments: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """``["vaex.epochs=30"]`` as ``{"vaex": {"epochs": 30}}``; values are JSON, and text where they are not.
+
+    Raises
+    ------
+    UserError
+        For an assignment of another form, or an unknown section.
+    """
+    overrides: dict[str, dict[str, Any]] = {}
+    for assignment in assignments:
+        path, equals, text = assignment.partition("=")
+        section, dot, name = path.partition(".")
+        if not (equals and dot and name):
+            raise UserError(f"--set takes section.field=value, as in --set vaex.epochs=30, not '{assignment}'")
+        known = [*METHODS, "classifier", "oracle", "autoencoders", "attributes", "data", "avatars"]
+        if section not in known:
+            raise unknown("section in --set", section, known)
+        overrides.setdefault(section, {})[name] = _value(text)
+    return overrides
+
+
+def _value(text: str) -> Any:  # noqa: ANN401 - whatever JSON can hold
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def resolve(section: str, config: type[C], preset: Mapping[str, Any], overrides: Overrides) -> C:
+    """The defaults of `config`, then what the preset changes, then what the user sets.
+
+    Raises
+    ------
+    UserError
+        For an unknown field, and for a value of the wrong type or range.
+    """
+    asked = overrides.get(section, {})
+    for name in asked:
+        if name not in config.model_fields:
+            raise unknown(f"setting of {section}", name, config.model_fields)
+    try:
+        base = config.model_validate(dict(preset)).model_dump(mode="json")
+        return config.model_validate_json(json.dumps({**base, **asked}), strict=True)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(str(part) for part in first["loc"][:1])
+        setting = f"{name} = {json.dumps(asked[name])} is" if name in asked else "together its settings are"
+        reason = first["msg"].removeprefix("Value error, ")
+        raise UserError(f"--set {section}: {setting} refused: {reason}") from error
+
+
+def method_config(name: str, preset: str, overrides: Overrides, channels: int = 1) -> MethodConfig:
+    """The resolved settings of the method registered as `name`, for images of so many `channels`.
+
+    The defaults are those of small grey images; the default preset takes a class's "faces" for images in colour.
+    """
+    entry = METHODS[name]
+    method = entry.load()
+    preset = _part(preset, channels)
+    return resolve(name, method.Config, {**method.presets.get(preset, {}), **entry.settings}, overrides)
+
+
+def _part(preset: str, channels: int) -> str:
+    """What a class has settings for: the preset, or "faces" by default and in colour."""
+    return "faces" if preset == "default" and channels > 1 else preset
+
+
+def judge_config(role: str, preset: str, overrides: Overrides, channels: int = 1) -> ClassifierConfig:
+    """The resolved settings of the "classifier" (the investigated one) or the "oracle", as those of a method."""
+    own = ORACLE if role == "oracle" else {}
+    changes = CLASSIFIER_PRESETS.get(_part(preset, channels), {}).get(role, {})
+    return resolve(role, ClassifierConfig, {**own, **changes}, overrides)
+
+
+def autoencoder_config(preset: str, overrides: Overrides, channels: int = 1) -> AutoencoderConfig:
+    """The resolved settings of the autoencoders, as those of a method."""
+    return resolve("autoencoders", AutoencoderConfig, AUTOENCODER_PRESETS.get(_part(preset, channels), {}), overrides)
+
+
+def attributes_config(preset: str, overrides: Overrides) -> AttributesConfig:
+    """The resolved settings of the attribute oracles."""
+    return resolve("attributes", AttributesConfig, ATTRIBUTES_PRESETS.get(preset, {}), overrides)
+
+
+def data_config(preset: str, overrides: Overrides, channels: int = 1) -> DataConfig:
+    """How many images a run uses, of so many `channels`."""
+    return resolve("data", DataConfig, DATA_PRESETS.get(_part(preset, channels), {}), overrides)
+
+
+def source_settings(data_set: str, preset: str, overrides: Overrides) -> BaseModel | None:
+    """How the images of `data_set` are to be made; None for images that are read."""
+    if data_set != "avatars":
+        return None
+    return resolve("avatars", AvatarsConfig, AVATARS_PRESETS.get(preset, {}), overrides)
+
+
+def check_overrides(methods: Iterable[str], preset: str, overrides: Overrides) -> None:
+    """Refuse a bad setting before anything is computed."""
+    for name in dict.fromkeys([*methods, *(section for section in overrides if section in METHODS)]):
+        for channels in (1, 3):
+            method_config(name, preset, overrides, channels)
+    for channels in (1, 3):
+        for role in ("classifier", "oracle"):
+            judge_config(role, preset, overrides, channels)
+        autoencoder_config(preset, overrides, channels)
+        data_config(preset, overrides, channels)
+    attributes_config(preset, overrides)
+    source_settings("avatars", preset, overrides)

@@ -1,0 +1,1 @@
+"""Who judges: the investigated classifier, the oracle, attribute oracles, autoencoders, features."""

@@ -1,0 +1,67 @@
+"""Feature extractors that Fréchet distances rest on, by the name that stands in the table."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import torch
+from pytorch_fid import inception
+from torch import Tensor, nn
+
+from benchmark.errors import UserError
+from benchmark.judges.classifier import ConvClassifier
+
+EXTRACTORS = ("classifier", "inception")
+"""`classifier`: the oracle's penultimate features. `inception`: pytorch-fid's, for three-channel images."""
+
+WEIGHTS_HELP = "download pt_inception-2015-12-05-6726825d.pth from the releases of pytorch-fid"
+
+
+def penultimate(oracle: ConvClassifier) -> Callable[[Tensor], Tensor]:
+    """Images (B, C, H, W) -> the input of the oracle's last layer, (B, F)."""
+
+    def features(images: Tensor) -> Tensor:
+        return torch.relu(oracle.features(images))
+
+    return features
+
+
+def inception_network(weights: Path | None) -> nn.Module:
+    """pytorch-fid's InceptionV3: images (B, 3, H, W) in [0, 1] -> features (B, 2048, 1, 1).
+
+    Without `weights` they are looked for where torch keeps its downloads, and downloaded if they are not there.
+
+    Raises
+    ------
+    UserError
+        If the weights cannot be had or read; there is no fallback.
+    """
+    if weights is None:
+        try:
+            return inception.InceptionV3().eval().requires_grad_(False)
+        except OSError as error:
+            raise UserError(
+                f"the Inception weights cannot be downloaded ({error}); {WEIGHTS_HELP} elsewhere "
+                "and name the file with --inception-weights"
+            ) from error
+
+    # pytorch-fid offers no way to name a file, so its download is answered with ours, read without executing code.
+    def read(*_: Any, **__: Any) -> Any:  # noqa: ANN401 - stands in for torch.hub's function
+        return torch.load(weights, weights_only=True, map_location="cpu")
+
+    try:
+        with patch.object(inception, "load_state_dict_from_url", read):
+            return inception.InceptionV3().eval().requires_grad_(False)
+    except Exception as error:
+        raise UserError(f"cannot read Inception weights from {weights}: {error!s:.200}; {WEIGHTS_HELP}") from error
+
+
+def pooled(network: nn.Module) -> Callable[[Tensor], Tensor]:
+    """Images -> Inception's last pooled features, (B, 2048)."""
+
+    def features(images: Tensor) -> Tensor:
+        maps: Tensor = network(images)[0]
+        return maps.flatten(1)
+
+    return features

@@ -1,0 +1,326 @@
+"""A page a paper: what it printed beside what our records say, its claims with verdicts, its figures made here."""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+
+import pandas as pd
+from tabulate import tabulate
+
+from benchmark.bias.discovery import Outcome
+from benchmark.bias.gates import CLASSIFIERS
+from benchmark.bias.tables import tables
+from benchmark.papers import PAPERS, Claim, Paper, Printed, Shown, load
+from benchmark.papers.experiments import with_outcome
+from benchmark.papers.measures import Measure, Measured, Setting
+from benchmark.papers.panel import with_panel
+from benchmark.papers.planting import outcomes
+from benchmark.papers.verdicts import Evidence, judge
+from benchmark.records.record import Record
+from benchmark.report.cells import Table
+from benchmark.report.figures import write_variants
+from benchmark.report.tables import notes_of, studies
+from methods.files import write_whole
+
+PUBLISHED = "published"
+"""The source of a row that the paper printed; every other row is of ours, under its task's name."""
+LONG = 14
+"""A study of more rows than that stands in a file of its own."""
+MINUS = "\N{MINUS SIGN}"
+
+Cells = dict[str, str]
+Tasks = Mapping[str, Sequence[Record]]
+
+
+def write_pages(records: Sequence[Record], runs: Path, folder: Path, names: Iterable[str] = PAPERS) -> list[Path]:
+    """The page of each paper that has successful records, with its tables as LaTeX and its numbers as csv."""
+    made = []
+    for name in names:
+        paper = load(name)
+        good = [record for record in records if record.status == "ok" and record.method in paper.methods]
+        if good:
+            made.append(_write_page(name, paper, good, runs, folder))
+    return made
+
+
+def _write_page(name: str, paper: Paper, records: Sequence[Record], runs: Path, folder: Path) -> Path:
+    of_task = [[record for record in records if record.task == task] for task in _tasks(records)]
+    tasks = {some[0].task: with_panel([with_outcome(one, runs) for one in some], runs) for some in of_task}
+    planted = outcomes(paper, records[0].preset, runs)
+    ours = tasks | {bias: found.evidence for bias, found in planted.items() if found.evidence}
+    beside = partial(_beside, ours=ours)
+    own = {table.name: table for some in tasks.values() for table in studies(some)}
+    own |= {table.name: table for found in planted.values() for table in tables(found)}
+    for some in tasks.values():
+        if firsts := [record for record in some if record.method in paper.beside and record.seed == some[0].seed]:
+            write_variants(firsts, runs, folder)
+    for table in own.values():
+        table.write(folder)
+    for printed in paper.tables:
+        stem = "-".join(re.findall(r"\w+", printed.name.lower()))
+        write_whole(folder / f"paper-{name}-{stem}.tex", latex(printed, beside(printed)).encode())
+    write_whole(folder / f"paper-{name}.csv", numbers(paper, ours).to_csv(index=False).encode())
+    parts = [
+        f"# {paper.title}: does it hold here?",
+        _introduction(name, paper, records),
+        _claims(paper.claims, tasks, runs, planted),
+        "## Tables: published and here",
+        *(_table(printed, beside(printed), own) for printed in paper.tables if not _reason(printed, ours, own)),
+        "## Figures, made here",
+        *(
+            _figure(shown, beside(shown), own, folder, paper)
+            for shown in paper.figures
+            if not _reason(shown, ours, own)
+        ),
+        _missing(paper, ours, own),
+    ]
+    if unasked := [found.unasked for found in planted.values() if found.unasked]:
+        parts.insert(2, _bullets(f"**{why}**" for why in unasked))
+    path = folder / f"paper-{name}.md"
+    write_whole(path, ("\n\n".join(parts) + "\n").encode())
+    return path
+
+
+def _tasks(records: Sequence[Record]) -> list[str]:
+    return list(dict.fromkeys(record.task for record in records))
+
+
+def _beside(part: Printed | Shown, ours: Tasks) -> Tasks:
+    """Those of `ours`, tasks and planted biases, that stand beside a table or figure of the paper."""
+    if part.of:
+        return {name: records for name, records in ours.items() if name.partition("/")[0] in part.of}
+    return {name: records for name, records in ours.items() if records[0].method != CLASSIFIERS}
+
+
+def _bullets(lines: Iterable[str]) -> str:
+    return "\n".join(f"- {line}" for line in lines)
+
+
+def _introduction(name: str, paper: Paper, records: Sequence[Record]) -> str:
+    """What a reader has to know of the page, of the paper and of these records."""
+    made = (
+        f"Written by `python -m benchmark paper {name}`. Published numbers stand in the rows called *{PUBLISHED}*, "
+        "ours in the rows called by their task, or by the bias that was planted."
+    )
+    return f"{made}\n\n{_bullets((*paper.notes, *notes_of(records)))}"
+
+
+# -- claims ------------------------------------------------------------------------------------------------------------
+
+
+def _claims(claims: Sequence[Claim], tasks: Tasks, runs: Path, planted: Mapping[str, Outcome]) -> str:
+    """Each claim with its verdict on each task, and how many hold."""
+    verdicts = {
+        task: [judge(claim.test, Evidence(task, records, runs, planted)) for claim in claims]
+        for task, records in tasks.items()
+    }
+    words = [verdict.words for of_task in verdicts.values() for verdict in of_task]
+    counts = [
+        {"task": task} | {kind: str(sum(verdict.words == kind for verdict in of_task)) for kind in sorted(set(words))}
+        for task, of_task in verdicts.items()
+    ]
+    listed = []
+    for place, claim in enumerate(claims):
+        lines = [f"{place + 1}. {claim.text} ({claim.source})"]
+        told = {task: of_task[place] for task, of_task in verdicts.items()}
+        if len(set(told.values())) == 1:
+            verdict = next(iter(told.values()))
+            lines.append(f"   - **{verdict.words}**: {verdict.because}")
+        else:
+            lines += [f"   - {task}: **{verdict.words}**: {verdict.because}" for task, verdict in told.items()]
+        listed.append("\n".join(lines))
+    table = tabulate(counts, headers="keys", tablefmt="github", disable_numparse=True)
+    rule = (
+        "A number is held against a bound by its 95 % interval; where the interval holds both answers, nothing is "
+        "told. Bounds called ours are not the paper's."
+    )
+    return f"## What the paper says\n\n{table}\n\n{rule}\n\n" + "\n".join(listed)
+
+
+# -- tables ------------------------------------------------------------------------------------------------------------
+
+
+def _table(printed: Printed, tasks: Tasks, own: Mapping[str, Table]) -> str:
+    """A table of the paper in its own form, ours in rows of its own."""
+    parts = [f"### {printed.name}: {printed.title}", f"Published: {_setting(printed)}."]
+    if printed.here:
+        parts.append(tabulate(rows(printed, tasks), headers="keys", tablefmt="github", disable_numparse=True))
+    else:
+        published = [row for row in rows(printed, tasks) if row["source"] == PUBLISHED]
+        parts.append(tabulate(published, headers="keys", tablefmt="github", disable_numparse=True))
+    notes = [*printed.notes, *_incomparable(printed)]
+    if any(MINUS in row["source"] and cell.startswith("(") for row in rows(printed, tasks) for cell in row.values()):
+        notes.append(f"a difference in brackets is within {_plain(printed)}, which is our judgement")
+    parts += [_bullets(notes)] if notes else []
+    return "\n\n".join([*parts, *_studies(printed.studies, tasks, own)])
+
+
+def _incomparable(printed: Printed) -> list[str]:
+    """Each reason why no difference is given, with what it is a reason for."""
+    reasons = dict.fromkeys(printed.incomparable.values())
+    return [
+        f"no difference, {why}: {', '.join(what for what, other in printed.incomparable.items() if other == why)}"
+        for why in reasons
+    ]
+
+
+def _setting(printed: Printed) -> str:
+    return printed.setting if printed.n is None else f"{printed.setting}, n = {printed.n:,}"
+
+
+def rows(printed: Printed, tasks: Tasks) -> list[Cells]:
+    """The rows of a table: what is published, under it ours on each task, and the difference of the two."""
+    made = []
+    for row in dict.fromkeys([*printed.published, *printed.here]):
+        if row in printed.published:
+            made.append({"row": row, "source": PUBLISHED} | _published(printed, row))
+        for task, records in tasks.items() if row in printed.here else ():
+            made += _ours(printed, row, task, records)
+    return made
+
+
+def _published(printed: Printed, row: str) -> Cells:
+    """What is printed, and what it should be where that is a misprint."""
+    cells = dict(zip(printed.columns, printed.published[row], strict=True))
+    for (at, column), right in printed.corrected.items():
+        if at == row:
+            cells[column] = f"{right} (printed {cells[column]})"
+    return cells
+
+
+def _ours(printed: Printed, row: str, task: str, records: Sequence[Record]) -> list[Cells]:
+    """Our row of one task and, if any is given, its differences to what is published."""
+    measures = dict(zip(printed.columns, printed.here[row], strict=True))
+    cells = {column: "" if measure is None else measure.text(records) for column, measure in measures.items()}
+    if not any(cells.values()):
+        return []
+    own = {"row": row, "source": task} | cells
+    apart = {
+        column: _difference(measure, records, printed, row, column) if isinstance(measure, Measure) else ""
+        for column, measure in measures.items()
+    }
+    return [own, {"row": row, "source": f"{task} {MINUS} {PUBLISHED}"} | apart] if any(apart.values()) else [own]
+
+
+def _difference(measure: Measure, records: Sequence[Record], printed: Printed, row: str, column: str) -> str:
+    """Ours minus what is published, in brackets if that is within the tolerance; empty where they do not compare."""
+    measured = measure.of(records)
+    if measured is None or {row, column} & printed.incomparable.keys():
+        return ""
+    apart = difference(measured, printed, row, column)
+    if apart is None:
+        return ""
+    text = ("+" if apart >= 0 else MINUS) + measured.shown(abs(apart))
+    return f"({text})" if printed.tolerance is not None and abs(apart) <= printed.tolerance else text
+
+
+def difference(measured: Measured, printed: Printed, row: str, column: str) -> float | None:
+    """Ours minus what is published in the same row; if there is none, minus the nearer end of all rows, 0 within."""
+    partners = [row] if row in printed.published else list(printed.published)
+    values = [value for partner in partners if (value := printed.value(partner, column)) is not None]
+    if not values:
+        return None
+    nearest = min(max(measured.value, min(values)), max(values))
+    return measured.value - nearest
+
+
+def _plain(printed: Printed) -> str:
+    """The tolerance in the table's unit."""
+    tolerance = printed.tolerance or 0.0
+    rates = printed.percent or any("%" in cell.printed for cell in printed.cells())
+    return f"{100 * tolerance:g} per cent" if rates else f"{tolerance:g}"
+
+
+def latex(printed: Printed, tasks: Tasks) -> str:
+    """The same table for LaTeX with booktabs."""
+    cells = tabulate(rows(printed, tasks), headers="keys", tablefmt="latex_booktabs", disable_numparse=True)
+    notes = (f"{printed.name}: {printed.title}", f"published: {_setting(printed)}", *printed.notes)
+    return "".join(f"% {note}\n" for note in notes) + cells + "\n"
+
+
+COLUMNS = ["table", "row", "column", "source", "text", "value", "low", "high", "n", "seeds"]
+"""Of a page's csv: a row a published number, and a row a task for ours; rates are fractions."""
+
+
+def numbers(paper: Paper, ours: Tasks) -> pd.DataFrame:
+    """All numbers of a page, published and of `ours`, tasks and planted biases, in a tidy form."""
+    found: list[list[object]] = []
+    for printed in paper.tables:
+        for cell in printed.cells():
+            found.append([*cell[:3], PUBLISHED, cell.printed, cell.value, None, None, cell.n, None])
+        for row, measures in printed.here.items():
+            for column, measure in zip(printed.columns, measures, strict=True):
+                for task, records in _beside(printed, ours).items():
+                    found += _tidy([printed.name, row, column, task], measure, records)
+    return pd.DataFrame(found, columns=COLUMNS)
+
+
+def _tidy(place: list[str], measure: Measure | Setting | None, records: Sequence[Record]) -> list[list[object]]:
+    if measure is None or not (text := measure.text(records)):
+        return []
+    measured = measure.of(records) if isinstance(measure, Measure) else None
+    return [[*place, text, *((None,) * 5 if measured is None else measured[:5])]]
+
+
+# -- figures, studies, and what is missing -----------------------------------------------------------------------------
+
+
+def _figure(shown: Shown, tasks: Tasks, own: Mapping[str, Table], folder: Path, paper: Paper) -> str:
+    """The pictures of each task that are there, how to get those that are not, and the tables behind them."""
+    parts = [f"### {shown.name}: {shown.what}"]
+    for task in tasks:
+        stems = [stem.format(task=_file(task)) for stem in shown.files]
+        there = [stem for stem in stems if (folder / f"{stem}.png").exists()]
+        parts += [f"![{task}: {shown.what}]({stem}.png)" for stem in there]
+        if len(there) < len(stems):
+            option = "" if task in (*paper.tasks, *paper.planted) else f" with `--task {task}`"
+            parts.append(f"{task}: not all pictures are there; the command above draws them{option}.")
+    return "\n\n".join([*parts, *_studies(shown.studies, tasks, own)])
+
+
+def _studies(names: Sequence[str], tasks: Tasks, own: Mapping[str, Table]) -> list[str]:
+    """The tables of the studies called `names`: short ones, and links to long ones."""
+    found = [own[f"{name}-{_file(task)}"] for name in names for task in tasks if f"{name}-{_file(task)}" in own]
+    shown = []
+    for table in found:
+        if len(table.methods) + len(table.references) > LONG:
+            shown.append(f"Numbers: [{table.title}]({table.name}.md)")
+        else:
+            both = pd.concat([table.methods, table.references])
+            cells = tabulate(both.to_dict("list"), headers="keys", tablefmt="github", disable_numparse=True)
+            notes = [*table.notes, *_references(table)]
+            shown.append(f"**{table.title}**\n\n{cells}\n\n{_bullets(notes)}".strip())
+    return shown
+
+
+def _references(table: Table) -> list[str]:
+    """Which rows are no explanations but give the scale, if any are."""
+    return [f"references: {', '.join(table.references['method'])}"] if len(table.references) else []
+
+
+def _file(task: str) -> str:
+    return task.replace("/", "_")
+
+
+def _reason(part: Printed | Shown, ours: Tasks, own: Mapping[str, Table]) -> str:
+    """Why a table or figure of the paper is not made here; empty if it is."""
+    beside = _beside(part, ours)
+    if not beside:
+        return f"needs {' or '.join(part.of)}"
+    if isinstance(part, Printed):
+        return part.missing
+    if any(f"{study}-{_file(name)}" in own for study in part.studies for name in beside):
+        return ""
+    if part.studies and all(records[0].method == CLASSIFIERS for records in beside.values()):
+        return "no method was asked"
+    return "" if part.files else part.missing or "the command above makes it"
+
+
+def _missing(paper: Paper, ours: Tasks, own: Mapping[str, Table]) -> str:
+    """Every table and figure that is not made here, with the reason."""
+    found = [(table.name, table.title, _reason(table, ours, own)) for table in paper.tables]
+    found += [(shown.name, shown.what, _reason(shown, ours, own)) for shown in paper.figures]
+    cells = [row for row in found if row[2]]
+    table = tabulate(cells, headers=("of the paper", "shows", "why not"), tablefmt="github", disable_numparse=True)
+    return f"## Not made here\n\n{table}"

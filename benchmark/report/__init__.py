@@ -1,0 +1,1 @@
+"""Records -> one table -> tables, figures, comparisons; the regression check."""

@@ -1,0 +1,293 @@
+"""Methods on the same queries with the same targets: what differs, by how much, and whether by more than chance.
+
+What is compared is the difference on each query, in the values that the metrics themselves average (`Average.values`).
+A metric of sets, such as a Fréchet distance, has no value a query and is not compared; neither is one over some of the
+queries only: the flipped ones, which are not the same for two methods, or the first ones.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from tabulate import tabulate
+from torch import Tensor
+
+from benchmark.errors import UserError
+from benchmark.records.record import Record
+from benchmark.records.store import find
+from benchmark.report.paired import Array, Difference, holm, paired
+from metrics import METRICS
+
+SIGNIFICANT = 0.05
+"""Below this a corrected p is called significant."""
+ARROWS = {"higher": "↑", "lower": "↓", "": ""}
+"""The direction that is better, as it stands in a heading."""
+
+
+# -- what records kept -------------------------------------------------------------------------------------------------
+
+Kept = Mapping[str, Tensor]
+"""What the score stage kept of single queries."""
+
+
+def _kept(record: Record, runs: Path) -> Kept:
+    """What `record` rests on; empty where it is not on disk any more, or from before values were kept."""
+    kept, _ = find(runs, record.artefacts.get("score", ""))
+    return kept if "asked" in kept else {}
+
+
+def _asked(record: Record) -> dict[str, Any]:
+    """What two records must have in common for their queries and targets to be the same."""
+    judges = {"classifier": record.classifier, "oracle": record.oracle}
+    return {
+        "preset": record.preset,
+        "split": record.split,
+        "limit": record.limit,
+        "queries": record.data.get("queries"),
+        "data": record.data.get("digest"),
+        **{role: judge and judge.digest for role, judge in judges.items()},
+    }
+
+
+def _values(records: Sequence[Record], kept: Sequence[Kept], metric: str, relaxation: float | None) -> Array | None:
+    """The values of `metric` at `relaxation`, seed after seed, (M,); None if a seed has none."""
+    found = []
+    for record, values in zip(records, (part.get(f"value.{metric}") for part in kept), strict=True):
+        if values is None or (relaxation is not None and relaxation not in record.relaxations):
+            return None
+        found.append(values if relaxation is None else values[record.relaxations.index(relaxation)])
+    return np.concatenate([part.double().numpy() for part in found])
+
+
+# -- two methods -------------------------------------------------------------------------------------------------------
+
+
+class Contrast(NamedTuple):
+    """What two methods differ in by one metric of one task."""
+
+    task: str
+    metric: str
+    relaxation: float | None
+    first: float
+    second: float
+    difference: Difference
+
+
+def compare(
+    names: tuple[str, str],
+    records: Sequence[Record],
+    runs: Path,
+    relaxations: Sequence[float] | None = None,
+    metrics: Collection[str] = METRICS.keys(),
+) -> list[Contrast]:
+    """What two methods differ in, by task, relaxation and metric; p is Holm-corrected over all that is returned.
+
+    Parameters
+    ----------
+    names
+        The two methods; differences are the first minus the second.
+    records
+        Of these and other methods; tasks and seeds at which only one of the two has succeeded are left out.
+    runs
+        Folder of the artefacts.
+    relaxations
+        Which ones; the smallest that both were asked at if None.
+    metrics
+        Which ones.
+
+    Raises
+    ------
+    UserError
+        If the two are one, have no task and seed in common, were asked differently, what they rest on is gone, or none
+        of the metrics has a value of each query of both.
+    """
+    if names[0] == names[1]:
+        raise UserError(f"{names[0]} cannot be compared with itself; name two methods")
+    good = {(r.task, r.seed, r.method): r for r in records if r.status == "ok" and r.method in names}
+    keys = [(task, seed) for task, seed, method in good if method == names[0] and (task, seed, names[1]) in good]
+    if not keys:
+        raise UserError(
+            f"{names[0]} and {names[1]} have no task and seed in common; "
+            f"make them with benchmark run --methods {','.join(names)}"
+        )
+    found = []
+    for task in dict.fromkeys(task for task, _ in keys):
+        pairs = [(good[*key, names[0]], good[*key, names[1]]) for key in keys if key[0] == task]
+        for first, second in pairs:
+            _check_pair(first, second)
+        found += _contrasts(task, pairs, runs, relaxations, metrics)
+    corrected = holm([contrast.difference.p for contrast in found])
+    return [
+        contrast._replace(difference=contrast.difference._replace(p=p))
+        for contrast, p in zip(found, corrected, strict=True)
+    ]
+
+
+def _check_pair(first: Record, second: Record) -> None:
+    one, other = _asked(first), _asked(second)
+    differing = [f"{name} {one[name]} and {other[name]}" for name in one if one[name] != other[name]]
+    if differing:
+        raise UserError(
+            f"{first.method} and {second.method} were not asked the same on {first.task}, seed {first.seed} "
+            f"({'; '.join(differing)}); run both with the same options"
+        )
+
+
+def _contrasts(
+    task: str,
+    pairs: Sequence[tuple[Record, Record]],
+    runs: Path,
+    relaxations: Sequence[float] | None,
+    metrics: Collection[str],
+) -> list[Contrast]:
+    """The contrasts of one task, over the seeds of `pairs`, p not corrected."""
+    shared = set.intersection(*(set(record.relaxations) for pair in pairs for record in pair))
+    if not (chosen := sorted(shared)[:1] if relaxations is None else relaxations) or not set(chosen) <= shared:
+        known = ", ".join(f"{r:g}" for r in sorted(shared)) or "none"
+        raise UserError(f"{' and '.join(r.method for r in pairs[0])} were not both asked there on {task}: r of {known}")
+    sides = list(zip(*pairs, strict=True))  # all of the first method, all of the second
+    kept = [[_kept_or_refused(record, runs) for record in side] for side in sides]
+    found = {}
+    for name in metrics:
+        for r in chosen if METRICS[name].per_relaxation else (None,):
+            values = [_values(*side, name, r) for side in zip(sides, kept, strict=True)]
+            if values[0] is not None and values[1] is not None:
+                found[name, r] = (values[0], values[1])
+    if not found:
+        raise UserError(f"{' and '.join(r.method for r in pairs[0])} have no {' or '.join(metrics)} on {task}")
+    images = np.concatenate([part["asked"].numpy() for part in kept[0]])
+    differences = paired(np.stack([first - second for first, second in found.values()], axis=1), images)
+    return [
+        Contrast(task, name, r, float(first.mean()), float(second.mean()), difference)
+        for ((name, r), (first, second)), difference in zip(found.items(), differences, strict=True)
+    ]
+
+
+def _kept_or_refused(record: Record, runs: Path) -> Kept:
+    kept = _kept(record, runs)
+    if not kept:
+        raise UserError(
+            f"{runs} does not hold the outcomes of {record.method} on {record.task}, seed {record.seed}; "
+            "the same benchmark run makes them again, --tasks and --seeds leave them out"
+        )
+    return kept
+
+
+def describe(names: tuple[str, str], contrasts: Sequence[Contrast]) -> str:
+    """The answer of `compare` as a table, with what its reader has to know."""
+    rows = []
+    for task, metric, relaxation, first, second, (value, low, high, p, n) in contrasts:
+        better = METRICS[metric].better
+        rows.append(
+            {
+                "task": task,
+                "r": "" if relaxation is None else f"{relaxation:g}",
+                "metric": f"{metric} {ARROWS[better]}".strip(),
+                names[0]: f"{first:.4g}",
+                names[1]: f"{second:.4g}",
+                "difference [95 % interval]": f"{value:.4g} [{low:.4g}, {high:.4g}]",
+                "p": f"{p:.2g}",
+                "n": n,
+                "better": _verdict(names, better, value, p),
+            }
+        )
+    return tabulate(rows, headers="keys", tablefmt="github", disable_numparse=True) + "\n\n" + NOTES
+
+
+NOTES = f"""- difference: the first minus the second on the same queries, interval by paired bootstrap; n: images
+- p: two-sided, the larger of bootstrap and sign flips, Holm-corrected over this table; significant below {SIGNIFICANT};
+  it knows the choice of queries, not that of trainings: a method's may differ by more than that
+- distances of sets (FID, KID), and numbers over some queries only, have no value of each and are not compared
+"""
+
+
+def _verdict(names: tuple[str, str], better: str, value: float, p: float) -> str:
+    """Which of the two is significantly better; where no direction is better, that they differ."""
+    if p >= SIGNIFICANT:
+        return ""
+    return names[(value > 0) != (better == "higher")] if better else "(they differ)"
+
+
+# -- the best of all methods -------------------------------------------------------------------------------------------
+
+BEST = "*"
+BEST_NOTE = (
+    f"{BEST}: better than every other method on the same queries, under each seed, and each p (the larger of bootstrap "
+    f"and sign flips, Holm-corrected over the comparisons with the apparent best) below {SIGNIFICANT}; it knows the "
+    "choice of queries, not that of trainings; references do not compete, what has no value of every query at every r "
+    "(FID, KID, numbers over some queries only) cannot"
+)
+UNTOLD = (
+    "no mark, as its methods were not all asked the same under the same seeds, or outcomes are gone; run them again"
+)
+
+
+class Marks(NamedTuple):
+    """What a table marks, and what its reader has to know."""
+
+    best: frozenset[tuple[str, str, str]]
+    """(task, method, metric)."""
+    notes: tuple[str, ...]
+
+
+def best(records: Sequence[Record], runs: Path) -> Marks:
+    """Whatever is significantly best of its task by a metric, at the smallest relaxation.
+
+    The method that looks best must do so under each seed, and differ significantly from each other one, where p is
+    Holm-corrected over these comparisons. Nothing is marked on a task whose methods were not all asked the same, under
+    the same seeds, or rest on outcomes that are gone; a note says so.
+    """
+    competing = [record for record in records if record.status == "ok" and not record.reference]
+    strongest = min((r for record in records for r in record.relaxations), default=0.0)
+    found: set[tuple[str, str, str]] = set()
+    notes: dict[str, None] = {}
+    for task in dict.fromkeys(record.task for record in competing):
+        methods: dict[str, list[Record]] = {}
+        for record in sorted(competing, key=lambda record: record.seed):
+            if record.task == task:
+                methods.setdefault(record.method, []).append(record)
+        if len(methods) < 2:
+            continue
+        if (winners := _best_of_task(methods, runs, strongest)) is None:
+            notes[f"{task}: {UNTOLD}"] = None
+        else:
+            found |= {(task, method, metric) for method, metric in winners}
+            notes[BEST_NOTE] = None
+    return Marks(frozenset(found), tuple(notes))
+
+
+def _best_of_task(methods: Mapping[str, Sequence[Record]], runs: Path, strongest: float) -> set[tuple[str, str]] | None:
+    """(method, metric) of whatever is significantly best among `methods`, a record a seed each; None if untold."""
+    asked = {tuple((record.seed, *_asked(record).values()) for record in records) for records in methods.values()}
+    kept = {method: [_kept(record, runs) for record in records] for method, records in methods.items()}
+    if len(asked) > 1 or not all(part for parts in kept.values() for part in parts):
+        return None
+    images = [part["asked"].numpy() for part in next(iter(kept.values()))]
+    ends = np.cumsum([len(part) for part in images])[:-1]
+    columns: dict[tuple[str, str], list[Array]] = {}
+    for name, metric in METRICS.items():
+        relaxation = strongest if metric.per_relaxation else None
+        found = {method: _values(records, kept[method], name, relaxation) for method, records in methods.items()}
+        values = {method: part for method, part in found.items() if part is not None}
+        if metric.better and len(values) > 1 and values.keys() == _measured_by(name, methods):
+            sign = 1 if metric.better == "higher" else -1
+            winner = max(values, key=lambda method: sign * values[method].mean())
+            ahead = [values[winner] - part for method, part in values.items() if method != winner]
+            if all(sign * of_seed.mean() > 0 for part in ahead for of_seed in np.split(part, ends)):
+                columns[winner, name] = ahead
+    if not columns:
+        return set()
+    differences = np.stack([part for parts in columns.values() for part in parts], axis=1)
+    ps = iter(paired(differences, np.concatenate(images)))
+    corrected = {key: holm([next(ps).p for _ in parts]) for key, parts in columns.items()}
+    return {key for key, family in corrected.items() if max(family) < SIGNIFICANT}
+
+
+def _measured_by(metric: str, methods: Mapping[str, Sequence[Record]]) -> set[str]:
+    """The methods that have a number for `metric`, whether or not there is a value of every query behind it."""
+    return {
+        method
+        for method, records in methods.items()
+        if any(row.metric == metric for record in records for row in record.rows)
+    }

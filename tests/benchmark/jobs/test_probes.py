@@ -1,0 +1,53 @@
+import torch
+
+from benchmark.jobs.probes import DRAWS, NULL_EDITS, probe
+from methods.base import Counterfactuals
+
+
+class Mixer:
+    """Moves a query half-way to its target's grey level, and darkens what it reconstructs."""
+
+    def __init__(self, noise=0.0):
+        self.noise = noise
+
+    def reconstruct(self, images):
+        return 0.9 * images
+
+    def explain(self, images, target, relaxations):
+        grey = target.view(-1, 1, 1, 1).float().expand_as(images)
+        moved = (images + grey) / 2 + self.noise * torch.rand_like(images)
+        return Counterfactuals(torch.stack([r * images + (1 - r) * moved for r in relaxations]))
+
+
+def asked(n=4):
+    queries = 0.5 * torch.rand(n, 1, 3, 3, generator=torch.Generator().manual_seed(0))
+    return {"queries": queries, "targets": torch.ones(n).long(), "predicted": torch.zeros(n).long()}
+
+
+def probed(method, at=0.0):
+    given = asked()
+    torch.manual_seed(0)
+    edited = method.explain(given["queries"], given["targets"], [at]).images[0].clamp(0, 1)
+    return given, edited, probe(method, given, at, edited, lambda number: 10 + number)
+
+
+def test_null_edits_are_reconstructions_of_reconstructions():
+    """A null edit reconstructs the last one."""
+    given, _, found = probed(Mixer())
+    torch.testing.assert_close(found["null_edits"], 0.9**NULL_EDITS * given["queries"])
+
+
+def test_undoing_asks_the_answer_for_the_old_class():
+    """What is undone is the answer's counterfactual for the query's class, at the same relaxation."""
+    for at in (0.0, 0.5):
+        _, edited, found = probed(Mixer(), at)
+        torch.testing.assert_close(found["undone"], at * edited + (1 - at) * edited / 2)
+
+
+def test_draws_differ_by_chance_alone():
+    """A method without chance draws the same answer each time, one with chance another; both do so again."""
+    certain, noisy = probed(Mixer())[2]["draws"], probed(Mixer(0.1))[2]["draws"]
+    assert certain.shape == noisy.shape == (4, DRAWS, 1, 3, 3)
+    assert all(torch.equal(certain[:, 0], certain[:, k]) for k in range(DRAWS))
+    assert not torch.equal(noisy[:, 0], noisy[:, 1])
+    assert torch.equal(noisy, probed(Mixer(0.1))[2]["draws"])

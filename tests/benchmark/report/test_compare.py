@@ -1,0 +1,242 @@
+import numpy as np
+import pytest
+import torch
+
+from benchmark.errors import UserError
+from benchmark.records.store import Artefact
+from benchmark.report.compare import best, compare
+
+N = 100
+
+
+@pytest.fixture
+def kept(tmp_path, make_record):
+    """Makes records whose outcomes of single queries are on disk: (method, seed, values) -> Record."""
+
+    def make(method="vaex", seed=0, asked=None, flips=None, l1=None, mse=None, **changes):
+        asked = torch.arange(N) if asked is None else asked
+        tensors = {"asked": asked}
+        if flips is not None:
+            tensors["value.flip_rate"] = torch.arange(N).expand(2, N) < torch.tensor([[flips], [0]])
+        if l1 is not None:
+            tensors["value.l1"] = torch.stack([l1, torch.zeros(N, dtype=torch.float64)])
+        if mse is not None:
+            tensors["value.mse"] = mse
+        artefact = Artefact(tmp_path, "score", f"{method}{seed}{changes.get('task', '')}".replace("/", "-"))
+        artefact.make(lambda _: (tensors, {}))
+        return make_record(method, seed=seed, artefacts={"score": artefact.name}, **changes)
+
+    return make
+
+
+@pytest.fixture
+def noise(rng):
+    """Makes distances around a level."""
+    return lambda level: torch.from_numpy(rng.normal(level, 0.1, N))
+
+
+def by_metric(contrasts):
+    return {(row.metric, row.relaxation): row for row in contrasts}
+
+
+# -- two methods -------------------------------------------------------------------------------------------------------
+
+
+def test_difference_is_that_of_the_means(tmp_path, kept, noise):
+    """The difference is the first method's mean minus the second's, at the smallest relaxation unless one is asked."""
+    one, other = noise(0.3), noise(0.1)
+    records = [kept("vaex", flips=90, l1=one), kept("vaex-cat", flips=70, l1=other)]
+    found = by_metric(compare(("vaex", "vaex-cat"), records, tmp_path))
+    assert found.keys() == {("flip_rate", 0.0), ("l1", 0.0)}
+    assert found["flip_rate", 0.0].difference.value == pytest.approx(0.2)
+    assert found["l1", 0.0].difference.value == pytest.approx(float((one - other).mean()))
+    assert (found["flip_rate", 0.0].first, found["flip_rate", 0.0].second) == (0.9, 0.7)
+    later = by_metric(compare(("vaex", "vaex-cat"), records, tmp_path, (1.0,)))
+    assert later.keys() == {("flip_rate", 1.0), ("l1", 1.0)}
+    assert later["l1", 1.0].difference == (0, 0, 0, 1, N)
+
+
+def test_metric_of_one_method_only_is_left_out(tmp_path, kept, noise):
+    """What only one of the two can report is not compared."""
+    records = [kept("vaex", flips=90, mse=noise(0.1)), kept("vaex-cat", flips=70)]
+    assert {row.metric for row in compare(("vaex", "vaex-cat"), records, tmp_path)} == {"flip_rate"}
+
+
+def test_p_is_corrected_over_what_is_printed(tmp_path, kept, noise):
+    """The more is compared, the larger each p."""
+    records = [kept("vaex", flips=80, l1=noise(0)), kept("vaex-cat", flips=74, l1=noise(0))]
+    pair = ("vaex", "vaex-cat")
+    alone = by_metric(compare(pair, records, tmp_path, (0.0,)))["flip_rate", 0.0].difference
+    among = by_metric(compare(pair, records, tmp_path, (0.0, 1.0)))["flip_rate", 0.0].difference
+    assert among.p == pytest.approx(2 * alone.p)
+    assert among[:3] == alone[:3]
+
+
+def test_seeds_are_pooled_over_images(tmp_path, kept):
+    """Over two seeds on the same images the difference is the mean of the two, and n the number of images."""
+    records = [
+        kept(name, seed, flips=flips)
+        for name, counts in (("vaex", (90, 80)), ("vaex-cat", (60, 70)))
+        for seed, flips in enumerate(counts)
+    ]
+    (row,) = compare(("vaex", "vaex-cat"), records, tmp_path)
+    assert row.difference.value == pytest.approx((0.3 + 0.1) / 2)
+    assert row.difference.n == N
+
+
+def test_nothing_in_common_is_refused(tmp_path, kept):
+    """Methods without a common task and seed are refused, with the command that makes one; a failure is no record."""
+    lonely = [kept("vaex", 0, flips=90), kept("vaex-cat", 1, flips=90)]
+    failed = [kept("vaex", 0, flips=90), kept("vaex-cat", 0, flips=90, status="failed", reason="no luck")]
+    for records in (lonely, failed):
+        with pytest.raises(UserError, match="benchmark run --methods vaex,vaex-cat"):
+            compare(("vaex", "vaex-cat"), records, tmp_path)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"limit": 7}, {"split": "validation"}, {"preset": "smoke"}, {"data": {"digest": "other"}}, {"classifier": None}],
+)
+def test_other_queries_are_refused(tmp_path, kept, changes):
+    """Records of other limits, splits, presets, data or classifiers are refused, with what differs."""
+    records = [kept("vaex", flips=90), kept("vaex-cat", flips=90, **changes)]
+    with pytest.raises(UserError, match=f"{next(iter(changes))}.*same options"):
+        compare(("vaex", "vaex-cat"), records, tmp_path)
+
+
+def test_lost_outcomes_are_refused(tmp_path, kept, make_record):
+    """A record whose outcomes are not on disk is refused, with what makes them again."""
+    with pytest.raises(UserError, match=r"vaex-cat on mnist, seed 0.*again"):
+        compare(("vaex", "vaex-cat"), [kept("vaex", flips=90), make_record("vaex-cat")], tmp_path)
+
+
+def test_relaxation_that_was_not_asked_is_refused(tmp_path, kept):
+    """A relaxation at which not both were asked is refused with those that there are."""
+    records = [kept("vaex", flips=90), kept("vaex-cat", flips=90)]
+    with pytest.raises(UserError, match=r"r of 0, 1\b"):
+        compare(("vaex", "vaex-cat"), records, tmp_path, (0.5,))
+
+
+# -- the best ----------------------------------------------------------------------------------------------------------
+
+
+def test_best_is_the_one_that_beats_all(tmp_path, kept, noise):
+    """Marked is what beats every other method, by the direction of the metric, and nothing else."""
+    records = [
+        kept("vaex", flips=90, l1=noise(0.5)),
+        kept("vaex-cat", flips=60, l1=noise(0.1)),
+        kept("gan-search", flips=30, l1=noise(0.9)),
+    ]
+    assert best(records, tmp_path).best == {("mnist", "vaex", "flip_rate"), ("mnist", "vaex-cat", "l1")}
+
+
+def test_ties_are_not_marked(tmp_path, kept, noise):
+    """Where two methods are equally good, or differ by chance, neither is marked."""
+    records = [kept("vaex", flips=90, l1=noise(0.1)), kept("vaex-cat", flips=90, l1=noise(0.1))]
+    records += [kept("gan-search", flips=10, l1=noise(0.9))]
+    assert best(records, tmp_path).best == set()
+
+
+def test_best_is_best_under_each_seed(tmp_path, kept, noise):
+    """One bad training of another method does not make a method best that loses under the other seed."""
+
+    def of(*levels):
+        return [
+            kept(method, seed, l1=noise(level))
+            for seed, pair in enumerate(levels)
+            for method, level in zip(("vaex", "vaex-cat"), pair, strict=True)
+        ]
+
+    assert best(of((0.1, 0.9), (0.1, 0.3)), tmp_path).best == {("mnist", "vaex", "l1")}
+    (tmp_path / "artefacts").rename(tmp_path / "before")
+    assert best(of((0.1, 0.9), (0.3, 0.1)), tmp_path).best == set()
+
+
+def test_references_do_not_compete(tmp_path, kept):
+    """A reference is never marked, and keeps no method from being so."""
+    records = [kept("vaex", flips=60), kept("vaex-cat", flips=20), kept("nearest-unlike", flips=100)]
+    assert best(records, tmp_path).best == {("mnist", "vaex", "flip_rate")}
+    assert best([records[0], records[2]], tmp_path) == (set(), ())
+
+
+def test_nothing_is_best_beside_what_cannot_be_compared(tmp_path, kept, noise):
+    """A metric of which one method has a number, but not a value of every query, marks none of the others."""
+    records = [kept("vaex", flips=90, l1=noise(0.1)), kept("vaex-cat", flips=20, l1=noise(0.9))]
+    records += [kept("gan-search", flips=10)]  # its record has an L1
+    assert best(records, tmp_path).best == {("mnist", "vaex", "flip_rate")}
+
+
+@pytest.mark.parametrize("changes", [{"limit": 7}, {"seed": 1}])
+def test_best_of_other_queries_is_not_told(tmp_path, kept, changes):
+    """Where methods were not all asked the same, nothing is marked, and a note says so."""
+    marks = best([kept("vaex", flips=90), kept("vaex-cat", flips=10, **changes)], tmp_path)
+    assert marks.best == set()
+    assert all("no mark" in note for note in marks.notes)
+    assert len(marks.notes) == 1
+
+
+def test_best_without_outcomes_is_not_told(tmp_path, kept, make_record):
+    """Where outcomes of single queries are gone, nothing is marked, and a note says so."""
+    marks = best([kept("vaex", flips=90), make_record("vaex-cat")], tmp_path)
+    assert marks.best == set()
+    assert [note.startswith("mnist: no mark") for note in marks.notes] == [True]
+
+
+def test_each_task_has_its_best(tmp_path, kept):
+    """What is best on one task says nothing about another."""
+    records = [kept("vaex", flips=90), kept("vaex-cat", flips=20)]
+    records += [kept("vaex", flips=20, task="mnist/3-8"), kept("vaex-cat", flips=90, task="mnist/3-8")]
+    assert best(records, tmp_path).best == {("mnist", "vaex", "flip_rate"), ("mnist/3-8", "vaex-cat", "flip_rate")}
+
+
+# -- the command -------------------------------------------------------------------------------------------------------
+
+
+def test_command_prints_what_differs(cli, smoke):
+    """Every metric that both have a value a query of is a row with both numbers of the tables, interval, p and n."""
+    outcome = cli("compare", "vaex", "gan-search", "--preset", "smoke", "--results", smoke)
+    assert (outcome.code, outcome.err) == (0, "")
+    for metric in ("flip_rate ↑", "oracle_agreement ↑", "l1 ↓", "mse ↓", "reconstruction_flips ↓"):
+        assert outcome.out.count(f"| {metric} ") == 1
+    assert "fid" not in outcome.out
+    assert "| 60 " in outcome.out
+
+
+def test_command_compares_every_relaxation_that_is_asked(cli, smoke):
+    """Several relaxations are several rows of each metric that depends on it."""
+    arguments = ("compare", "vaex", "null", "--preset", "smoke", "--results", smoke, "--relaxation", "0,0.4")
+    out = cli(*arguments).out
+    assert (out.count("| flip_rate ↑ "), out.count("| mse ↓ ")) == (2, 1)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("vaxe", "null"), ("did you mean 'vaex'",)),
+        (("vaex", "vaex"), ("itself",)),
+        (("vaex", "null", "--relaxation", "0.3"), ("0.2, 0.4",)),
+        (("vaex", "null", "--relaxation", "much"), ("--relaxation",)),
+        (("vaex", "null", "--tasks", "mnist/3-8"), ("benchmark run",)),
+        (("vaex", "null", "--preset", "paper"), ("benchmark run",)),
+        (("vaex",), ("'B'",)),
+    ],
+)
+def test_mistake_is_one_line(cli, smoke, arguments, words):
+    """A mistake is one line that says what to do, with exit code 2."""
+    outcome = cli("compare", "--preset", "smoke", "--results", smoke, *arguments)
+    assert (outcome.code, outcome.out, len(outcome.complaints)) == (2, "", 1)
+    assert all(word in outcome.err for word in words)
+
+
+def test_numbers_are_the_records(smoke):
+    """What is compared are the numbers that stand in the records, to the digit of a double."""
+    from benchmark.records.record import read  # noqa: PLC0415
+
+    folder = smoke / "runs" / "records" / "smoke" / "mnist"
+    records = [read(folder / name / "seed-0.json") for name in ("vaex", "null")]
+    kept = [{(row.metric, row.relaxation): row.value for row in r.rows if row.subset == "all"} for r in records]
+    for row in compare(("vaex", "null"), records, smoke / "runs", (0.0, 0.4)):
+        key = (row.metric, row.relaxation)
+        assert (row.first, row.second) == pytest.approx([one[key] for one in kept], rel=1e-12)
+        assert row.difference.value == pytest.approx(kept[0][key] - kept[1][key], abs=1e-12)
+        assert np.isfinite(row.difference).all()
