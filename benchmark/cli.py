@@ -245,25 +245,27 @@ def check(
     results: Results = Path("results"),
 ) -> int:
     """Hold the records against a baseline; exit code 1 and a table if numbers moved."""
-    from benchmark.report.cells import tidy  # noqa: PLC0415
-    from benchmark.report.check import compare, describe, read_baseline  # noqa: PLC0415 - see `run`
+    from benchmark.report.baseline import names_of, read_baseline, was_run, with_weights  # noqa: PLC0415 - see `run`
+    from benchmark.report.check import compare, describe  # noqa: PLC0415
 
     expected = read_baseline(baseline or Path("results") / "baselines" / f"{preset}.csv")
     if methods != "all":
         expected = expected[expected["method"].isin(_methods(methods))]
     if tasks != "all":
         expected = expected[expected["task"].isin(_tasks(tasks))]
+    if seeds != "all":
+        expected = expected[expected["seed"].isin(_numbers(seeds))]
     records = _records(results, preset, methods, tasks, seeds)
-    if tasks == "all":
-        held = expected["task"].isin({record.task for record in records})
-        unheld, expected = sorted(set(expected["task"][~held])), expected[held]
-        if unheld:
-            typer.echo(f"not held, because no record is of them: {', '.join(unheld)}")
-    moved = compare(tidy(records), expected)
-    typer.echo(f"{len(expected)} numbers held against the baseline: {describe(moved)}")
-    if len(moved):
-        typer.echo(tabulate(moved.to_dict("list"), headers="keys", tablefmt="github", showindex=False, floatfmt=".4g"))
-    return 1 if len(moved) else 0
+    ran = was_run(expected, records)
+    if methods == tasks == "all":  # what is asked for by name has to be there
+        if not ran.all():
+            typer.echo(f"not held, because nobody ran it: {', '.join(names_of(expected[~ran]))}")
+        expected = expected[ran]
+    if expected.empty:
+        raise UserError("the baseline holds nothing of what was run; name another by --baseline")
+    found = compare(with_weights(records), expected)
+    typer.echo(describe(found, expected))
+    return 0 if found.holds else 1
 
 
 @app.command()

@@ -23,7 +23,7 @@ from benchmark.judges.autoencoders import AutoencoderConfig, Autoencoders, train
 from benchmark.judges.classifier import ClassifierConfig, ConvClassifier, train
 from benchmark.judges.features import inception_network, penultimate, pooled
 from benchmark.records.record import Judge, Row
-from benchmark.records.store import Artefact, key_of
+from benchmark.records.store import Artefact, code_of, key_of
 from methods.base import BATCH
 from methods.training import Advance, DivergedError, Trainer, Training, derived_seed, silent
 from metrics.intervals import proportion
@@ -121,7 +121,7 @@ class Judging:
         if self.investigated and role == "classifier":
             return self.investigated.judge(role)
         config = self.judge_config(role)
-        key = key_of(config=config.model_dump(), **self._training())
+        key = key_of(config=config.model_dump(), code=code_of("benchmark.judges.classifier"), **self._training())
         artefact = Artefact(self.protocol.runs, role, key)
         return artefact, Judge.model_validate(artefact.make(partial(self._train_judge, role, config)))
 
@@ -171,7 +171,7 @@ class Judging:
     def autoencoders(self) -> Artefact:
         """An autoencoder of each class and one of all, trained for IM1 and IM2; no method sees them."""
         config = self.autoencoder_config()
-        key = key_of(config=config.model_dump(), **self._training())
+        key = key_of(config=config.model_dump(), code=code_of("benchmark.judges.autoencoders"), **self._training())
         artefact = Artefact(self.protocol.runs, "autoencoders", key)
         artefact.make(partial(self._train_autoencoders, config))
         return artefact
@@ -199,7 +199,8 @@ class Judging:
         """Oracles of every attribute, which no method sees; the same for all tasks, methods and seeds at this size."""
         config = attributes_config(self.protocol.preset, self.overrides)
         faces = self._independent()
-        key = key_of(config=config.model_dump(), data=faces.digest, **self.protocol.devices.deciding())
+        code = code_of("benchmark.judges.attributes")
+        key = key_of(config=config.model_dump(), code=code, data=faces.digest, **self.protocol.devices.deciding())
         artefact = Artefact(self.protocol.runs, "attributes", key)
         artefact.make(partial(self._train_attributes, config, faces))
         return artefact

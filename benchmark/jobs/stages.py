@@ -20,13 +20,20 @@ from benchmark.jobs.probes import DRAWS, NULL_EDITS, probe
 from benchmark.jobs.scoring import Answers, attribute_changes, normalised_distances, row, score, unit
 from benchmark.jobs.settings import attributes_config, method_config, source_settings
 from benchmark.records.record import Record, Row, environment, peak_memory
-from benchmark.records.store import Artefact, file_digest, key_of
+from benchmark.records.store import Artefact, code_of, file_digest, key_of
 from methods import METHODS
 from methods.base import Illustration, Method, Study
 from methods.references import Truth
 from metrics import METRICS
 
 TRUTH = METHODS["truth"].path
+SCORED_BY = (
+    "benchmark.jobs.scoring",
+    "benchmark.judges.features",
+    "benchmark.judges.autoencoders",
+    "benchmark.data.exact",
+)
+"""The modules whose code makes numbers out of answers; that of a metric is in its fingerprint."""
 CHUNK = 250
 """Queries that a method is asked at once; also what an interrupted run may have to answer again."""
 
@@ -147,7 +154,7 @@ class Work(Judging):
 
     def probe(self, fit: Artefact, first: Artefact) -> Artefact:
         """Null edits, undone edits and repeated draws of the first queries, which the chunk `first` has answered."""
-        asked = {"null_edits": NULL_EDITS, "draws": DRAWS}
+        asked = {"null_edits": NULL_EDITS, "draws": DRAWS, "code": code_of("benchmark.jobs.probes")}
         key = key_of(answers=first.name, count=self.settings.probes, seed=self.job.seed, **asked)
         artefact = Artefact(self.protocol.runs, "probe", key)
         artefact.make(partial(self._probe, fit, first))
@@ -188,6 +195,7 @@ class Work(Judging):
             extractors=self.protocol.extractors,
             inception=file_digest(self.protocol.inception_weights) if self.protocol.inception_weights else None,
             metrics={name: metric.fingerprint() for name, metric in METRICS.items()},
+            code=code_of(*SCORED_BY),
             limit=self.protocol.limit,
             **self._knowing(),
         )
@@ -228,6 +236,7 @@ class Work(Judging):
             timings=self._timings(fit, chunks, probed),
             remarks=list(method.remarks()),
             studies=(shown.facts() or {})["studies"] | facts.get("studies", {}),
+            weights=key_of(fit=fit.digest, **{role: judge.digest for role, (_, judge) in judges.items()}),
             artefacts={
                 **{role: artefact.name for role, (artefact, _) in judges.items()},
                 "fit": fit.name,

@@ -76,6 +76,8 @@ class Record(BaseModel):
     remarks: list[str] = Field(default_factory=list)
     studies: dict[str, Study] = Field(default_factory=dict)
     """Tables that only this method has."""
+    weights: str = ""
+    """Hash of the trained networks: of the classifier, the oracle and the method."""
     artefacts: dict[str, str] = Field(default_factory=dict)
     """Stage -> its folder, relative to the runs folder."""
     environment: dict[str, Any] = Field(default_factory=dict)

@@ -1,11 +1,14 @@
 """Artefacts on disk: each a folder named by the hash of what determines it, complete or not there at all."""
 
+import ast
 import hashlib
 import json
 import logging
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any
@@ -27,6 +30,58 @@ def key_of(**parts: Any) -> str:  # noqa: ANN401 - whatever JSON can hold
     """A short hash of everything that determines an outcome."""
     text = json.dumps(parts, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+OURS = ("benchmark.", "methods.", "metrics.")
+
+
+@cache
+def code_of(*modules: str) -> str:
+    """A short hash of the code of `modules` and of all modules of ours that they import.
+
+    Comments, docstrings and layout do not count, nor does a module that is only named in a string.
+    """
+    found: dict[str, str] = {}
+    todo = list(modules)
+    while todo:
+        name = todo.pop()
+        if name in found or not name.startswith(OURS) or (path := _source(name)) is None:
+            continue
+        tree = ast.parse(path.read_bytes())
+        found[name] = ast.dump(_without_docstrings(tree))
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ImportFrom) and node.module:
+                todo += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+            elif isinstance(node, ast.Import):
+                todo += [alias.name for alias in node.names]
+    return key_of(code=found)
+
+
+def _source(name: str) -> Path | None:
+    """The file of the module called `name`; None if it is no module, but something in one."""
+    try:
+        spec = find_spec(name)
+    except ModuleNotFoundError:
+        return None
+    return Path(spec.origin) if spec is not None and spec.origin else None
+
+
+def _without_docstrings(tree: ast.Module) -> ast.Module:
+    """`tree`, with all statements taken out that are only a text."""
+    for node in ast.walk(tree):
+        body = getattr(node, "body", None)
+        if isinstance(body, list):
+            kept = [
+                part
+                for part in body
+                if not (
+                    isinstance(part, ast.Expr)
+                    and isinstance(part.value, ast.Constant)
+                    and isinstance(part.value.value, str)
+                )
+            ]
+            node.body = kept  # type: ignore[attr-defined] # looked up above
+    return tree
 
 
 def check_writable(*folders: Path, option: str = "--results") -> None:
@@ -89,6 +144,15 @@ class Artefact:
                 return None
         facts: dict[str, Any] = done["facts"]
         return facts
+
+    @property
+    def digest(self) -> str:
+        """A short hash of what it keeps; empty if it is not there."""
+        try:
+            done = json.loads((self.folder / DONE).read_bytes())
+        except (OSError, ValueError):
+            return ""
+        return key_of(files=done["files"])
 
     def make(self, build: Callable[["Artefact"], tuple[Mapping[str, Tensor], dict[str, Any]]]) -> dict[str, Any]:
         """The facts of the artefact, which `build` makes unless it is there: (tensors to keep, facts to note)."""

@@ -1,89 +1,192 @@
-"""Records against a baseline: the regression check that CI holds the numbers to.
+"""Whether a run repeats the published numbers: what CI holds.
 
-A number has moved if it differs from the baseline's by more than sampling and seeds explain: the half-widths of both
-95 % intervals and the spread over the baseline's seeds add up in quadrature, scaled so that one of all the numbers
-compared is found to have moved by chance in one check out of twenty.
+A number is asked one of two questions. Where the baseline's own trained networks made it, it has to be the same to the
+last digit. Where they were trained anew, it may differ as much as retraining differs, and so may the mean of all
+numbers of a metric, which finds what shifts everywhere a little.
 """
 
-from pathlib import Path
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import cast
 
+import numpy as np
 import pandas as pd
-from scipy.stats import norm
+from scipy.stats import t as student
+from tabulate import tabulate
 
 from benchmark.errors import UserError
-from benchmark.report.cells import COLUMNS
+from benchmark.report.baseline import KEY, jobs_of, values_of
+from benchmark.report.retraining import FRACTION, POSITIVE, natural, scale_of, scaled, spread
+from metrics import METRICS
 
-KEY = ["task", "method", "relaxation", "metric", "subset"]
-"""What a number is known by; seeds are spread."""
+ALARMS = 0.01
+"""How often a check finds something in a network that was only trained anew."""
+POWER = 0.8
+"""How often a change has to be found to be called one that would be seen."""
+EXACT = 1e-9
+"""Relative difference up to which numbers are the same to the last digit: that of a file of text."""
 
 
-def read_baseline(path: Path) -> pd.DataFrame:
-    """A tidy file of the form of ``metrics.csv``.
+@dataclass(frozen=True)
+class Findings:
+    """How a run compares with a baseline."""
+
+    numbers: pd.DataFrame
+    """A row a held number: its key, "baseline", "now", "low" and "high" (what retraining allows), "same" (the trained
+    networks), "holds"."""
+    together: pd.DataFrame
+    """A row a kind of number: "metric", "numbers", "shift" (mean, in standard deviations), "allowed", "holds"."""
+
+    @property
+    def moved(self) -> pd.DataFrame:
+        """The numbers that do not hold."""
+        return self.numbers[~self.numbers["holds"]]
+
+    @property
+    def holds(self) -> bool:
+        """Whether every number does, and every kind."""
+        return bool(self.numbers["holds"].all() and self.together["holds"].all())
+
+
+def compare(numbers: pd.DataFrame, baseline: pd.DataFrame) -> Findings:
+    """Hold a run against a baseline.
+
+    Parameters
+    ----------
+    numbers
+        A tidy table with a column "weights" more, as `with_weights` returns it.
+    baseline
+        As `read_baseline` returns it. What it does not hold is not compared.
 
     Raises
     ------
     UserError
-        If it is not there or has other columns.
+        If a number rests on another count of queries than the baseline's.
     """
-    try:
-        baseline = pd.read_csv(path, keep_default_na=False, na_values=[""])  # a method is called "null"
-    except (OSError, ValueError) as error:
-        raise UserError(f"cannot read the baseline {path}; name a metrics.csv by --baseline: {error}") from error
-    if list(baseline.columns) != COLUMNS:
-        raise UserError(f"{path} is no baseline: its columns are not {', '.join(COLUMNS)}")
-    return baseline
+    run = numbers[numbers["subset"] == "all"].set_index(KEY)[["value", "n", "weights"]]
+    both = baseline.join(run.add_suffix("_now"), on=KEY)
+    _check_counts(both)
+    same = both["weights_now"] == both["weights"]
+    known = spread(baseline)
+    limit = known["sd"] * _critical(baseline, known["degrees"])
+    low, high = (natural(baseline, known["centre"] + sign * limit) for sign in (-1, 1))
+    now = both["value_now"].to_numpy(float)
+    exact = np.isclose(now, both["value"], rtol=EXACT, atol=0)
+    table = baseline[KEY].assign(
+        baseline=both["value"].where(same, natural(baseline, known["centre"])),
+        now=now,
+        low=both["value"].where(same, low),
+        high=both["value"].where(same, high),
+        same=same,
+        holds=np.where(same, exact, (now >= low) & (now <= high)),
+    )
+    return Findings(table, _together(both[~same & both["value_now"].notna()], baseline, known))
 
 
-def compare(numbers: pd.DataFrame, baseline: pd.DataFrame) -> pd.DataFrame:
-    """What moved: a row a number of `baseline` that `numbers` misses, or has elsewhere than chance explains.
+def _check_counts(both: pd.DataFrame) -> None:
+    other = both[both["n_now"].notna() & (both["n_now"] != both["n"])]
+    if len(other):
+        row = other.iloc[0]
+        raise UserError(
+            f"{row['method']} on {row['task']} was asked {row['n_now']:.0f} queries and the baseline {row['n']:.0f}; "
+            "run it without --limit and settings of your own"
+        )
 
-    Parameters
-    ----------
-    numbers, baseline
-        Tidy tables. Numbers for tasks and methods that the baseline does not know are new, and not compared.
+
+def _critical(baseline: pd.DataFrame, degrees: pd.Series) -> np.ndarray:
+    """How many standard deviations a number may be off: half of `ALARMS` is shared by kinds, and by numbers in each."""
+    of_kind = baseline.groupby("metric")["metric"].transform("size")
+    kinds = baseline["metric"].nunique()
+    return cast(np.ndarray, student.isf(ALARMS / 2 / kinds / of_kind / 2, degrees))
+
+
+def _together(both: pd.DataFrame, baseline: pd.DataFrame, known: pd.DataFrame) -> pd.DataFrame:
+    """The mean shift of all numbers of a kind that were trained anew, held against that of the retrainings."""
+    kinds = baseline["metric"].nunique()
+    rows = []
+    for metric, group in both.groupby("metric", sort=False):
+        if len(group) < 2:
+            continue
+        own = known.loc[group.index]
+        trainings = _shifts(group, own, values_of(baseline))
+        shift = _shifts(group, own, ["value_now"]).item()
+        sd = trainings.std(ddof=1) * np.sqrt(1 + 1 / len(trainings))
+        allowed = sd * student.isf(ALARMS / 2 / kinds / 2, len(trainings) - 1)
+        rows.append((metric, len(group), shift, allowed, abs(shift) <= allowed))
+    return pd.DataFrame(rows, columns=["metric", "numbers", "shift", "allowed", "holds"]).astype({"holds": bool})
+
+
+def _shifts(group: pd.DataFrame, own: pd.DataFrame, columns: Sequence[str]) -> np.ndarray:
+    """How far each of `columns` is from the centre, in standard deviations, averaged over the rows."""
+    values = scaled(group["metric"], group[list(columns)].to_numpy(float))
+    shifts = (values - own["centre"].to_numpy()[:, None]) / own["sd"].to_numpy()[:, None]
+    return cast(np.ndarray, shifts.mean(axis=0))
+
+
+def would_see(baseline: pd.DataFrame) -> pd.DataFrame:
+    """The smallest change for the worse that is found in 4 of 5 networks trained anew, a row a held number.
 
     Returns
     -------
     DataFrame
-        The key, "baseline", "now" (NaN if missing) and "tolerance"; empty if nothing moved.
+        The key, "value", and "change": a difference in the number's unit for fractions and bits, a factor for errors
+        and distances; NaN where no value is so bad.
     """
-    then, now = _over_seeds(baseline), _over_seeds(numbers)
-    both = then.join(now.add_suffix("_now"), how="left")
-    z = norm.isf(0.05 / 2 / max(1, len(both)))
-    # A mean over a single query has no interval of its own: its width is the other run's at that n.
-    ratio = (both["n"] / both["n_now"]).pow(0.5)
-    half, half_now = both["half"].fillna(both["half_now"] / ratio), both["half_now"].fillna(both["half"] * ratio)
-    width = half.fillna(0).pow(2) + half_now.fillna(0).pow(2)
-    # The mean over s seeds is itself uncertain, and so is the run that is compared with it.
-    spread = both["std"].fillna(0).pow(2) * (1 / both["seeds"] + 1 / both["seeds_now"].fillna(1))
-    tolerance = z * (width / norm.isf(0.025) ** 2 + spread).pow(0.5)
-    # Where both rest on one query each, of one seed, nothing is known of chance, and nothing can be held.
-    tolerance = tolerance.mask((both["n"] == 1) & half.isna() & both["std"].isna(), float("inf"))
-    difference = (both["value_now"] - both["value"]).abs()
-    # Over flipped queries a number is not defined where none flipped; how many do is for the flip rate to say.
-    of_none = (both[["most", "most_now"]] == 0).any(axis=1)
-    undefined = both["seeds_now"].notna() & (of_none | (both["value"].isna() & both["value_now"].isna()))
-    moved = ~((difference <= tolerance + 1e-12) | undefined)
-    table = pd.DataFrame({"baseline": both["value"], "now": both["value_now"], "tolerance": tolerance})
-    return table[moved].reset_index()
+    known = spread(baseline)
+    away = known["sd"] * (_critical(baseline, known["degrees"]) + student.ppf(POWER, known["degrees"]))
+    worse = np.where([METRICS[metric].better == "higher" for metric in baseline["metric"]], -1, 1)
+    centre, there = (natural(baseline, known["centre"] + step) for step in (0 * away, worse * away))
+    factor = np.array([scale_of(metric) is POSITIVE for metric in baseline["metric"]])
+    change = np.where(factor, there / centre, there - centre)
+    beyond = np.array([scale_of(metric) is FRACTION for metric in baseline["metric"]]) & (known["centre"] - away < 0)
+    return baseline[KEY].assign(value=centre, change=np.where(beyond, np.nan, change))
 
 
-def _over_seeds(numbers: pd.DataFrame) -> pd.DataFrame:
-    """By its key each number's mean, half-width of its interval, spread, seeds; n where defined, and at most."""
-    half = (numbers["high"] - numbers["low"]) / 2
-    n = numbers["n"].where(numbers["value"].notna())
-    groups = numbers.assign(half=half, n=n, most=numbers["n"]).groupby(KEY, dropna=False, sort=False)
-    return groups.agg(
-        value=("value", "mean"),
-        half=("half", "mean"),
-        n=("n", "mean"),
-        std=("value", "std"),
-        seeds=("seed", "nunique"),
-        most=("most", "max"),
-    )
+def describe(found: Findings, baseline: pd.DataFrame) -> str:
+    """What a check says: how many numbers hold and why, what moved, and what it would have seen."""
+    numbers, together = found.numbers, found.together
+    same = int(numbers["same"].sum())
+    jobs = ", ".join(f"{task}, seed {seed}" for task, seed in dict.fromkeys((t, s) for t, _, s in jobs_of(numbers)))
+    parts = [
+        f"{jobs}: {int(numbers['holds'].sum())} of {len(numbers)} numbers hold; {same} come from the baseline's own "
+        f"networks and have to be equal, {len(numbers) - same} from networks trained anew"
+    ]
+    if len(found.moved):
+        parts.append("moved:\n" + _grid(found.moved.drop(columns=["holds", "same"])))
+    if not together["holds"].all():
+        rows = together[~together["holds"]].drop(columns="holds")
+        parts.append(
+            "shifted together (mean over the methods, in standard deviations of a retraining):\n" + _grid(rows)
+        )
+    if same < len(numbers):
+        parts.append(
+            "A network trained anew is found, 4 times in 5, if by its own numbers (points; factors):\n"
+            + _grid(_smallest(would_see(baseline)))
+        )
+    return "\n\n".join(parts)
 
 
-def describe(moved: pd.DataFrame) -> str:
-    """A line for the user: how many numbers moved."""
-    missing = int(moved["now"].isna().sum())
-    return f"{len(moved)} number(s) moved, {missing} of them missing" if len(moved) else "nothing moved"
+def _grid(table: pd.DataFrame) -> str:
+    return tabulate(table.to_dict("list"), headers="keys", tablefmt="github", showindex=False, floatfmt=".4g")
+
+
+def _smallest(changes: pd.DataFrame) -> pd.DataFrame:
+    """A row a method: the change of each metric that would be seen, at the relaxation where it has to be greatest."""
+    rows = []
+    for method, of_method in changes.groupby("method", sort=False):
+        row = {"method": str(method)}
+        for metric, group in of_method.groupby("metric", sort=False):
+            row[str(metric)] = _worst(str(metric), group)
+        rows.append(row)
+    return pd.DataFrame(rows).fillna("")
+
+
+def _worst(metric: str, group: pd.DataFrame) -> str:
+    changes = group.dropna(subset="change").set_index("relaxation")["change"]
+    if changes.empty:
+        return "no"
+    place = int(changes.abs().to_numpy().argmax())
+    change, r = float(changes.iloc[place]), float(changes.index[place])
+    scale = scale_of(metric)
+    size = f"x {change:.2f}" if scale is POSITIVE else f"{100 * change:+.1f}" if scale is FRACTION else f"{change:+.3g}"
+    return size if np.isnan(r) else f"{size} (r = {r:g})"

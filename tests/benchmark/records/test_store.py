@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmark.errors import UserError
+from benchmark.jobs.stages import SCORED_BY
 from benchmark.records import store
 from benchmark.records.store import DONE, Artefact, check_writable, find, key_of
 
@@ -253,3 +254,46 @@ def test_unwritable_folder_is_refused(tmp_path, below):
     with pytest.raises(UserError, match="--results") as error:
         check_writable(tmp_path / below)
     assert str(tmp_path / below) in str(error.value)
+
+
+@pytest.fixture
+def code(monkeypatch, tmp_path):
+    """Modules of ours, made up; the hash of the code behind "benchmark.a" with their text changed."""
+
+    def of(**texts):
+        for name in ("a", "b"):
+            (tmp_path / f"{name}.py").write_text(
+                texts.get(name, {"a": "from benchmark.b import f\n", "b": "f = 1\n"}[name])
+            )
+        store.code_of.cache_clear()
+        return store.code_of("benchmark.a")
+
+    names = {"benchmark.a": tmp_path / "a.py", "benchmark.b": tmp_path / "b.py"}
+    monkeypatch.setattr(store, "_source", names.get)
+    yield of
+    store.code_of.cache_clear()
+
+
+def test_code_is_what_a_module_does(code):
+    """A module's hash follows its code, and not its comments, docstrings and layout."""
+    before = code(a='"""Doc."""\nx = 1\n')
+    assert code(a='"""Other words."""\n# and more\nx  =  1\n') == before
+    assert code(a="x = 2\n") != before
+
+
+def test_code_is_also_what_it_imports(code):
+    """A module's hash follows the modules of ours that it imports."""
+    assert code(b="f = 2\n") != code()
+
+
+@pytest.mark.parametrize(
+    "module", ["benchmark.jobs.scoring", "benchmark.judges.features", "benchmark.judges.classifier", "metrics.base"]
+)
+def test_numbers_rest_on_the_code_that_scores(monkeypatch, module):
+    """Other code of the scoring, of the features, of the oracle or of what metrics rest on makes records anew."""
+    before = store.code_of(*SCORED_BY)
+    store.code_of.cache_clear()
+    source = store._source
+    monkeypatch.setattr(store, "_source", lambda name: None if name == module else source(name))
+    assert store.code_of(*SCORED_BY) != before
+    store.code_of.cache_clear()
