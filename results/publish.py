@@ -1,8 +1,7 @@
 """Take over what a results folder holds as what the project publishes: `publish.py FOLDER [PATTERN ...]`.
 
-To be run after `benchmark report --results FOLDER`. Tables and figures go to `results/tables`, their numbers to the
-baseline that `benchmark check` holds others against, and two of the tables to the README. What FOLDER does not hold
-stays, and is named. With patterns, as in 'bias-*' 'paper-dvae*', the rest stays as it is: for what was made again by
+To be run after `benchmark report --results FOLDER`. Tables and figures go to `results/tables`, and two of the tables to
+the README. What FOLDER does not hold stays, and is named. With patterns, as in 'bias-*' 'paper-dvae*', the rest stays as it is: for what was made again by
 itself, and of which the other tables do not speak.
 """
 
@@ -26,7 +25,6 @@ def main(folder: Path, *patterns: str) -> None:
     }
     for name in sorted(new if tables.resolve() != (folder / "tables").resolve() else ()):
         shutil.copyfile(folder / "tables" / name, tables / name)
-    shutil.copyfile(tables / "metrics.csv", HERE / "baselines" / "default.csv")
     show(tables, HERE.parent / "README.md")
     for name in sorted({path.name for path in tables.iterdir()} - new if not patterns else ()):
         print(f"not in {folder}: {name}")
