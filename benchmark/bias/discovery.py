@@ -13,11 +13,13 @@ import torch
 from benchmark.bias.gates import CLASSIFIERS, blank, failed, gates, over_queries
 from benchmark.bias.trial import KINDS, VERSION, Asked, Planted, Trial, side, strict_side
 from benchmark.errors import UserError
+from benchmark.jobs.fit import fit, fit_settings
+from benchmark.jobs.measure import row
 from benchmark.jobs.progress import Board
 from benchmark.jobs.protocol import images_of
 from benchmark.jobs.runner import in_parallel, limited
-from benchmark.jobs.scoring import row
-from benchmark.jobs.stages import TRUTH, Work
+from benchmark.jobs.work import TRUTH
+from benchmark.judges.attributes import TrainedAttributeOracles
 from benchmark.records.record import Record, Row, read, write
 from benchmark.records.store import Artefact, key_of
 from methods import METHODS
@@ -105,7 +107,7 @@ def _prepare(trials: Sequence[Trial], workers: int, board: Board) -> None:
     """Train all classifiers, and the oracles that all share."""
     for trial in trials:
         for kind in KINDS:
-            images_of(trial.task, trial.classifier(kind, trial.seeds[0]).protocol, board.channel(trial.task))
+            images_of(trial.task, trial.protocol_of(kind), board.channel(trial.task))
     classifiers = [(trial, kind, seed) for trial in trials for kind in KINDS for seed in trial.seeds]
     calls: list[Callable[[], Any]] = [partial(_oracles, trials[0], board)]
     in_parallel([*calls, *(partial(_classifier, *each, board) for each in classifiers)], workers)
@@ -113,22 +115,24 @@ def _prepare(trials: Sequence[Trial], workers: int, board: Board) -> None:
 
 def _oracles(trial: Trial, board: Board) -> None:
     with limited(trial.protocol.threads):
-        _baseline(trial, board.channel("oracles")).attributes()
+        _oracles_of(trial, board.channel("oracles")).made()
 
 
 def _classifier(trial: Trial, kind: str, seed: int, board: Board) -> None:
     advance = board.channel(f"{kind} classifier of {trial.planted}, seed {seed}")
     with limited(trial.protocol.threads):
-        trial.classifier(kind, seed, advance).judge("classifier")
+        trial.classifier(kind, seed, advance).made()
 
 
-def _baseline(trial: Trial, advance: Advance | None = None) -> Work:
-    """A job that has the trial's faces, for what no method decides."""
-    return trial.work(Asked(BASELINE, "unconfounded", trial.seeds[0]), advance)
+def _oracles_of(trial: Trial, advance: Advance | None = None) -> TrainedAttributeOracles:
+    """The attribute oracles of the trial's faces, which no method decides."""
+    oracles = trial.work(Asked(BASELINE, "unconfounded", trial.seeds[0]), advance).attributes
+    assert oracles is not None  # noqa: S101 - drawn faces have some
+    return oracles
 
 
 def _outcome(trial: Trial, methods: Sequence[str], workers: int, board: Board) -> Outcome:
-    oracles = _baseline(trial).attributes().facts() or {}
+    oracles = _oracles_of(trial).made().facts() or {}
     found = Outcome(gates(trial, oracles))
     write(found.gates, _path(trial.protocol.runs, found.gates))
     if not found.open:
@@ -204,7 +208,7 @@ def _answers(trial: Trial, methods: Sequence[str], workers: int, board: Board) -
     todo = [Asked(method, kind, seed) for method in methods for kind in KINDS for seed in trial.seeds]
     todo += [_leaking(trial, method) for method in methods if _can_leak(method)]
     firsts = dict.fromkeys(trial.first(asked) for asked in todo)
-    fits = {key_of(**trial.work(asked).fit_settings(), leaking=asked.leaking): asked for asked in firsts}
+    fits = {key_of(**fit_settings(trial.work(asked)), leaking=asked.leaking): asked for asked in firsts}
     in_parallel([partial(_attempt, trial, asked, board, fit_only=True) for asked in fits.values()], workers)
     found = in_parallel([partial(_attempt, trial, asked, board) for asked in todo], workers)
     failures: dict[str, Failure] = {}
@@ -230,7 +234,7 @@ def _attempt(trial: Trial, asked: Asked, board: Board, *, fit_only: bool = False
     try:
         with limited(trial.protocol.threads):
             if fit_only:
-                trial.work(asked, advance).fit()
+                fit(trial.work(asked, advance))
             else:
                 trial.answer(asked, advance)
     except Exception as error:

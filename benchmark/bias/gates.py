@@ -8,7 +8,7 @@ from torch import Tensor
 
 from benchmark.bias.trial import BIASED_AT_LEAST, KINDS, RAISED_ABOVE, UNBIASED_AT_MOST, VERSION, Trial
 from benchmark.errors import UserError
-from benchmark.jobs.scoring import row
+from benchmark.jobs.measure import row
 from benchmark.records.record import Record, Row, environment
 from benchmark.report.frequencies import FREQUENCIES, Known, frequencies
 from methods.base import Study
@@ -106,11 +106,11 @@ def _frequencies(trial: Trial) -> Study:
     """
     rows: list[dict[str, str | int | float]] = []
     for kind in ("unconfounded", "confounded"):
-        work = trial.classifier(kind, trial.seeds[0])
-        indices = work.judging("classifier")[0].indices
-        assert work.data.attributes is not None and work.data.labels is not None  # noqa: S101, PT018 - drawn faces
-        of_family = work.data.attributes[trial.planted.family()].iloc[indices]
-        known = Known(of_family, work.data.labels[indices], work.data.class_names)
+        images, _ = trial.classifier(kind, trial.seeds[0]).learns_from()
+        data, indices = images.data, images.indices
+        assert data.attributes is not None and data.labels is not None  # noqa: S101, PT018 - drawn faces
+        of_family = data.attributes[trial.planted.family()].iloc[indices]
+        known = Known(of_family, data.labels[indices], data.class_names)
         rows += [{"classifier": kind, **each} for each in frequencies(known).rows]
     note = (
         f"shares of the training faces of each class that have the attribute; {trial.planted.attribute} and "

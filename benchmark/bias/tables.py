@@ -338,8 +338,8 @@ def side_by_side(record: Record, trial: Trial) -> Figure | None:
 
 def _chosen(trial: Trial) -> list[int]:
     """The places of the first `EACH` queries of each cell, cell after cell."""
-    work = trial.work(Asked(BASELINE, "unconfounded", trial.seeds[0]))
-    assert work.data.attributes is not None  # noqa: S101 - drawn faces have some
-    found = work.data.attributes.iloc[work.queries.indices].reset_index(drop=True)
+    queries = trial.work(Asked(BASELINE, "unconfounded", trial.seeds[0])).question.queries
+    assert queries.data.attributes is not None  # noqa: S101 - drawn faces have some
+    found = queries.data.attributes.iloc[queries.indices].reset_index(drop=True)
     cells = found.groupby([trial.planted.label, trial.planted.attribute]).indices
     return [int(row) for rows in cells.values() for row in rows[:EACH]]

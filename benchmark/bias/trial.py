@@ -20,10 +20,14 @@ from benchmark.data import ImageData, Subset, digest_of
 from benchmark.data.avatars_model import ATTRIBUTES, HAIR_COLOURS, NAMES, AvatarsConfig
 from benchmark.data.tasks import split
 from benchmark.errors import UserError, unknown
+from benchmark.jobs.evidence import unit
+from benchmark.jobs.explain import explain
+from benchmark.jobs.fit import fit
 from benchmark.jobs.protocol import Job, Protocol, images_of
-from benchmark.jobs.scoring import unit
+from benchmark.jobs.record import record_key
 from benchmark.jobs.settings import Overrides, attributes_config, data_config, source_settings
-from benchmark.jobs.stages import Work
+from benchmark.jobs.work import Work
+from benchmark.judges.classifier import TrainedClassifier
 from benchmark.records.store import Artefact, key_of
 from methods.base import BATCH
 from methods.training import Advance
@@ -252,13 +256,16 @@ class Trial:
 
     # -- classifiers ---------------------------------------------------------------------------------------------------
 
-    def classifier(self, kind: str, seed: int, advance: Advance | None = None) -> Work:
-        """The job of one classifier; it learns from other faces than any method, and than the queries."""
+    def classifier(self, kind: str, seed: int, advance: Advance | None = None) -> TrainedClassifier:
+        """One classifier; it learns from other faces than any method, and than the queries."""
+        seed = (seed + OTHER_SEEDS) % 2**32 if kind == "another" else seed
+        return Work(Job(self.task, "classifier", seed), self.protocol_of(kind), advance).classifier
+
+    def protocol_of(self, kind: str) -> Protocol:
+        """The protocol that draws what the classifiers of `kind` learn from."""
         confounding = self.planted.confounding if kind in ("confounded", "ignoring") else ""
         evidence = 1.0 if kind == "ignoring" else self.drawn.evidence
-        protocol = self._protocol(seed=self.drawn.seed + 1, confounding=confounding, evidence=evidence)
-        seed = (seed + OTHER_SEEDS) % 2**32 if kind == "another" else seed
-        return Work(Job(self.task, "classifier", seed), protocol, advance)
+        return self._protocol(seed=self.drawn.seed + 1, confounding=confounding, evidence=evidence)
 
     def classifiers(self) -> list[tuple[str, int]]:
         """Kind and seed of each."""
@@ -266,17 +273,13 @@ class Trial:
 
     def key(self, method: str = "") -> str:
         """The hash of all that determines what is said of the classifiers, or of a method that explains them."""
-        judged = [self.classifier(*each) for each in self.classifiers()]
-        asked = self.work(Asked(method, "unconfounded", self.seeds[0])).record_key() if method else ""
+        asked = record_key(self.work(Asked(method, "unconfounded", self.seeds[0]))) if method else ""
         return key_of(
             version=VERSION,
             planted=str(self.planted),
             queries=self.faces().digest,
             **self.protocol.devices.deciding(),
-            classifiers=[
-                (kind, work.job.seed, work.data.digest, len(work.train), work.judge_config("classifier").model_dump())
-                for (kind, _), work in zip(self.classifiers(), judged, strict=True)
-            ],
+            classifiers=[(kind, *_identity(self.classifier(kind, seed))) for kind, seed in self.classifiers()],
             attributes=attributes_config(self.protocol.preset, self.protocol.overrides or {}).model_dump(),
             asked=asked,
         )
@@ -318,9 +321,9 @@ class Trial:
         queries, edited = torch.from_numpy(data.images[rows]), self.edited().tensors()["images"]
         seen = []
         for seed in self.seeds:
-            work = self.classifier(kind, seed)
-            network = work.network("classifier")
-            seen.append([_outputs(network, images, work.device).softmax(1) for images in (queries, edited)])
+            classifier = self.classifier(kind, seed)
+            network, device = classifier.network(), classifier.workshop.device
+            seen.append([_outputs(network, images, device).softmax(1) for images in (queries, edited)])
         before, after = (torch.stack(parts) for parts in zip(*seen, strict=True))  # (S, N, 2)
         classes = before.argmax(2)
         return {
@@ -335,7 +338,7 @@ class Trial:
     def work(self, asked: Asked, advance: Advance | None = None) -> Work:
         """The job of one method that explains one classifier."""
         job, data = Job(self.task, asked.method, self.seeds[0]), self.faces(biased=asked.leaking)
-        return Work(job, self.protocol, advance, data=data, investigated=self.classifier(asked.kind, asked.seed))
+        return Work(job, self.protocol, advance, data=data, classifier=self.classifier(asked.kind, asked.seed))
 
     def first(self, asked: Asked) -> Asked:
         """The same method asked about the first unconfounded classifier, for which its generator is trained."""
@@ -344,12 +347,14 @@ class Trial:
     def explained(self, asked: Asked, advance: Advance | None = None) -> list[Artefact]:
         """The method's counterfactuals of all queries; what asks no classifier is learnt once (`Method.refit`)."""
         work = self.work(asked, advance)
-        return work.explain(work.fit(like=self.work(self.first(asked), advance).fit()))
+        return explain(work, fit(work, like=fit(self.work(self.first(asked), advance))))
 
     def answer(self, asked: Asked, advance: Advance | None = None) -> Artefact:
         """What the method's counterfactuals change of every attribute; see `_changes`."""
         work, chunks = self.work(asked, advance), self.explained(asked, advance)
-        key = key_of(version=VERSION, chunks=[chunk.name for chunk in chunks], oracles=work.attributes().name)
+        assert work.attributes is not None  # noqa: S101 - drawn faces have oracles
+        names, oracles = [chunk.name for chunk in chunks], work.attributes.made().name
+        key = key_of(version=VERSION, chunks=names, oracles=oracles)
         artefact = Artefact(self.protocol.runs, "bias", key)
         artefact.make(partial(_changes, work, chunks))
         return artefact
@@ -383,6 +388,12 @@ def trials(planted: Iterable[str], protocol: Protocol, seeds: Iterable[int]) -> 
     return made
 
 
+def _identity(classifier: TrainedClassifier) -> tuple[object, ...]:
+    """What determines a classifier."""
+    question = classifier.workshop.question
+    return question.seed, question.data.digest, len(question.train), classifier.config.model_dump()
+
+
 def side(answers: Sequence[Artefact], kept: Tensor) -> Side:
     """What `answers`, a seed each, have found of the attributes `kept` (A,)."""
     parts = [answer.tensors() for answer in answers]
@@ -409,9 +420,10 @@ def _changes(work: Work, chunks: Sequence[Artefact], _: Artefact) -> tuple[dict[
         torch.cat([part["reconstructions"] for part in parts]),
     )
     target = torch.cat([part["targets"] for part in parts])
-    oracles, _facts = work.attribute_oracles()
-    before, after = (_outputs(oracles, images, work.device) > 0 for images in (reconstructions, answers))
-    seen = _classes(work.network("classifier"), answers, work.device)
+    assert work.attributes is not None  # noqa: S101 - drawn faces have oracles
+    oracles, device = work.attributes.network()[0], work.workshop.device
+    before, after = (_outputs(oracles, images, device) > 0 for images in (reconstructions, answers))
+    seen = _outputs(work.classifier.network(), answers, device).argmax(1)
     changes = signed_changes(before, after, target)
     return {"changes": changes, "valid": seen == target, "before": before, "target": target, "seen": seen}, {}
 
@@ -420,8 +432,3 @@ def _changes(work: Work, chunks: Sequence[Artefact], _: Artefact) -> tuple[dict[
 def _outputs(network: torch.nn.Module, images: Tensor, device: torch.device) -> Tensor:
     """`network` of 8-bit images (N, C, H, W), in batches, on the CPU."""
     return torch.cat([network(unit(chunk).to(device)).cpu() for chunk in images.split(BATCH)])
-
-
-def _classes(network: torch.nn.Module, images: Tensor, device: torch.device) -> Tensor:
-    """The classes that a classifier sees, (N,)."""
-    return _outputs(network, images, device).argmax(1)

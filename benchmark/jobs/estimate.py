@@ -8,14 +8,11 @@ from typing import Any
 import torch
 from torch import nn
 
-from benchmark.jobs.judging import ROLES
 from benchmark.jobs.protocol import Job, Protocol, images_of
-from benchmark.jobs.settings import autoencoder_config, judge_config
-from benchmark.jobs.stages import Work
+from benchmark.jobs.work import Work
 from benchmark.judges.autoencoders import train_autoencoders
 from benchmark.judges.classifier import train
 from benchmark.records.record import peak_memory
-from methods import METHODS
 from methods.base import Method
 from methods.hybrid.method import Hybridization
 from methods.training import Plan, Trainer
@@ -115,38 +112,39 @@ class Meter(Trainer):
 
 def _judges(work: Work) -> Iterator[Part]:
     """The classifier, the oracle and the autoencoders of one task and seed."""
-    classes = len(work.data.class_names)
-    few = work.train.first(min(IMAGES, len(work.train)))
-    for role in ROLES:
-        subset, _ = work.judging(role)
+    question = work.question
+    few = question.train.first(IMAGES)
+    for role, judge in work.judges.items():
+        subset, _ = judge.learns_from()
         meter = _meter(work, len(subset))
-        network: nn.Module = train(judge_config(role, work.protocol.preset, work.overrides), few, classes, meter)
+        network: nn.Module = train(judge.config, few, question.class_count, meter)
         yield Part(f"{role} on {work.job.task}, seed {work.job.seed}", meter.seconds, STATES * _size(network))
-    meter = _meter(work, len(work.train))
-    network = train_autoencoders(autoencoder_config(work.protocol.preset, work.overrides), few, classes, meter)
+    meter = _meter(work, len(question.train))
+    network = train_autoencoders(work.autoencoders.config, few, question.class_count, meter)
     yield Part(f"autoencoders on {work.job.task}, seed {work.job.seed}", meter.seconds, STATES * _size(network))
 
 
 def _method(work: Work, seen: set[tuple[object, ...]]) -> Iterator[Part]:
     """The training of a method, unless another one shares it, and its answers."""
-    method, classifier = work.method(), work.untrained("classifier").to(work.device).eval()
-    few = work.train.first(min(IMAGES, len(work.train)))
-    meter = _meter(work, len(work.train))
+    question, device = work.question, work.workshop.device
+    method, classifier = work.method(), work.classifier.untrained().to(device).eval()
+    few = question.train.first(IMAGES)
+    meter = _meter(work, len(question.train))
     started = time.perf_counter()
     _learn(method, few, classifier, meter)
-    rest = (time.perf_counter() - started - meter.spent) * len(work.train) / len(few)  # grows with the images
-    shared = (METHODS[work.job.method].path, str(method.config.fit_part()), work.job.task, work.job.seed)
+    rest = (time.perf_counter() - started - meter.spent) * len(question.train) / len(few)  # grows with the images
+    shared = (work.entry.path, str(method.config.fit_part()), work.job.task, work.job.seed)
     if shared not in seen:
         seen.add(shared)
         yield Part(f"{work.job}: training", meter.seconds + rest, STATES * _size(method.network))
-    method.network.to(work.device).eval()
-    queries = work.queries.first(min(QUERIES, len(work.queries)))
-    images = queries.batch(torch.arange(len(queries))).to(work.device)
-    target = (classifier(images).argmax(1) + 1) % len(work.data.class_names)
+    method.network.to(device).eval()
+    queries = question.queries.first(QUERIES)
+    images = queries.batch(torch.arange(len(queries))).to(device)
+    target = (classifier(images).argmax(1) + 1) % question.class_count
     started = time.perf_counter()
     with torch.no_grad():
         answers = method.explain(images, target, work.protocol.relaxations)
-    times = len(work.queries) / len(queries)
+    times = len(question.queries) / len(queries)
     kept = answers.images.numel() + 2 * images.numel() + sum(part.nbytes for part in answers.intervention.values())
     yield Part(f"{work.job}: answers", (time.perf_counter() - started) * times, round(kept * times))
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from benchmark.jobs.scoring import unit
+from benchmark.jobs.evidence import unit
 from benchmark.judges.classifier import ClassifierConfig, ConvClassifier
 from benchmark.papers.experiments import Row, estimated
 from benchmark.records.record import Record

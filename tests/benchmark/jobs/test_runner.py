@@ -9,12 +9,15 @@ import pytest
 import torch
 from torch import nn
 
+import benchmark.jobs.record as recording
 import methods
 from benchmark.errors import UserError
-from benchmark.jobs import runner, scoring, settings, stages
+from benchmark.jobs import measure, runner, settings, work
+from benchmark.jobs.explain import eight_bit
 from benchmark.jobs.progress import Board
 from benchmark.jobs.protocol import Job, Protocol
-from benchmark.jobs.stages import Work, eight_bit
+from benchmark.jobs.record import record_key
+from benchmark.jobs.work import Work
 from benchmark.records.record import read
 from benchmark.records.store import find
 from benchmark.report.tables import write_tables
@@ -79,7 +82,7 @@ def register(monkeypatch):
 
     def add(**entries):
         known = MappingProxyType({**METHODS, **entries})
-        for module in (methods, runner, stages, settings):
+        for module in (methods, runner, work, settings):
             monkeypatch.setattr(module, "METHODS", known)
 
     monkeypatch.setattr(Fake, "calls", [])
@@ -209,10 +212,10 @@ def test_record_key_depends_on_what_determines_the_numbers(protocol, tmp_path):
         *[replace(inception, inception_weights=path) for path in weights],
     ]
     job = Job("mnist", "vaex", 0)
-    keys = [Work(job, other).record_key() for other in [protocol, *others]]
-    keys += [Work(other, protocol).record_key() for other in (Job("mnist", "vaex-cat", 0), Job("mnist", "vaex", 1))]
+    keys = [record_key(Work(job, other)) for other in [protocol, *others]]
+    keys += [record_key(Work(other, protocol)) for other in (Job("mnist", "vaex-cat", 0), Job("mnist", "vaex", 1))]
     assert len(set(keys)) == len(keys)
-    assert Work(job, replace(protocol, overrides={"vaex-cat": {"epochs": 3}})).record_key() == keys[0]
+    assert record_key(Work(job, replace(protocol, overrides={"vaex-cat": {"epochs": 3}}))) == keys[0]
 
 
 def test_settings_of_the_answer_share_one_fit(protocol, register, stamps):
@@ -229,7 +232,7 @@ def test_settings_of_the_answer_share_one_fit(protocol, register, stamps):
 def test_new_metric_costs_no_training(protocol, monkeypatch, stamps):
     """A new metric is computed from what is on disk: nothing is fitted or asked again, and old numbers stay."""
     metric = Metric(f"{__name__}:brightness", ("answers",), "", "", (0, 1), "how bright answers are")
-    for module in (stages, scoring):
+    for module in (recording, measure):
         monkeypatch.setattr(module, "METRICS", MappingProxyType({**METRICS, "brightness": metric}))
     before = read(Job("mnist", "vaex", 0).path(protocol))
     old = stamps(protocol.runs / "artefacts")
@@ -260,11 +263,11 @@ def test_all_methods_are_asked_the_same(smoke):
 
 def test_queries_are_held_out(smoke, digits):
     """No query was in training: all of them are test images, and real images that they are compared with are others."""
-    work = Work(Job("mnist", "null", 0), Protocol(results=smoke, preset="smoke"))
-    queries = set(work.queries.indices.tolist())
-    assert queries <= set(work.splits.test.indices.tolist())
-    assert not queries & set(work.train.indices.tolist())
-    reals = {image.tobytes() for image in work._reals().numpy()}
+    question = Work(Job("mnist", "null", 0), Protocol(results=smoke, preset="smoke")).question
+    queries = set(question.queries.indices.tolist())
+    assert queries <= set(question.splits.test.indices.tolist())
+    assert not queries & set(question.train.indices.tolist())
+    reals = {image.tobytes() for image in question.reals().numpy()}
     assert not reals & {digits.images[index].tobytes() for index in queries}
 
 

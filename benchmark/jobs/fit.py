@@ -1,0 +1,61 @@
+"""The first stage of a job: its method learns, or what it has learnt is taken up again."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from torch import Tensor
+
+from benchmark.data.exact import ExactAnswers
+from benchmark.jobs.work import Work
+from benchmark.judges.workshop import timed
+from benchmark.records.record import peak_memory
+from benchmark.records.store import Artefact, key_of
+from methods.base import Method
+from methods.references import Truth
+
+
+def fit(work: Work, like: Artefact | None = None) -> Artefact:
+    """What the method has learnt; keyed by its fit settings alone, so that variants share it.
+
+    `like`, what it has learnt of the same images for another classifier, spares it what asks no classifier.
+    """
+    classifier = work.classifier.made()[1].digest
+    artefact = Artefact(work.protocol.runs, "fit", key_of(**fit_settings(work), classifier=classifier))
+    artefact.make(partial(_fit, work, work.method()) if like is None else partial(_refit, work, like))
+    return artefact
+
+
+def fit_settings(work: Work) -> dict[str, Any]:
+    """What determines what the method learns, beside the classifier."""
+    method = work.method()
+    return {
+        "method": work.entry.path,
+        "version": method.version,
+        "config": method.config.fit_part(),
+        **work.workshop.conditions(),
+    }
+
+
+def fitted(work: Work, fit: Artefact) -> Method:
+    """The method as it was fitted, on the device."""
+    method = work.method().restore(fit.tensors(), work.question.data.shape, work.classifier.network())
+    method.network.to(work.workshop.device)
+    if isinstance(method, Truth):
+        method.exact = ExactAnswers(work.question.queries)
+    return method
+
+
+def _refit(work: Work, like: Artefact, artefact: Artefact) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    method = work.method().restore(like.tensors(), work.question.data.shape, work.classifier.network())
+    return _fit(work, method, artefact, method.refit)
+
+
+def _fit(
+    work: Work, method: Method, artefact: Artefact, learn: Callable[..., Method] | None = None
+) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    trainer, images, classifier = work.workshop.trainer("fit", artefact), work.question.train, work.classifier.network()
+    _, seconds = timed(
+        work.job.method, trainer, lambda trainer: (learn or method.fit)(images, classifier, trainer=trainer)
+    )
+    return method.network.state_dict(), {"fit_seconds": seconds, "peak_memory": peak_memory()}

@@ -1,0 +1,94 @@
+"""One job, resolved: the question that it asks, the judges of the answers, and its method's settings."""
+
+from benchmark.data import ImageData
+from benchmark.data.question import Question
+from benchmark.errors import UserError
+from benchmark.jobs.protocol import Job, Protocol, images_of
+from benchmark.jobs.settings import attributes_config, autoencoder_config, data_config, judge_config, method_config
+from benchmark.judges.attributes import TrainedAttributeOracles
+from benchmark.judges.autoencoders import TrainedAutoencoders
+from benchmark.judges.classifier import TrainedClassifier
+from benchmark.judges.workshop import Workshop
+from methods import METHODS, Entry
+from methods.base import Method
+from methods.training import Advance, silent
+
+TRUTH = METHODS["truth"].path
+
+
+class Work:
+    """What the stages of a job work with; nothing is trained until it is asked for.
+
+    `data` stand in for the images that the task names, and `classifier` for one that is trained on this job's images.
+    """
+
+    def __init__(
+        self,
+        job: Job,
+        protocol: Protocol,
+        advance: Advance | None = None,
+        *,
+        data: ImageData | None = None,
+        classifier: TrainedClassifier | None = None,
+    ) -> None:
+        self.job, self.protocol, self.advance = job, protocol, advance or silent
+        data = images_of(job.task, protocol) if data is None else data
+        preset, overrides, channels = protocol.preset, protocol.overrides or {}, data.shape[0]
+        self.settings = data_config(preset, overrides, channels)
+        self.question = Question.of(
+            data,
+            job.seed,
+            protocol.split,
+            train_images=self.settings.train_images,
+            queries=min(self.settings.queries, protocol.limit or self.settings.queries),
+        )
+        self.workshop = Workshop(self.question, protocol.runs, protocol.devices, self.advance)
+        own = TrainedClassifier("classifier", judge_config("classifier", preset, overrides, channels), self.workshop)
+        self.classifier = classifier or own
+        self.oracle = TrainedClassifier("oracle", judge_config("oracle", preset, overrides, channels), self.workshop)
+        self.autoencoders = TrainedAutoencoders(autoencoder_config(preset, overrides, channels), self.workshop)
+        self.attributes = (
+            TrainedAttributeOracles(attributes_config(preset, overrides), self.workshop) if data.independent else None
+        )
+
+    @property
+    def judges(self) -> dict[str, TrainedClassifier]:
+        """The classifier and the oracle, by their roles."""
+        return {"classifier": self.classifier, "oracle": self.oracle}
+
+    @property
+    def entry(self) -> Entry:
+        """The method as it is registered."""
+        return METHODS[self.job.method]
+
+    def method(self) -> Method:
+        """The method under its resolved settings, not fitted."""
+        protocol = self.protocol
+        channels = self.question.data.shape[0]
+        return self.entry.load()(method_config(self.job.method, protocol.preset, protocol.overrides or {}, channels))
+
+    def check(self) -> None:
+        """Refuse what cannot end well, before it costs anything.
+
+        Raises
+        ------
+        UserError
+            If the method's settings do not fit these images, Inception is to look at grey ones, or the truth is asked
+            for where nobody knows it.
+        """
+        data = self.question.data
+        try:
+            self.method().prepare(data.shape, self.classifier.untrained())
+        except ValueError as error:
+            raise UserError(f"{self.job.method} on {self.job.task}: {error}") from error
+        self.check_extractors()
+        if self.entry.path == TRUTH and data.exact is None:
+            raise UserError(
+                f"nobody knows the exact counterfactuals of {data.name}; truth is for avatars/Smiling and the like"
+            )
+
+    def check_extractors(self) -> None:
+        """Refuse to let Inception look at grey images."""
+        data = self.question.data
+        if "inception" in self.protocol.extractors and data.shape[0] != 3:
+            raise UserError(f"{data.name} has no colours, which Inception needs; use --fid classifier")
