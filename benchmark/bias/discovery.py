@@ -12,7 +12,7 @@ import torch
 
 from benchmark.bias.gates import CLASSIFIERS, blank, failed, gates, over_queries
 from benchmark.bias.trial import KINDS, VERSION, Asked, Planted, Trial, side, strict_side
-from benchmark.errors import UserError
+from benchmark.errors import UserError, reason_of
 from benchmark.jobs.fit import fit, fit_settings
 from benchmark.jobs.measure import row
 from benchmark.jobs.progress import Board
@@ -241,8 +241,7 @@ def _attempt(trial: Trial, asked: Asked, board: Board, *, fit_only: bool = False
         if trial.protocol.raise_errors:
             raise
         log.debug("%s on %s failed", asked, trial.planted, exc_info=True)
-        reason = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
-        return Failure(" ".join(reason.split()), isinstance(error, UserError), traceback.format_exc())
+        return Failure(reason_of(error), isinstance(error, UserError), traceback.format_exc())
     return None
 
 

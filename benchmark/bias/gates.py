@@ -7,7 +7,7 @@ from typing import Any
 from torch import Tensor
 
 from benchmark.bias.trial import BIASED_AT_LEAST, KINDS, RAISED_ABOVE, UNBIASED_AT_MOST, VERSION, Trial
-from benchmark.errors import UserError
+from benchmark.errors import UserError, reason_of
 from benchmark.jobs.measure import row
 from benchmark.records.record import Record, Row, environment
 from benchmark.report.frequencies import FREQUENCIES, Known, frequencies
@@ -49,10 +49,13 @@ def gates(trial: Trial, oracles: Mapping[str, Any]) -> Record:
 
 def failed(trial: Trial, error: Exception) -> Record:
     """The record of a trial that did not come to its methods."""
-    reason = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
-    told = {"reason": " ".join(reason.split()), "user_error": isinstance(error, UserError)}
     return blank(trial).model_copy(
-        update={"status": "failed", "traceback": "".join(traceback.format_exception(error)), **told}
+        update={
+            "status": "failed",
+            "reason": reason_of(error),
+            "user_error": isinstance(error, UserError),
+            "traceback": "".join(traceback.format_exception(error)),
+        }
     )
 
 

@@ -20,7 +20,6 @@ from benchmark.data import ImageData, Subset, digest_of
 from benchmark.data.avatars_model import ATTRIBUTES, HAIR_COLOURS, NAMES, AvatarsConfig
 from benchmark.data.tasks import split
 from benchmark.errors import UserError, unknown
-from benchmark.jobs.evidence import unit
 from benchmark.jobs.explain import explain
 from benchmark.jobs.fit import fit
 from benchmark.jobs.protocol import Job, Protocol, images_of
@@ -29,7 +28,8 @@ from benchmark.jobs.settings import Overrides, attributes_config, data_config, s
 from benchmark.jobs.work import Work
 from benchmark.judges.classifier import TrainedClassifier
 from benchmark.records.store import Artefact, key_of
-from methods.base import BATCH
+from methods.base import in_batches
+from methods.pictures import Pictures
 from methods.training import Advance
 from metrics.bias import Side, signed_changes, standardised
 
@@ -323,7 +323,7 @@ class Trial:
         for seed in self.seeds:
             classifier = self.classifier(kind, seed)
             network, device = classifier.network(), classifier.workshop.device
-            seen.append([_outputs(network, images, device).softmax(1) for images in (queries, edited)])
+            seen.append([in_batches(network, Pictures(images), device).softmax(1) for images in (queries, edited)])
         before, after = (torch.stack(parts) for parts in zip(*seen, strict=True))  # (S, N, 2)
         classes = before.argmax(2)
         return {
@@ -422,13 +422,7 @@ def _changes(work: Work, chunks: Sequence[Artefact], _: Artefact) -> tuple[dict[
     target = torch.cat([part["targets"] for part in parts])
     assert work.attributes is not None  # noqa: S101 - drawn faces have oracles
     oracles, device = work.attributes.network()[0], work.workshop.device
-    before, after = (_outputs(oracles, images, device) > 0 for images in (reconstructions, answers))
-    seen = _outputs(work.classifier.network(), answers, device).argmax(1)
+    before, after = (in_batches(oracles, Pictures(images), device) > 0 for images in (reconstructions, answers))
+    seen = in_batches(work.classifier.network(), Pictures(answers), device).argmax(1)
     changes = signed_changes(before, after, target)
     return {"changes": changes, "valid": seen == target, "before": before, "target": target, "seen": seen}, {}
-
-
-@torch.no_grad()
-def _outputs(network: torch.nn.Module, images: Tensor, device: torch.device) -> Tensor:
-    """`network` of 8-bit images (N, C, H, W), in batches, on the CPU."""
-    return torch.cat([network(unit(chunk).to(device)).cpu() for chunk in images.split(BATCH)])

@@ -8,7 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from methods.base import BATCH
+from methods.base import BATCH, in_batches
+from methods.pictures import Pictures, unit
 from metrics.transition import STEPS, pasted
 
 Network = Callable[[Tensor], Tensor]
@@ -80,18 +81,11 @@ class Networks:
 
     def apply(self, network: Network, images: Tensor) -> Tensor:
         """`network` of 8-bit images (N, C, H, W), in batches, gathered on the CPU."""
-        with torch.no_grad():
-            outputs = [network(unit(chunk).to(self.device)).cpu() for chunk in images.split(BATCH)]
-        return torch.cat(outputs)
+        return in_batches(network, Pictures(images), self.device)
 
 
 PROBES = ("undone", "draws")
 """What was asked of answers at the smallest relaxation alone."""
-
-
-def unit(images: Tensor) -> Tensor:
-    """8-bit images as float32 in [0, 1]."""
-    return images.float() / 255
 
 
 def at_relaxation(

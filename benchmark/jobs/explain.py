@@ -13,6 +13,7 @@ from benchmark.jobs.work import Work
 from benchmark.records.record import peak_memory
 from benchmark.records.store import Artefact, key_of
 from methods.base import Method
+from methods.pictures import eight_bit
 
 CHUNK = 250
 """Queries that a method is asked at once; also what an interrupted run may have to answer again."""
@@ -87,16 +88,3 @@ class _Ask:
         random = np.random.default_rng(question.seed_for("targets", start))
         steps = torch.from_numpy(random.integers(1, others + 1, CHUNK))[: len(predicted)]
         return (predicted + steps.to(predicted)) % (others + 1)
-
-
-def eight_bit(images: Tensor) -> Tensor:
-    """Images in [0, 1] at the 256 levels that a picture has.
-
-    Raises
-    ------
-    ValueError
-        If a value is not finite or outside [0, 1] by more than rounding.
-    """
-    if not torch.isfinite(images).all() or (images.numel() and (images.min() < -1e-5 or images.max() > 1 + 1e-5)):
-        raise ValueError("a method answered with values outside [0, 1]")
-    return (images.clamp(0, 1) * 255).round().to(torch.uint8)

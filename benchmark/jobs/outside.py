@@ -15,7 +15,6 @@ from torch import Tensor
 from benchmark.data import ImageData, Subset
 from benchmark.errors import UserError, unknown
 from benchmark.jobs.evidence import Answers
-from benchmark.jobs.explain import eight_bit
 from benchmark.jobs.measure import measure
 from benchmark.jobs.progress import Board
 from benchmark.jobs.protocol import Job, Protocol, images_of
@@ -24,6 +23,7 @@ from benchmark.jobs.runner import limited
 from benchmark.jobs.score import networks
 from benchmark.jobs.work import Work
 from benchmark.records.record import Record, environment
+from methods.pictures import eight_bit
 
 Shape = tuple[int, int, int]
 Images = Mapping[str, np.ndarray]

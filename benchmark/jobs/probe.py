@@ -8,13 +8,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from benchmark.jobs.evidence import unit
-from benchmark.jobs.explain import eight_bit
 from benchmark.jobs.fit import fitted
 from benchmark.jobs.work import Work
 from benchmark.records.record import peak_memory
 from benchmark.records.store import Artefact, key_of
 from methods.base import Method
+from methods.pictures import eight_bit, unit
 
 NULL_EDITS = 5
 """Reconstructions, one of the other, before the distance is taken."""

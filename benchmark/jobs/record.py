@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 
+from benchmark.data.tasks import data_set_of
 from benchmark.jobs.explain import explain
 from benchmark.jobs.fit import fit
 from benchmark.jobs.measure import row
@@ -110,7 +111,7 @@ def accuracies(judges: Mapping[str, Judge]) -> list[Row]:
 
 def _data_facts(work: Work) -> dict[str, Any]:
     protocol, question, data = work.protocol, work.question, work.question.data
-    made = source_settings(work.job.task.partition("/")[0], protocol.preset, protocol.overrides or {})
+    made = source_settings(data_set_of(work.job.task), protocol.preset, protocol.overrides or {})
     return {
         **({} if made is None else {"settings": made.model_dump(mode="json", exclude_defaults=True)}),
         "digest": data.digest,

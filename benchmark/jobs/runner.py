@@ -14,7 +14,7 @@ from joblib import Parallel, delayed, parallel_config
 from threadpoolctl import threadpool_limits
 
 from benchmark.data.tasks import knows_truth
-from benchmark.errors import UserError
+from benchmark.errors import UserError, reason_of
 from benchmark.jobs.fit import fit, fit_settings
 from benchmark.jobs.progress import Board
 from benchmark.jobs.protocol import Job, Protocol, images_of
@@ -144,7 +144,6 @@ def run_job(job: Job, protocol: Protocol, board: Board) -> Record:
 
 def _failure(job: Job, protocol: Protocol, error: Exception) -> Record:
     """The record of a job that did not come to an end."""
-    reason = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
     return Record(
         task=job.task,
         method=job.method,
@@ -153,7 +152,7 @@ def _failure(job: Job, protocol: Protocol, error: Exception) -> Record:
         split=protocol.split,
         reference=METHODS[job.method].load().reference,
         status="failed",
-        reason=" ".join(reason.split()),
+        reason=reason_of(error),
         user_error=isinstance(error, UserError),
         traceback="".join(traceback.format_exception(error)),
         limit=protocol.limit,

@@ -7,11 +7,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from benchmark.jobs.explain import eight_bit
 from benchmark.jobs.fit import fitted
 from benchmark.jobs.work import Work
 from benchmark.records.store import Artefact, key_of
 from methods.base import Illustration, Study
+from methods.pictures import eight_bit
 
 
 def show(work: Work, fit: Artefact) -> Artefact:

@@ -19,7 +19,7 @@ from torch.optim import AdamW
 from benchmark.data import ImageData, Subset
 from benchmark.judges.workshop import Workshop, timed
 from benchmark.records.store import Artefact, key_of
-from methods.base import BATCH
+from methods.base import in_batches
 from methods.training import Phase, Plan, Trainer, brief_warmup_cosine
 
 SEED = 2**20
@@ -95,13 +95,11 @@ def train_attribute_oracles(config: AttributesConfig, faces: ImageData, trainer:
     return network.requires_grad_(False)
 
 
-@torch.no_grad()
 def accuracies(network: AttributeOracles, faces: ImageData, device: torch.device) -> dict[str, float]:
     """The share of the other `faces` of which each attribute is seen as it is."""
     assert faces.attributes is not None  # noqa: S101 - drawn faces have some
     unseen = _described(faces, slice(network.config.faces, None))
-    chunks = torch.arange(len(unseen.attributes)).split(BATCH)
-    seen = torch.cat([network(unseen(chunk)[0].to(device)).cpu() > 0 for chunk in chunks])
+    seen = in_batches(network, unseen.images, device) > 0
     right = (seen == unseen.attributes.bool()).double().mean(0)
     return dict(zip(faces.attributes.columns, right.tolist(), strict=True))
 

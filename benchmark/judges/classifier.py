@@ -16,7 +16,7 @@ from benchmark.data import Subset
 from benchmark.judges.workshop import Workshop, timed
 from benchmark.records.record import Judge
 from benchmark.records.store import Artefact, key_of
-from methods.base import BATCH
+from methods.base import in_batches
 from methods.training import Phase, Plan, Trainer, brief_warmup_cosine
 
 ROLES = ("classifier", "oracle")
@@ -218,9 +218,4 @@ class TrainedClassifier:
 
 def _accuracy(network: ConvClassifier, subset: Subset, device: torch.device) -> float:
     """The share of `subset` whose label the network names."""
-    right = 0
-    with torch.no_grad():
-        for chunk in torch.arange(len(subset)).split(BATCH):
-            predicted = network(subset.batch(chunk).to(device)).argmax(1).cpu()
-            right += int((predicted == subset.labels[chunk]).sum())
-    return right / len(subset)
+    return int((in_batches(network, subset, device).argmax(1) == subset.labels).sum()) / len(subset)

@@ -9,7 +9,6 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from benchmark.jobs.evidence import unit
 from benchmark.jobs.fit import fitted
 from benchmark.jobs.protocol import Job, Protocol
 from benchmark.jobs.show import kept
@@ -18,6 +17,7 @@ from benchmark.records.record import Record
 from benchmark.records.store import Artefact, find, key_of
 from benchmark.report.frequencies import FREQUENCIES, Known, frequencies
 from methods.base import Illustration, Method, Study
+from methods.pictures import unit
 from metrics.intervals import mean, proportion
 
 VERSION = 1

@@ -15,6 +15,7 @@ from torch.optim import Adam
 from methods.base import Classifier, Counterfactuals, Illustration, Images, ImageSet, Method, MethodConfig
 from methods.gan_search.model import LatentGAN, Sizes
 from methods.gan_search.search import Found, Positive, Question, SearchConfig, descend, search
+from methods.pictures import eight_bit
 from methods.references import Unlearned
 from methods.training import Phase, Plan, Trainer, warmup_cosine
 
@@ -331,7 +332,7 @@ def intervention(found: Found, path: Tensor) -> dict[str, Tensor]:
         "flipped": found.flipped,
         "weight": found.weight,
         "brackets": found.brackets,
-        "path": (path.clamp(0, 1) * 255).round().to(torch.uint8),
+        "path": eight_bit(path.clamp(0, 1)),
     }
 
 

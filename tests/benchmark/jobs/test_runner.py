@@ -13,7 +13,6 @@ import benchmark.jobs.record as recording
 import methods
 from benchmark.errors import UserError
 from benchmark.jobs import measure, runner, settings, work
-from benchmark.jobs.explain import eight_bit
 from benchmark.jobs.progress import Board
 from benchmark.jobs.protocol import Job, Protocol
 from benchmark.jobs.record import record_key
@@ -23,6 +22,7 @@ from benchmark.records.store import find
 from benchmark.report.tables import write_tables
 from methods import METHODS, Entry
 from methods.base import Counterfactuals, Method, MethodConfig
+from methods.pictures import eight_bit
 from methods.training import Trainer
 from metrics import METRICS, Metric
 from metrics.intervals import mean
