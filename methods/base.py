@@ -124,11 +124,16 @@ class Method(abc.ABC):
     Config: ClassVar[type[MethodConfig]]
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     """Preset -> the settings in which it differs from the defaults; "faces": those of the default preset on images in
-    colour."""
+    colour; "bias": what the default preset changes where biases are planted in many classifiers of small faces."""
     reference: ClassVar[bool] = False
     """True for what only gives the tables a scale; it stands apart there."""
+    takes_truth: ClassVar[bool] = False
+    """True for the reference that is given the exact answers as `exact`, which only drawn data have."""
     version: ClassVar[int] = 1
     """Raised whenever the same settings give other answers than before."""
+
+    exact: Callable[[Tensor, Tensor], Tensor] | None = None
+    """(Queries (N, C, H, W), targets (N,)) -> the exact answers; only for what `takes_truth`."""
 
     def __init__(self, config: MethodConfig) -> None:
         self.config = config

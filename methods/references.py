@@ -1,6 +1,6 @@
 """References: not explanations, but what gives the tables a scale."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, ClassVar, Self
 
@@ -57,8 +57,7 @@ class Truth(Unlearned):
     """
 
     Config = TruthConfig
-    exact: Callable[[Tensor, Tensor], Tensor] | None = None
-    """(Queries (N, C, H, W), targets (N,)) -> the exact answers, told before it is asked; None: nobody knows them."""
+    takes_truth = True
 
     def explain(self, images: Tensor, target: Tensor, relaxations: Sequence[float]) -> Counterfactuals:
         """The exact answers at every relaxation, for there is no code to keep; the query where nobody knows them."""

@@ -18,19 +18,16 @@ from benchmark.jobs.measure import row
 from benchmark.jobs.progress import Board
 from benchmark.jobs.protocol import images_of
 from benchmark.jobs.runner import in_parallel, limited
-from benchmark.jobs.work import TRUTH
 from benchmark.judges.attributes import TrainedAttributeOracles
 from benchmark.records.record import Record, Row, read, write
 from benchmark.records.store import Artefact, key_of
-from methods import METHODS
+from methods import BASELINE, METHODS
 from methods.base import Study
 from methods.training import Advance
 from metrics.bias import Bias, Side, bias, scores
 
 log = logging.getLogger(__name__)
 
-BASELINE = "nearest-unlike"
-"""What a method must beat, or explain."""
 LEAKAGE = "leakage"
 
 
@@ -219,8 +216,8 @@ def _answers(trial: Trial, methods: Sequence[str], workers: int, board: Board) -
 
 
 def _can_leak(method: str) -> bool:
-    """Whether a method is fitted to biased faces too: all but the truth, which is told its answers."""
-    return METHODS[method].path != TRUTH
+    """Whether a method is fitted to biased faces too: all but what is given the exact answers."""
+    return not METHODS[method].load().takes_truth
 
 
 def _leaking(trial: Trial, method: str) -> Asked:

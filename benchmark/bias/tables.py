@@ -9,14 +9,14 @@ import seaborn as sns
 import torch
 from matplotlib.figure import Figure
 
-from benchmark.bias.discovery import BASELINE, LEAKAGE, Outcome
+from benchmark.bias.discovery import LEAKAGE, Outcome
 from benchmark.bias.trial import BIASED_AT_LEAST, KINDS, UNBIASED_AT_MOST, Asked, Planted, Trial
 from benchmark.records.record import Record, Row
 from benchmark.records.store import find
 from benchmark.report.cells import Table
 from benchmark.report.figures import grid, save, styled
 from benchmark.report.tables import studies
-from methods import METHODS
+from methods import BASELINE, METHODS
 from methods.base import Method
 
 EACH = 2

@@ -28,6 +28,7 @@ from benchmark.jobs.settings import Overrides, attributes_config, data_config, s
 from benchmark.jobs.work import Work
 from benchmark.judges.classifier import TrainedClassifier
 from benchmark.records.store import Artefact, key_of
+from methods import METHODS
 from methods.base import in_batches
 from methods.pictures import Pictures
 from methods.training import Advance
@@ -51,36 +52,6 @@ OTHER_SEEDS = 1000
 VERSION = 3
 """Raised whenever gates, scores or leads come out otherwise from the same answers."""
 
-SMALL_GAN: Mapping[str, Any] = MappingProxyType(
-    {
-        "latent": 32,
-        "generator": (64, 32, 16),
-        "discriminator": (16, 32, 64),
-        "encoder": (16, 32, 64),
-        "epochs": 12,
-        "min_steps": 0,
-        "encoder_epochs": 6,
-        "encoder_min_steps": 0,
-        "inversion_steps": 20,
-    }
-)
-SEARCH: Mapping[str, Any] = MappingProxyType({"steps": 20, "bisections": 4})
-HYBRID: Mapping[str, Any] = MappingProxyType({"bank": 2000, "window": 5})
-VAEX: Mapping[str, Any] = MappingProxyType(
-    {
-        "widths": (8, 16, 32, 64),
-        "latents": (16, 4, 2, 1),
-        "beta": 1.2,
-        "free_bits": 0.1,
-        "prior_scale": 5.0,
-        "variance_floor": 1e-2,
-        "epochs": 6,
-        "batch_size": 16,
-        "min_steps": 0,
-    }
-)
-DVAE: Mapping[str, Any] = MappingProxyType({"generator_epochs": 10, "generator_min_steps": 300})
-
 SETTINGS: Mapping[str, Overrides] = MappingProxyType(
     {
         "smoke": {
@@ -92,33 +63,20 @@ SETTINGS: Mapping[str, Overrides] = MappingProxyType(
             "avatars": {"size": 33, "count": 5000, "evidence": 0.85},
             "data": {"queries": 160},
             "classifier": {"epochs": 8},
-            "vaex": VAEX,
-            "vaex-cat": VAEX,
-            "vaex-masked": VAEX,
-            "gan-search": {**SMALL_GAN, **SEARCH, "bank": 2000},
-            "gan-search-bank": {**SMALL_GAN, **SEARCH, "bank": 2000},
-            "hybrid": {
-                **{name: SMALL_GAN[name] for name in ("generator", "encoder", "min_steps")},
-                **HYBRID,
-                "latent": 64,
-                "beta": 0.05,  # at 1 the mouth survives in .57 of reconstructions: hardly more than chance
-                "epochs": 40,
-            },
-            "hybrid-gan": {**SMALL_GAN, **HYBRID},
-            "dvae": DVAE,
-            "dvae-single": DVAE,
-            "dvae-all": DVAE,
-            "pixel-search": SEARCH,
         },
         "paper": {"avatars": {"evidence": 0.85}, "data": {"queries": 1000}},
     }
 )
-"""Preset -> the settings in which this protocol differs from the preset: small faces, for many trainings."""
+"""Preset -> the settings of data and judges in which this protocol differs from the preset: small faces."""
+OF_METHODS = "bias"
+"""What methods call their own such settings, for many trainings on small faces; they change the default preset."""
 
 
 def with_settings(preset: str, asked: Overrides) -> Overrides:
     """The protocol's own settings, and above them what the user sets."""
-    own = SETTINGS[preset]
+    presets = {name: entry.load().presets for name, entry in METHODS.items()} if preset == "default" else {}
+    small = {name: part[OF_METHODS] for name, part in presets.items() if OF_METHODS in part}
+    own = {**SETTINGS[preset], **small}
     return {name: {**_plain(own.get(name, {})), **asked.get(name, {})} for name in {**own, **asked}}
 
 

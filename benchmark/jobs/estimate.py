@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,8 +14,6 @@ from benchmark.jobs.work import Work
 from benchmark.judges.autoencoders import train_autoencoders
 from benchmark.judges.classifier import train
 from benchmark.records.record import peak_memory
-from methods.base import Method
-from methods.hybrid.method import Hybridization
 from methods.training import Plan, Trainer
 
 STEPS = 4
@@ -23,8 +22,8 @@ IMAGES = 512
 """Training images that they are measured on, at most."""
 QUERIES = 8
 """Queries that are asked."""
-PAIRS = 2
-"""Pairs of samples that influence maps are averaged over, to find modules."""
+REPETITIONS = 2
+"""Of what a method repeats beside its trainings."""
 STATES = 4
 """What lies on disk of a network while it is trained: its weights, and a checkpoint with two moments beside them."""
 
@@ -109,6 +108,16 @@ class Meter(Trainer):
         self.seconds += (ends[-1] - ends[0]) / max(1, len(ends) - 1) * replace(plan, count=self.full).steps
         return trained
 
+    @contextmanager
+    def repeated(self, count: int) -> Iterator[int]:
+        """A few repetitions, timed."""
+        few = min(count, REPETITIONS)
+        started = time.perf_counter()
+        yield few
+        seconds = time.perf_counter() - started
+        self.spent += seconds
+        self.seconds += seconds * count / few
+
 
 def _judges(work: Work) -> Iterator[Part]:
     """The classifier, the oracle and the autoencoders of one task and seed."""
@@ -131,7 +140,7 @@ def _method(work: Work, seen: set[tuple[object, ...]]) -> Iterator[Part]:
     few = question.train.first(IMAGES)
     meter = _meter(work, len(question.train))
     started = time.perf_counter()
-    _learn(method, few, classifier, meter)
+    method.fit(few, classifier, trainer=meter)
     rest = (time.perf_counter() - started - meter.spent) * len(question.train) / len(few)  # grows with the images
     shared = (work.entry.path, str(method.config.fit_part()), work.job.task, work.job.seed)
     if shared not in seen:
@@ -147,27 +156,6 @@ def _method(work: Work, seen: set[tuple[object, ...]]) -> Iterator[Part]:
     times = len(question.queries) / len(queries)
     kept = answers.images.numel() + 2 * images.numel() + sum(part.nbytes for part in answers.intervention.values())
     yield Part(f"{work.job}: answers", (time.perf_counter() - started) * times, round(kept * times))
-
-
-def _learn(method: Method, data: Any, classifier: Any, meter: Meter) -> None:  # noqa: ANN401 - as `fit` takes them
-    if isinstance(method, Hybridization):
-        _learn_hybrid(method, data, classifier, meter)
-    else:
-        method.fit(data, classifier, trainer=meter)
-
-
-def _learn_hybrid(method: Hybridization, data: Any, classifier: Any, meter: Meter) -> None:  # noqa: ANN401 - likewise
-    """As `fit`, with modules found from a few pairs, for that takes minutes at any number of images."""
-    config = method.config
-    method.prepare(data.shape, classifier)
-    method.train(data, classifier, meter)
-    network = method.network.to(meter.device).eval()
-    started = time.perf_counter()
-    network.discover(method.generator, PAIRS, config.window, config.percentile)
-    seconds = time.perf_counter() - started
-    meter.spent += seconds
-    meter.seconds += seconds * config.pairs / PAIRS
-    network.fill(data, method.encode, method.generate, classifier)
 
 
 def _meter(work: Work, full: int) -> Meter:

@@ -12,7 +12,6 @@ from benchmark.judges.workshop import timed
 from benchmark.records.record import peak_memory
 from benchmark.records.store import Artefact, key_of
 from methods.base import Method
-from methods.references import Truth
 
 
 def fit(work: Work, like: Artefact | None = None) -> Artefact:
@@ -41,7 +40,7 @@ def fitted(work: Work, fit: Artefact) -> Method:
     """The method as it was fitted, on the device."""
     method = work.method().restore(fit.tensors(), work.question.data.shape, work.classifier.network())
     method.network.to(work.workshop.device)
-    if isinstance(method, Truth):
+    if method.takes_truth:
         method.exact = ExactAnswers(work.question.queries)
     return method
 

@@ -13,8 +13,6 @@ from methods import METHODS, Entry
 from methods.base import Method
 from methods.training import Advance, silent
 
-TRUTH = METHODS["truth"].path
-
 
 class Work:
     """What the stages of a job work with; nothing is trained until it is asked for.
@@ -73,18 +71,19 @@ class Work:
         Raises
         ------
         UserError
-            If the method's settings do not fit these images, Inception is to look at grey ones, or the truth is asked
-            for where nobody knows it.
+            If the method's settings do not fit these images, Inception is to look at grey ones, or the method takes
+            exact counterfactuals that the data do not have.
         """
-        data = self.question.data
+        data, method = self.question.data, self.method()
         try:
-            self.method().prepare(data.shape, self.classifier.untrained())
+            method.prepare(data.shape, self.classifier.untrained())
         except ValueError as error:
             raise UserError(f"{self.job.method} on {self.job.task}: {error}") from error
         self.check_extractors()
-        if self.entry.path == TRUTH and data.exact is None:
+        if method.takes_truth and data.exact is None:
             raise UserError(
-                f"nobody knows the exact counterfactuals of {data.name}; truth is for avatars/Smiling and the like"
+                f"nobody knows the exact counterfactuals of {data.name}; {self.job.method} is for avatars/Smiling and "
+                "the like"
             )
 
     def check_extractors(self) -> None:

@@ -114,6 +114,20 @@ class GanSearch(Method):
             "inversion_steps": 20,
             "bank": 3000,
         },
+        "bias": {
+            "latent": 32,
+            "generator": (64, 32, 16),
+            "discriminator": (16, 32, 64),
+            "encoder": (16, 32, 64),
+            "epochs": 12,
+            "min_steps": 0,
+            "encoder_epochs": 6,
+            "encoder_min_steps": 0,
+            "steps": 20,
+            "bisections": 4,
+            "inversion_steps": 20,
+            "bank": 2000,
+        },
     }
     config: GanSearchConfig
     network: LatentGAN
@@ -303,6 +317,7 @@ class PixelSearch(Unlearned):
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "smoke": {"steps": 5, "bisections": 3},
         "faces": {"steps": 20, "bisections": 4, "search_rate": 0.1},
+        "bias": {"steps": 20, "bisections": 4},
     }
     config: PixelSearchConfig
 

@@ -125,7 +125,8 @@ class Hybridization(Method):
         self.train(data, classifier, trainer)
         network, config = self.network.to(trainer.device).eval(), self.config
         torch.manual_seed(derived_seed(trainer.seed, 2))  # whatever state an interrupted training left
-        network.discover(self.generator, config.pairs, config.window, config.percentile)
+        with trainer.repeated(config.pairs) as pairs:
+            network.discover(self.generator, pairs, config.window, config.percentile)
         return self.refit(data, classifier, trainer=trainer)
 
     def refit(self, data: ImageSet, classifier: Classifier, *, trainer: Trainer) -> Self:

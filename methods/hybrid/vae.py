@@ -100,6 +100,16 @@ class Hybrid(Hybridization):
             "window": 5,
             "bank": 3000,
         },
+        "bias": {
+            "generator": (64, 32, 16),
+            "encoder": (16, 32, 64),
+            "latent": 64,
+            "beta": 0.05,  # at 1 the mouth survives in .57 of reconstructions: hardly more than chance
+            "epochs": 40,
+            "min_steps": 0,
+            "window": 5,
+            "bank": 2000,
+        },
     }
     config: HybridVaeConfig
 

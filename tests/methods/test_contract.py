@@ -296,8 +296,8 @@ def test_presets_resolve(name, preset, channels):
 
 @pytest.mark.parametrize("name", METHODS)
 def test_presets_are_known(name):
-    """A method has settings only for presets that can be asked for, and for images in colour; none for the default."""
-    assert set(METHODS[name].load().presets) <= {*PRESETS, "faces"} - {"default"}
+    """A method has settings for presets that can be asked for, for colour and for biases; none for the default."""
+    assert set(METHODS[name].load().presets) <= {*PRESETS, "faces", "bias"} - {"default"}
 
 
 @pytest.mark.parametrize("name", METHODS)
