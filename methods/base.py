@@ -127,6 +127,8 @@ class Method(abc.ABC):
     colour; "bias": what the default preset changes where biases are planted in many classifiers of small faces."""
     reference: ClassVar[bool] = False
     """True for what only gives the tables a scale; it stands apart there."""
+    one_generator: ClassVar[bool] = False
+    """True if no classifier has a part in the training, which `Trainer.once` then makes once for all classifiers."""
     takes_truth: ClassVar[bool] = False
     """True for the reference that is given the exact answers as `exact`, which only drawn data have."""
     version: ClassVar[int] = 1
@@ -147,13 +149,6 @@ class Method(abc.ABC):
     @abc.abstractmethod
     def fit(self, data: ImageSet, classifier: Classifier, *, trainer: Trainer) -> Self:
         """Learn from the training images, with `classifier` as the one to be explained."""
-
-    def refit(self, data: ImageSet, classifier: Classifier, *, trainer: Trainer) -> Self:
-        """Learn what `fit` would of the same images, for another classifier, from what is learnt already.
-
-        A method whose generator asks no classifier keeps it, and asks anew what it did ask; others begin again.
-        """
-        return self.fit(data, classifier, trainer=trainer)
 
     @abc.abstractmethod
     def reconstruct(self, images: Tensor) -> Tensor:

@@ -17,7 +17,6 @@ from benchmark.report.cells import Table
 from benchmark.report.figures import grid, save, styled
 from benchmark.report.tables import studies
 from methods import BASELINE, METHODS
-from methods.base import Method
 
 EACH = 2
 """Rows of a figure for each (label, attribute) cell: the first queries, not chosen ones."""
@@ -179,8 +178,8 @@ def _learning(records: Sequence[Record]) -> tuple[str, ...]:
     said: dict[str, list[str]] = {}
     for record in records:
         if not record.reference:
-            again = METHODS[record.method].load().refit is Method.refit
-            said.setdefault(anew if again else kept, []).append(record.method)
+            once = METHODS[record.method].load().one_generator
+            said.setdefault(kept if once else anew, []).append(record.method)
     return tuple(f"{', '.join(names)}: {note}" for note, names in said.items())
 
 

@@ -303,9 +303,9 @@ class Trial:
         return asked._replace(kind="unconfounded", seed=self.seeds[0])
 
     def explained(self, asked: Asked, advance: Advance | None = None) -> list[Artefact]:
-        """The method's counterfactuals of all queries; what asks no classifier is learnt once (`Method.refit`)."""
+        """The method's counterfactuals of all queries; what asks no classifier is learnt once (`Trainer.once`)."""
         work = self.work(asked, advance)
-        return explain(work, fit(work, like=fit(self.work(self.first(asked), advance))))
+        return explain(work, fit(work))
 
     def answer(self, asked: Asked, advance: Advance | None = None) -> Artefact:
         """What the method's counterfactuals change of every attribute; see `_changes`."""

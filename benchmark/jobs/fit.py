@@ -1,6 +1,5 @@
 """The first stage of a job: its method learns, or what it has learnt is taken up again."""
 
-from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -14,14 +13,11 @@ from benchmark.records.store import Artefact, key_of
 from methods.base import Method
 
 
-def fit(work: Work, like: Artefact | None = None) -> Artefact:
-    """What the method has learnt; keyed by its fit settings alone, so that variants share it.
-
-    `like`, what it has learnt of the same images for another classifier, spares it what asks no classifier.
-    """
+def fit(work: Work) -> Artefact:
+    """What the method has learnt; keyed by its fit settings alone, so that variants share it."""
     classifier = work.classifier.made()[1].digest
     artefact = Artefact(work.protocol.runs, "fit", key_of(**fit_settings(work), classifier=classifier))
-    artefact.make(partial(_fit, work, work.method()) if like is None else partial(_refit, work, like))
+    artefact.make(partial(_fit, work))
     return artefact
 
 
@@ -45,16 +41,8 @@ def fitted(work: Work, fit: Artefact) -> Method:
     return method
 
 
-def _refit(work: Work, like: Artefact, artefact: Artefact) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    method = work.method().restore(like.tensors(), work.question.data.shape, work.classifier.network())
-    return _fit(work, method, artefact, method.refit)
-
-
-def _fit(
-    work: Work, method: Method, artefact: Artefact, learn: Callable[..., Method] | None = None
-) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    trainer, images, classifier = work.workshop.trainer("fit", artefact), work.question.train, work.classifier.network()
-    _, seconds = timed(
-        work.job.method, trainer, lambda trainer: (learn or method.fit)(images, classifier, trainer=trainer)
-    )
+def _fit(work: Work, artefact: Artefact) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    method, trainer = work.method(), work.workshop.trainer("fit", artefact)
+    learn = partial(method.fit, work.question.train, work.classifier.network())
+    _, seconds = timed(work.job.method, trainer, lambda trainer: learn(trainer=trainer))
     return method.network.state_dict(), {"fit_seconds": seconds, "peak_memory": peak_memory()}

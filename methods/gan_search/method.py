@@ -129,6 +129,7 @@ class GanSearch(Method):
             "bank": 2000,
         },
     }
+    one_generator = True
     config: GanSearchConfig
     network: LatentGAN
 
@@ -150,15 +151,22 @@ class GanSearch(Method):
         )
 
     def fit(self, data: ImageSet, classifier: Classifier, *, trainer: Trainer) -> Self:
-        """Train the GAN, then its encoder, then fill the bank; only the bank asks the classifier anything."""
-        network = self.prepare(data.shape, classifier)
-        settings = self.config.fit_part()
+        """Train the GAN and its encoder, then fill the bank; only the bank asks the classifier anything."""
+        self.prepare(data.shape, classifier)
+        self.learn(data, trainer)
+        self.network.to(trainer.device)
+        self._fill_bank(data, trainer.device)
+        self.network.cpu()
+        return self
+
+    def learn(self, data: ImageSet, trainer: Trainer) -> None:
+        """Train the GAN and its encoder, once for all methods and classifiers."""
+        network, settings = self.network, self.config.fit_part()
         gan = {name: settings[name] for name in settings if name in GanConfig.model_fields}
         key = {"training": "DCGAN and encoder", "version": self.version, "config": gan}
         bank = {name: value for name, value in network.state_dict().items() if name.startswith(BANK)}
         network.load_state_dict({**trainer.once(key, partial(self._train, data)), **bank})
         network.eval()
-        return self.refit(data, classifier, trainer=trainer)
 
     def _train(self, data: ImageSet, trainer: Trainer) -> Mapping[str, Tensor]:
         """The state of the GAN and its encoder, whose training no classifier and no bank has a part in."""
@@ -175,14 +183,6 @@ class GanSearch(Method):
         )
         trainer.fit(network, self._encoder_phases, encoder, stage="encoder")
         return {name: value for name, value in network.state_dict().items() if not name.startswith(BANK)}
-
-    def refit(self, data: ImageSet, classifier: Classifier, *, trainer: Trainer) -> Self:
-        """Fill the bank."""
-        self.classifier = classifier
-        self.network.to(trainer.device)
-        self._fill_bank(data, trainer.device)
-        self.network.cpu()
-        return self
 
     def _gan_phases(self, network: nn.Module) -> list[Phase]:
         assert isinstance(network, LatentGAN)  # noqa: S101 - `build` returned it
