@@ -24,7 +24,7 @@ from benchmark.jobs.explain import explain
 from benchmark.jobs.fit import fit
 from benchmark.jobs.protocol import Job, Protocol, images_of
 from benchmark.jobs.record import record_key
-from benchmark.jobs.settings import Overrides, attributes_config, data_config, source_settings
+from benchmark.jobs.settings import ATTRIBUTE_ORACLES, AVATARS, DATA, Overrides
 from benchmark.jobs.work import Work
 from benchmark.judges.classifier import TrainedClassifier
 from benchmark.records.store import Artefact, key_of
@@ -165,9 +165,7 @@ class Trial:
     @property
     def drawn(self) -> AvatarsConfig:
         """How the faces that methods learn from are drawn."""
-        settings = source_settings("avatars", self.protocol.preset, self.protocol.overrides or {})
-        assert isinstance(settings, AvatarsConfig)  # noqa: S101 - avatars are drawn
-        return settings
+        return AVATARS.resolved(self.protocol.preset, self.protocol.overrides or {})
 
     def faces(self, *, biased: bool = False) -> ImageData:
         """What methods learn from, with the queries, balanced over the cells, as its test and validation split.
@@ -196,7 +194,7 @@ class Trial:
     def _balanced(self, part: Subset) -> np.ndarray:
         """As many faces of each (label, attribute) cell, the first ones, (N,)."""
         assert part.data.attributes is not None  # noqa: S101 - drawn faces have some
-        wanted = data_config(self.protocol.preset, self.protocol.overrides or {}, part.shape[0]).queries
+        wanted = DATA.resolved(self.protocol.preset, self.protocol.overrides or {}, part.shape[0]).queries
         found = part.data.attributes.iloc[part.indices]
         cells = found.groupby([self.planted.label, self.planted.attribute]).indices
         each = min(wanted, self.protocol.limit or wanted) // 4
@@ -238,7 +236,7 @@ class Trial:
             queries=self.faces().digest,
             **self.protocol.devices.deciding(),
             classifiers=[(kind, *_identity(self.classifier(kind, seed))) for kind, seed in self.classifiers()],
-            attributes=attributes_config(self.protocol.preset, self.protocol.overrides or {}).model_dump(),
+            attributes=ATTRIBUTE_ORACLES.resolved(self.protocol.preset, self.protocol.overrides or {}).model_dump(),
             asked=asked,
         )
 

@@ -4,7 +4,7 @@ from benchmark.data import ImageData
 from benchmark.data.question import Question
 from benchmark.errors import UserError
 from benchmark.jobs.protocol import Job, Protocol, images_of
-from benchmark.jobs.settings import attributes_config, autoencoder_config, data_config, judge_config, method_config
+from benchmark.jobs.settings import ATTRIBUTE_ORACLES, AUTOENCODERS, CLASSIFIER, DATA, ORACLE, method_config
 from benchmark.judges.attributes import TrainedAttributeOracles
 from benchmark.judges.autoencoders import TrainedAutoencoders
 from benchmark.judges.classifier import TrainedClassifier
@@ -31,8 +31,8 @@ class Work:
     ) -> None:
         self.job, self.protocol, self.advance = job, protocol, advance or silent
         data = images_of(job.task, protocol) if data is None else data
-        preset, overrides, channels = protocol.preset, protocol.overrides or {}, data.shape[0]
-        self.settings = data_config(preset, overrides, channels)
+        setting = (protocol.preset, protocol.overrides or {}, data.shape[0])
+        self.settings = DATA.resolved(*setting)
         self.question = Question.of(
             data,
             job.seed,
@@ -41,13 +41,12 @@ class Work:
             queries=min(self.settings.queries, protocol.limit or self.settings.queries),
         )
         self.workshop = Workshop(self.question, protocol.runs, protocol.devices, self.advance)
-        own = TrainedClassifier("classifier", judge_config("classifier", preset, overrides, channels), self.workshop)
+        own = TrainedClassifier("classifier", CLASSIFIER.resolved(*setting), self.workshop)
         self.classifier = classifier or own
-        self.oracle = TrainedClassifier("oracle", judge_config("oracle", preset, overrides, channels), self.workshop)
-        self.autoencoders = TrainedAutoencoders(autoencoder_config(preset, overrides, channels), self.workshop)
-        self.attributes = (
-            TrainedAttributeOracles(attributes_config(preset, overrides), self.workshop) if data.independent else None
-        )
+        self.oracle = TrainedClassifier("oracle", ORACLE.resolved(*setting), self.workshop)
+        self.autoencoders = TrainedAutoencoders(AUTOENCODERS.resolved(*setting), self.workshop)
+        oracles = TrainedAttributeOracles(ATTRIBUTE_ORACLES.resolved(*setting), self.workshop)
+        self.attributes = oracles if data.independent else None
 
     @property
     def judges(self) -> dict[str, TrainedClassifier]:

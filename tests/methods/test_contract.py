@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from safetensors.torch import load, save
 
 from benchmark.data import ImageData, Subset
-from benchmark.jobs.settings import PRESETS, judge_config, method_config
+from benchmark.jobs.settings import CLASSIFIER, PRESETS, method_config
 from benchmark.judges.classifier import ClassifierConfig, ConvClassifier, train
 from methods import METHODS
 from methods.base import Method
@@ -315,7 +315,7 @@ def test_presets_are_known(name):
 def test_settings_for_colour_fit_faces(name):
     """What the default preset takes for images in colour can be built for faces of 65 pixels,."""
     method = METHODS[name].load()(method_config(name, "default", {}, channels=3))
-    classifier = ConvClassifier(judge_config("classifier", "default", {}, channels=3), (3, 65, 65), 2)
+    classifier = ConvClassifier(CLASSIFIER.resolved("default", {}, channels=3), (3, 65, 65), 2)
     network = method.prepare((3, 65, 65), classifier)
     assert all(torch.isfinite(value).all() for value in network.parameters())
 
