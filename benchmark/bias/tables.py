@@ -9,8 +9,8 @@ import seaborn as sns
 import torch
 from matplotlib.figure import Figure
 
-from benchmark.bias.discovery import LEAKAGE, Outcome
-from benchmark.bias.trial import BIASED_AT_LEAST, KINDS, UNBIASED_AT_MOST, Asked, Planted, Trial
+from benchmark.bias.discovery import LEAKAGE, BiasOutcome
+from benchmark.bias.trial import BIASED_AT_LEAST, KINDS, UNBIASED_AT_MOST, Case, Planted, Trial
 from benchmark.records.record import Record, Row
 from benchmark.records.store import find
 from benchmark.report.cells import Table
@@ -22,7 +22,7 @@ EACH = 2
 """Rows of a figure for each (label, attribute) cell: the first queries, not chosen ones."""
 
 
-def tables(outcome: Outcome) -> list[Table]:
+def tables(outcome: BiasOutcome) -> list[Table]:
     """The gates; and, where they are open, what methods show, the controls, and the leakage.
 
     Nothing of a bias that could not be planted.
@@ -47,7 +47,7 @@ def tables(outcome: Outcome) -> list[Table]:
     return made
 
 
-def _gates(outcome: Outcome) -> Table:
+def _gates(outcome: BiasOutcome) -> Table:
     """One row a kind of classifier."""
     planted, numbers = outcome.planted, _numbers(outcome.gates)
     rows = [_classifier(kind, planted, numbers) for kind in KINDS]
@@ -103,7 +103,7 @@ def _shown(record: Record) -> dict[str, str]:
     return {**cells, "discovered": _discovered(numbers, "confounded")}
 
 
-def _controls(record: Record, outcome: Outcome) -> dict[str, str]:
+def _controls(record: Record, outcome: BiasOutcome) -> dict[str, str]:
     """The leads where there is nothing to discover: a discovery there is a false alarm."""
     cells = {"method": record.method}
     for contrast in ("ignoring", "another") if outcome.ignores else ("another",):
@@ -158,7 +158,7 @@ def _table(name: str, title: str, rows: list[dict[str, str]], records: Sequence[
     return Table(name, title, cells[~references], cells[references], tuple(notes))
 
 
-def _notes(outcome: Outcome) -> tuple[str, ...]:
+def _notes(outcome: BiasOutcome) -> tuple[str, ...]:
     """How the numbers came about."""
     record, planted = outcome.gates, outcome.planted
     facts, seeds = record.data, record.data["seeds"]
@@ -183,7 +183,7 @@ def _learning(records: Sequence[Record]) -> tuple[str, ...]:
     return tuple(f"{', '.join(names)}: {note}" for note, names in said.items())
 
 
-def _reading(outcome: Outcome) -> tuple[str, ...]:
+def _reading(outcome: BiasOutcome) -> tuple[str, ...]:
     family = ", ".join(outcome.planted.family())
     return (
         "score: mean signed change of an attribute from reconstruction to counterfactual, towards the label, as its "
@@ -195,7 +195,7 @@ def _reading(outcome: Outcome) -> tuple[str, ...]:
     )
 
 
-def _strictly(outcome: Outcome) -> tuple[str, ...]:
+def _strictly(outcome: BiasOutcome) -> tuple[str, ...]:
     return (
         f"strict lead: of {outcome.planted.attribute} alone, and the changes of each attribute weighted as if answers "
         "with it and without it had either target equally often: made neither by chance nor by a choice in the family; "
@@ -204,25 +204,25 @@ def _strictly(outcome: Outcome) -> tuple[str, ...]:
     )
 
 
-def _drawn(outcome: Outcome) -> str:
+def _drawn(outcome: BiasOutcome) -> str:
     """What the intervals of leads know."""
     if len(outcome.gates.data["seeds"]) == 1:
         return "bootstrap over queries: of one seed, the interval does not know how trainings differ"
     return "bootstrap over queries and seeds, too narrow where seeds are few"
 
 
-def _failed(outcome: Outcome) -> tuple[str, ...]:
+def _failed(outcome: BiasOutcome) -> tuple[str, ...]:
     return tuple(f"**failed**: {r.method}: {r.reason}" for r in outcome.records if r.status != "ok")
 
 
-def _leaking(outcome: Outcome) -> tuple[str, ...]:
+def _leaking(outcome: BiasOutcome) -> tuple[str, ...]:
     return (
         f"one unconfounded classifier, seed {outcome.gates.seed}, explained by a method fitted to confounded faces "
         "minus by one fitted to unconfounded ones; the interval knows queries only",
     )
 
 
-def publish(trial: Trial, outcome: Outcome, folder: Path) -> list[Table]:
+def publish(trial: Trial, outcome: BiasOutcome, folder: Path) -> list[Table]:
     """Write tables and figures of one planted bias to `folder`; returns the tables to show.
 
     Where nothing is scored, what was is taken away, so that no verdict stands beside closed gates.
@@ -240,7 +240,7 @@ def publish(trial: Trial, outcome: Outcome, folder: Path) -> list[Table]:
 # -- figures -----------------------------------------------------------------------------------------------------------
 
 
-def write_figures(trial: Trial, outcome: Outcome, folder: Path) -> list[Path]:
+def write_figures(trial: Trial, outcome: BiasOutcome, folder: Path) -> list[Path]:
     """The exact edits; where gates are open, the attributes most changed and both classifiers' counterfactuals."""
     if outcome.gates.status != "ok":
         return []
@@ -337,7 +337,7 @@ def side_by_side(record: Record, trial: Trial) -> Figure | None:
 
 def _chosen(trial: Trial) -> list[int]:
     """The places of the first `EACH` queries of each cell, cell after cell."""
-    queries = trial.work(Asked(BASELINE, "unconfounded", trial.seeds[0])).question.queries
+    queries = trial.work(Case(BASELINE, "unconfounded", trial.seeds[0])).question.queries
     assert queries.data.attributes is not None  # noqa: S101 - drawn faces have some
     found = queries.data.attributes.iloc[queries.indices].reset_index(drop=True)
     cells = found.groupby([trial.planted.label, trial.planted.attribute]).indices

@@ -135,8 +135,8 @@ class Planted:
         return torch.tensor(signs, dtype=torch.float64)
 
 
-class Asked(NamedTuple):
-    """One method, asked about one classifier."""
+class Case(NamedTuple):
+    """One method that explains one classifier."""
 
     method: str
     kind: str
@@ -229,7 +229,7 @@ class Trial:
 
     def key(self, method: str = "") -> str:
         """The hash of all that determines what is said of the classifiers, or of a method that explains them."""
-        asked = record_key(self.work(Asked(method, "unconfounded", self.seeds[0]))) if method else ""
+        asked = record_key(self.work(Case(method, "unconfounded", self.seeds[0]))) if method else ""
         return key_of(
             version=VERSION,
             planted=str(self.planted),
@@ -291,23 +291,23 @@ class Trial:
 
     # -- what a method shows -------------------------------------------------------------------------------------------
 
-    def work(self, asked: Asked, advance: Advance | None = None) -> Work:
+    def work(self, case: Case, advance: Advance | None = None) -> Work:
         """The job of one method that explains one classifier."""
-        job, data = Job(self.task, asked.method, self.seeds[0]), self.faces(biased=asked.leaking)
-        return Work(job, self.protocol, advance, data=data, classifier=self.classifier(asked.kind, asked.seed))
+        job, data = Job(self.task, case.method, self.seeds[0]), self.faces(biased=case.leaking)
+        return Work(job, self.protocol, advance, data=data, classifier=self.classifier(case.kind, case.seed))
 
-    def first(self, asked: Asked) -> Asked:
-        """The same method asked about the first unconfounded classifier, for which its generator is trained."""
-        return asked._replace(kind="unconfounded", seed=self.seeds[0])
+    def first(self, case: Case) -> Case:
+        """The same method on the first unconfounded classifier, for which its generator is trained."""
+        return case._replace(kind="unconfounded", seed=self.seeds[0])
 
-    def explained(self, asked: Asked, advance: Advance | None = None) -> list[Artefact]:
+    def explained(self, case: Case, advance: Advance | None = None) -> list[Artefact]:
         """The method's counterfactuals of all queries; what asks no classifier is learnt once (`Trainer.once`)."""
-        work = self.work(asked, advance)
+        work = self.work(case, advance)
         return explain(work, fit(work))
 
-    def answer(self, asked: Asked, advance: Advance | None = None) -> Artefact:
+    def answer(self, case: Case, advance: Advance | None = None) -> Artefact:
         """What the method's counterfactuals change of every attribute; see `_changes`."""
-        work, chunks = self.work(asked, advance), self.explained(asked, advance)
+        work, chunks = self.work(case, advance), self.explained(case, advance)
         assert work.attributes is not None  # noqa: S101 - drawn faces have oracles
         names, oracles = [chunk.name for chunk in chunks], work.attributes.made().name
         key = key_of(version=VERSION, chunks=names, oracles=oracles)
@@ -317,7 +317,7 @@ class Trial:
 
     def answers(self, method: str, kind: str) -> list[Artefact]:
         """What the counterfactuals of all classifiers of `kind` change, a seed each."""
-        return [self.answer(Asked(method, kind, seed)) for seed in self.seeds]
+        return [self.answer(Case(method, kind, seed)) for seed in self.seeds]
 
 
 def trials(planted: Iterable[str], protocol: Protocol, seeds: Iterable[int]) -> list[Trial]:

@@ -39,7 +39,7 @@ class Part:
 
 
 @dataclass(frozen=True)
-class Estimate:
+class Forecast:
     """What all jobs need, one after another on this machine."""
 
     parts: tuple[Part, ...]
@@ -60,7 +60,7 @@ class Estimate:
         return "\n".join(["estimated from a few measured steps, one job after another:", *lines, f"in all: {needs}"])
 
 
-def estimate(jobs: Sequence[Job], protocol: Protocol) -> Estimate:
+def estimate(jobs: Sequence[Job], protocol: Protocol) -> Forecast:
     """What `jobs` need, judges included; what they share is counted once. Nothing is written.
 
     What scoring takes is not counted.
@@ -82,7 +82,7 @@ def estimate(jobs: Sequence[Job], protocol: Protocol) -> Estimate:
             parts += _judges(work)
         parts += _method(work, seen)
     gpu = torch.cuda.max_memory_allocated() / 2**20 if torch.cuda.is_available() else 0.0
-    return Estimate(tuple(parts), peak_memory(), gpu)
+    return Forecast(tuple(parts), peak_memory(), gpu)
 
 
 @dataclass

@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 from tabulate import tabulate
 
-from benchmark.bias.discovery import Outcome
+from benchmark.bias.discovery import BiasOutcome
 from benchmark.bias.gates import CLASSIFIERS
 from benchmark.bias.tables import tables
 from benchmark.data.tasks import data_set_of, file_name
@@ -110,7 +110,7 @@ def _introduction(name: str, paper: Paper, records: Sequence[Record]) -> str:
 # -- claims ------------------------------------------------------------------------------------------------------------
 
 
-def _claims(claims: Sequence[Claim], tasks: Tasks, runs: Path, planted: Mapping[str, Outcome]) -> str:
+def _claims(claims: Sequence[Claim], tasks: Tasks, runs: Path, planted: Mapping[str, BiasOutcome]) -> str:
     """Each claim with its verdict on each task, and how many hold."""
     verdicts = {
         task: [judge(claim.test, Evidence(task, records, runs, planted)) for claim in claims]

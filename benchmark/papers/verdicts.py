@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from benchmark.bias.discovery import Outcome
+from benchmark.bias.discovery import BiasOutcome
 from benchmark.data.tasks import data_set_of
 from benchmark.errors import UserError
 from benchmark.papers.measures import Measure, Measured, in_words, is_rate
@@ -45,7 +45,7 @@ class Evidence:
     task: str
     records: Sequence[Record]
     runs: Path
-    planted: Mapping[str, Outcome] = field(default_factory=dict)
+    planted: Mapping[str, BiasOutcome] = field(default_factory=dict)
     """What came of the paper's planted biases, by their names; the same for every task."""
 
     def under(self, seed: int) -> "Evidence":

@@ -14,7 +14,7 @@ from torch.optim import Adam
 
 from methods.base import Classifier, Counterfactuals, Illustration, Images, ImageSet, Method, MethodConfig
 from methods.gan_search.model import LatentGAN, Sizes
-from methods.gan_search.search import Found, Positive, Question, SearchConfig, descend, search
+from methods.gan_search.search import Objective, Positive, SearchConfig, SearchResult, descend, search
 from methods.pictures import eight_bit
 from methods.references import Unlearned
 from methods.training import Phase, Plan, Trainer, warmup_cosine
@@ -237,13 +237,13 @@ class GanSearch(Method):
             {"start_l1": start_l1},
         )
 
-    def _search(self, images: Tensor, own: Tensor, target: Tensor, config: GanSearchConfig) -> Found:
+    def _search(self, images: Tensor, own: Tensor, target: Tensor, config: GanSearchConfig) -> SearchResult:
         """The search for `images`, whose latents are `own` (N, latent)."""
         if config.mode == "prototype":
             target = self.classifier(images).argmax(1)
-        question = Question(lambda latents, _: self.network.generate(latents), self.classifier, images, target)
+        objective = Objective(lambda latents, _: self.network.generate(latents), self.classifier, images, target)
         start = own if config.start == "query" else self.network.nearest(own, target, config.confidence)
-        return search(question, start, config)
+        return search(objective, start, config)
 
     # -- figures and tables --------------------------------------------------------------------------------------------
 
@@ -325,8 +325,8 @@ class PixelSearch(Unlearned):
         """One search a query, from the query; a relaxation r blends its answer with the query, pixel by pixel."""
         if self.config.mode == "prototype":
             target = self.classifier(images).argmax(1)
-        question = Question(lambda pixels, _: in_range(pixels), self.classifier, images, target)
-        found = search(question, images, self.config)
+        objective = Objective(lambda pixels, _: in_range(pixels), self.classifier, images, target)
+        found = search(objective, images, self.config)
         answer = found.latents.clamp(0, 1)
         dial = torch.tensor(relaxations, device=images.device)[:, None, None, None, None]
         return Counterfactuals(torch.lerp(answer, images, dial), intervention(found, found.path))
@@ -341,7 +341,7 @@ def in_range(pixels: Tensor) -> Tensor:
     return pixels + (pixels.clamp(0, 1) - pixels).detach()
 
 
-def intervention(found: Found, path: Tensor) -> dict[str, Tensor]:
+def intervention(found: SearchResult, path: Tensor) -> dict[str, Tensor]:
     """What every search reports: whether it flipped, λ and its brackets, and its path of pictures (N, T, C, H, W)."""
     return {
         "flipped": found.flipped,

@@ -16,7 +16,7 @@ from methods.base import Classifier, Counterfactuals, Illustration, ImageSet, Me
 from methods.hybrid import pictures, studies
 from methods.hybrid.model import ModularGenerator, Pairs, generate
 from methods.hybrid.network import ModularNetwork, Place
-from methods.hybrid.search import Question, least_change
+from methods.hybrid.search import Wanted, least_change
 from methods.training import Trainer, derived_seed
 
 Positive = Annotated[int, Field(gt=0)]
@@ -166,8 +166,8 @@ class Hybridization(Method):
         sets = place.sets()
         if not len(sets):  # no set makes a hybrid, so nothing is swapped
             sets = torch.zeros(1, self.config.clusters, dtype=torch.bool, device=own.device)
-        question = Question(images, target, self.classifier, self.config.confidence)
-        choice = least_change(question, pairs, position, sets, place.swapped(sets))
+        wanted = Wanted(images, target, self.classifier, self.config.confidence)
+        choice = least_change(wanted, pairs, position, sets, place.swapped(sets))
         each = torch.arange(len(images), device=own.device)
         chosen = pairs.take(each, position[each, choice.donor])
         masks = place.swapped(choice.modules)

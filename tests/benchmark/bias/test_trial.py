@@ -8,7 +8,7 @@ import torch
 from benchmark.bias import discovery, gates
 from benchmark.bias.discovery import discover, finished, read_outcome
 from benchmark.bias.tables import attributes_changed, publish, tables
-from benchmark.bias.trial import Asked, Planted, Trial, trials, with_settings
+from benchmark.bias.trial import Case, Planted, Trial, trials, with_settings
 from benchmark.errors import UserError
 from benchmark.jobs.progress import Board
 from benchmark.jobs.protocol import Protocol, images_of
@@ -127,7 +127,7 @@ def test_methods_learn_from_unconfounded_faces_alone(trial):
     """Whichever classifier is explained, a method learns from the same faces, in which nothing is confounded."""
     digests = set()
     for kind in ("confounded", "unconfounded", "ignoring", "another"):
-        question = trial.work(Asked("null", kind, 1)).question
+        question = trial.work(Case("null", kind, 1)).question
         assert question.data.images is images_of(trial.task, trial.protocol).images
         digests.add((question.data.digest, tuple(question.train.indices), tuple(question.queries.indices)))
     assert len(digests) == 1
@@ -138,7 +138,7 @@ def test_methods_learn_from_unconfounded_faces_alone(trial):
 
 def test_leaking_generators_are_asked_the_same(trial):
     """Of the leakage row only what is learnt from differs: the queries are the same, in the same order."""
-    clean, leaking = (trial.work(Asked("null", "unconfounded", 0, leaking=leaks)).question for leaks in (False, True))
+    clean, leaking = (trial.work(Case("null", "unconfounded", 0, leaking=leaks)).question for leaks in (False, True))
     assert torch.equal(clean.queries.batch(slice(None)), leaking.queries.batch(slice(None)))
     assert len(clean.train) == len(leaking.train)
     assert not torch.equal(clean.train.batch(slice(None)), leaking.train.batch(slice(None)))
@@ -227,7 +227,7 @@ def test_gate_asks_for_a_rival(trial, monkeypatch):
     """Where every attribute outside the family is dropped there is no lead, and the table says so."""
     for name, value in (("BIASED_AT_LEAST", 0.0), ("UNBIASED_AT_MOST", 1.0), ("RAISED_ABOVE", -1.0)):
         monkeypatch.setattr(gates, name, value)
-    found = discovery.Outcome(gates.gates(trial, {"kept": ["Eyeglasses", "Young"], "accuracies": {}}))
+    found = discovery.BiasOutcome(gates.gates(trial, {"kept": ["Eyeglasses", "Young"], "accuracies": {}}))
     assert not found.open
     assert "without an attribute outside the planted family" in tables(found)[0].markdown()
 
