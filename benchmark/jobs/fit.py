@@ -11,6 +11,7 @@ from benchmark.judges.workshop import timed
 from benchmark.records.record import peak_memory
 from benchmark.records.store import Artefact, key_of
 from methods.base import Method
+from methods.training import Trainer
 
 
 def fit(work: Work) -> Artefact:
@@ -42,7 +43,11 @@ def fitted(work: Work, fit: Artefact) -> Method:
 
 
 def _fit(work: Work, artefact: Artefact) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    method, trainer = work.method(), work.workshop.trainer("fit", artefact)
-    learn = partial(method.fit, work.question.train, work.classifier.network())
-    _, seconds = timed(work.job.method, trainer, lambda trainer: learn(trainer=trainer))
+    method = work.method()
+
+    def learn(trainer: Trainer) -> Method:
+        # The classifier is loaded under the trainer's seed, which takes random numbers: every published fit began so.
+        return method.fit(work.question.train, work.classifier.network(), trainer=trainer)
+
+    _, seconds = timed(work.job.method, work.workshop.trainer("fit", artefact), learn)
     return method.network.state_dict(), {"fit_seconds": seconds, "peak_memory": peak_memory()}

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+import torch
 from torch import Tensor, nn
 
 from methods.base import ImageSet
@@ -51,7 +52,8 @@ class HybridGan(Hybridization):
         ValueError
             If the images are too small to be halved so often.
         """
-        return self._search().build(shape, class_count)
+        with torch.random.fork_rng(devices=[]):  # the hybrids' own random numbers do not depend on the GAN's size
+            return self._search().build(shape, class_count)
 
     def train(self, data: ImageSet, trainer: Trainer) -> None:
         """Train the GAN and its encoder, or take them from `gan-search`."""
