@@ -22,7 +22,6 @@ from benchmark.records.store import find
 from benchmark.report.tables import write_tables
 from methods import METHODS, Entry
 from methods.base import Counterfactuals, Method, MethodConfig
-from methods.pictures import eight_bit
 from methods.training import Trainer
 from metrics import METRICS, Metric
 from metrics.intervals import mean
@@ -347,17 +346,3 @@ def test_working_method_needs_nothing_but_an_entry(protocol, register):
     mine, null = run(protocol, "mine", "null")
     assert mine.status == "ok"
     assert mine.rows == null.rows
-
-
-@pytest.mark.parametrize("value", [float("nan"), float("inf"), -0.01, 1.01])
-def test_no_picture_is_refused(value):
-    """What is not finite or leaves [0, 1] by more than rounding is no picture."""
-    with pytest.raises(ValueError, match=r"\[0, 1\]"):
-        eight_bit(torch.tensor([0.5, value]))
-
-
-def test_eight_bit_keeps_levels():
-    """The 256 levels come back as themselves, also from values that rounding put just outside [0, 1]."""
-    levels = torch.arange(256)
-    assert torch.equal(eight_bit(levels / 255), levels.to(torch.uint8))
-    assert eight_bit(torch.tensor([-1e-6, 1 + 1e-6])).tolist() == [0, 255]
