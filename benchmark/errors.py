@@ -14,3 +14,9 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> UserError:
     nearest = get_close_matches(name, known, n=1)
     hint = f"; did you mean '{nearest[0]}'?" if nearest else ""
     return UserError(f"unknown {kind} '{name}'{hint} (known: {', '.join(known)})")
+
+
+def reason_of(error: Exception) -> str:
+    """Why something failed, in one line: the message of what a user can put right, with its type that of others."""
+    text = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
+    return " ".join(text.split())

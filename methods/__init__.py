@@ -53,3 +53,6 @@ METHODS: Mapping[str, Entry] = MappingProxyType(
     }
 )
 """Name -> what it stands for, in the order of the tables."""
+
+BASELINE = "nearest-unlike"
+"""What a method must beat, or explain."""

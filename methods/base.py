@@ -124,11 +124,18 @@ class Method(abc.ABC):
     Config: ClassVar[type[MethodConfig]]
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     """Preset -> the settings in which it differs from the defaults; "faces": those of the default preset on images in
-    colour."""
+    colour; "bias": what the default preset changes where biases are planted in many classifiers of small faces."""
     reference: ClassVar[bool] = False
     """True for what only gives the tables a scale; it stands apart there."""
+    one_generator: ClassVar[bool] = False
+    """True if no classifier has a part in the training, which `Trainer.once` then makes once for all classifiers."""
+    takes_truth: ClassVar[bool] = False
+    """True for the reference that is given the exact answers as `exact`, which only drawn data have."""
     version: ClassVar[int] = 1
     """Raised whenever the same settings give other answers than before."""
+
+    exact: Callable[[Tensor, Tensor], Tensor] | None = None
+    """(Queries (N, C, H, W), targets (N,)) -> the exact answers; only for what `takes_truth`."""
 
     def __init__(self, config: MethodConfig) -> None:
         self.config = config
@@ -142,13 +149,6 @@ class Method(abc.ABC):
     @abc.abstractmethod
     def fit(self, data: ImageSet, classifier: Classifier, *, trainer: Trainer) -> Self:
         """Learn from the training images, with `classifier` as the one to be explained."""
-
-    def refit(self, data: ImageSet, classifier: Classifier, *, trainer: Trainer) -> Self:
-        """Learn what `fit` would of the same images, for another classifier, from what is learnt already.
-
-        A method whose generator asks no classifier keeps it, and asks anew what it did ask; others begin again.
-        """
-        return self.fit(data, classifier, trainer=trainer)
 
     @abc.abstractmethod
     def reconstruct(self, images: Tensor) -> Tensor:

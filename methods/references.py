@@ -1,6 +1,6 @@
 """References: not explanations, but what gives the tables a scale."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, ClassVar, Self
 
@@ -9,6 +9,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from methods.base import Classifier, Counterfactuals, ImageSet, Method, MethodConfig, in_batches
+from methods.pictures import eight_bit, unit
 from methods.training import Trainer
 
 
@@ -56,8 +57,7 @@ class Truth(Unlearned):
     """
 
     Config = TruthConfig
-    exact: Callable[[Tensor, Tensor], Tensor] | None = None
-    """(Queries (N, C, H, W), targets (N,)) -> the exact answers, told before it is asked; None: nobody knows them."""
+    takes_truth = True
 
     def explain(self, images: Tensor, target: Tensor, relaxations: Sequence[float]) -> Counterfactuals:
         """The exact answers at every relaxation, for there is no code to keep; the query where nobody knows them."""
@@ -108,7 +108,7 @@ class NearestUnlike(Method):
         classes = in_batches(lambda images: classifier(images).argmax(1), data, trainer.device)
         bank.classes[: len(used)] = classes[used]
         for rows in torch.arange(len(used)).split(256):
-            bank.images[rows] = (data.batch(used[rows]) * 255).round().to(torch.uint8)
+            bank.images[rows] = eight_bit(data.batch(used[rows]))
         return self
 
     def reconstruct(self, images: Tensor) -> Tensor:
@@ -118,7 +118,7 @@ class NearestUnlike(Method):
     def explain(self, images: Tensor, target: Tensor, relaxations: Sequence[float]) -> Counterfactuals:
         """Nearest images of the target class; the query where the bank holds none."""
         rows = self._nearest(images, target)
-        found = self.network.images[rows].to(images) / 255
+        found = unit(self.network.images[rows]).to(images)
         found = torch.where(rows[:, None, None, None] >= 0, found, images)
         dial = torch.tensor(relaxations, device=images.device)[:, None, None, None, None]
         return Counterfactuals(dial * images + (1 - dial) * found, {"bank_row": rows})
@@ -131,7 +131,7 @@ class NearestUnlike(Method):
         for wanted in target.unique():
             asking, held = target == wanted, (self.network.classes == wanted).nonzero()[:, 0]
             if len(held):
-                parts = (self.network.images[part].flatten(1).to(images) / 255 for part in held.split(256))
+                parts = (unit(self.network.images[part]).flatten(1).to(images) for part in held.split(256))
                 distances = torch.cat([measure(images[asking].flatten(1), part) for part in parts], dim=1)
                 rows[asking] = held[distances.argmin(1)]
         return rows

@@ -6,7 +6,8 @@ import logging
 import math
 import re
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -153,6 +154,14 @@ class Trainer:
         to be in `key`.
         """
         return training(self) if self.shared is None else self.shared(self, key, training)
+
+    @contextmanager
+    def repeated(self, count: int) -> Iterator[int]:
+        """How often to do inside the context what is no training and takes `count` times as long as once: `count`.
+
+        Who only measures a fit does it less often.
+        """
+        yield count
 
     def fit(
         self, module: nn.Module, phases: Callable[[nn.Module], Sequence[Phase]], plan: Plan, stage: str = "fit"

@@ -11,8 +11,8 @@ import torch
 from threadpoolctl import threadpool_limits
 
 import metrics
-from benchmark.jobs import scoring
-from benchmark.jobs.scoring import Answers, Judges
+from benchmark.jobs import evidence, measure
+from benchmark.jobs.evidence import Answers, Networks
 from benchmark.judges.autoencoders import AutoencoderConfig, Autoencoders
 from benchmark.judges.classifier import ORACLE, ClassifierConfig, ConvClassifier
 from benchmark.judges.features import penultimate
@@ -20,7 +20,12 @@ from benchmark.judges.features import penultimate
 GOAL = 40.0
 """Seconds, without Inception."""
 QUERIES, RELAXATIONS, REALS, SHAPE, CLASSES = 1000, 6, 500, (1, 28, 28), 10
-EVIDENCE = ("_fixed_evidence", "_answer_evidence", "_path_evidence", "_restored_evidence")
+EVIDENCE = (
+    (measure, "once"),
+    (evidence, "_answer_evidence"),
+    (evidence, "_path_evidence"),
+    (evidence, "_restored_evidence"),
+)
 
 
 def pictures(*count):
@@ -43,12 +48,12 @@ def answers():
     )
 
 
-def judges():
+def networks():
     """Untrained networks of the default sizes."""
     classifier = ConvClassifier(ClassifierConfig(), SHAPE, CLASSES).eval()
     oracle = ConvClassifier(ClassifierConfig(**ORACLE), SHAPE, CLASSES).eval()
     parts = list(Autoencoders(AutoencoderConfig(), SHAPE, CLASSES).eval().parts)
-    return Judges(classifier, oracle, {"classifier": penultimate(oracle)}, torch.device("cpu"), parts)
+    return Networks(classifier, oracle, {"classifier": penultimate(oracle)}, torch.device("cpu"), parts)
 
 
 def timed(spent, name, function):
@@ -69,13 +74,13 @@ def main():
     torch.manual_seed(0)
     torch.set_num_threads(1)
     spent = Counter()
-    for name in EVIDENCE:
-        setattr(scoring, name, timed(spent, f"networks: {name.strip('_').replace('_', ' ')}", getattr(scoring, name)))
+    for module, name in EVIDENCE:
+        setattr(module, name, timed(spent, f"networks: {name.strip('_').replace('_', ' ')}", getattr(module, name)))
     load = metrics.Metric.load
     metrics.Metric.load = lambda metric: timed(spent, metric.function.split(":")[1], load(metric))
     with threadpool_limits(1):
         started = time.process_time()
-        scoring.score(answers(), pictures(REALS), judges())
+        measure.measure(answers(), pictures(REALS), networks())
         seconds = time.process_time() - started
     print(f"all metrics: {seconds:.1f} s, {seconds / GOAL:.2f} of the goal of {GOAL:g} s")
     for name, part in spent.most_common():

@@ -1,8 +1,8 @@
 """Take over what a results folder holds as what the project publishes: `publish.py FOLDER [PATTERN ...]`.
 
 To be run after `benchmark report --results FOLDER`. Tables and figures go to `results/tables`, and two of the tables to
-the README. What FOLDER does not hold stays, and is named. With patterns, as in 'bias-*' 'paper-dvae*', the rest stays as it is: for what was made again by
-itself, and of which the other tables do not speak.
+the README. What FOLDER does not hold stays, and is named. With patterns, as in 'bias-*' 'paper-dvae*', the rest stays
+as it is: for what was made again by itself, and of which the other tables do not speak.
 """
 
 import shutil

@@ -11,29 +11,28 @@ from typing import Any, NamedTuple
 import torch
 
 from benchmark.bias.gates import CLASSIFIERS, blank, failed, gates, over_queries
-from benchmark.bias.trial import KINDS, VERSION, Asked, Planted, Trial, side, strict_side
-from benchmark.errors import UserError
+from benchmark.bias.trial import KINDS, VERSION, Case, Planted, Trial, side, strict_side
+from benchmark.errors import UserError, reason_of
+from benchmark.jobs.fit import fit, fit_settings
+from benchmark.jobs.measure import row
 from benchmark.jobs.progress import Board
 from benchmark.jobs.protocol import images_of
 from benchmark.jobs.runner import in_parallel, limited
-from benchmark.jobs.scoring import row
-from benchmark.jobs.stages import TRUTH, Work
+from benchmark.judges.attributes import TrainedAttributeOracles
 from benchmark.records.record import Record, Row, read, write
 from benchmark.records.store import Artefact, key_of
-from methods import METHODS
+from methods import BASELINE, METHODS
 from methods.base import Study
 from methods.training import Advance
 from metrics.bias import Bias, Side, bias, scores
 
 log = logging.getLogger(__name__)
 
-BASELINE = "nearest-unlike"
-"""What a method must beat, or explain."""
 LEAKAGE = "leakage"
 
 
 @dataclass(frozen=True)
-class Outcome:
+class BiasOutcome:
     """What came of one planted bias."""
 
     gates: Record
@@ -83,7 +82,7 @@ class Failure(NamedTuple):
     traceback: str
 
 
-def discover(trials: Sequence[Trial], methods: Sequence[str], workers: int, board: Board) -> list[Outcome]:
+def discover(trials: Sequence[Trial], methods: Sequence[str], workers: int, board: Board) -> list[BiasOutcome]:
     """The outcome of every trial; what is on disk is not made again.
 
     Raises
@@ -96,7 +95,7 @@ def discover(trials: Sequence[Trial], methods: Sequence[str], workers: int, boar
         images_of(trial.task, trial.protocol, board.channel(trial.task))
         trial.edited()
         for method in methods:
-            trial.work(Asked(method, "unconfounded", trial.seeds[0])).check()
+            trial.work(Case(method, "unconfounded", trial.seeds[0])).check()
     _prepare(trials, workers, board)
     return [_outcome(trial, methods, workers, board) for trial in trials]
 
@@ -105,7 +104,7 @@ def _prepare(trials: Sequence[Trial], workers: int, board: Board) -> None:
     """Train all classifiers, and the oracles that all share."""
     for trial in trials:
         for kind in KINDS:
-            images_of(trial.task, trial.classifier(kind, trial.seeds[0]).protocol, board.channel(trial.task))
+            images_of(trial.task, trial.protocol_of(kind), board.channel(trial.task))
     classifiers = [(trial, kind, seed) for trial in trials for kind in KINDS for seed in trial.seeds]
     calls: list[Callable[[], Any]] = [partial(_oracles, trials[0], board)]
     in_parallel([*calls, *(partial(_classifier, *each, board) for each in classifiers)], workers)
@@ -113,23 +112,25 @@ def _prepare(trials: Sequence[Trial], workers: int, board: Board) -> None:
 
 def _oracles(trial: Trial, board: Board) -> None:
     with limited(trial.protocol.threads):
-        _baseline(trial, board.channel("oracles")).attributes()
+        _oracles_of(trial, board.channel("oracles")).made()
 
 
 def _classifier(trial: Trial, kind: str, seed: int, board: Board) -> None:
     advance = board.channel(f"{kind} classifier of {trial.planted}, seed {seed}")
     with limited(trial.protocol.threads):
-        trial.classifier(kind, seed, advance).judge("classifier")
+        trial.classifier(kind, seed, advance).made()
 
 
-def _baseline(trial: Trial, advance: Advance | None = None) -> Work:
-    """A job that has the trial's faces, for what no method decides."""
-    return trial.work(Asked(BASELINE, "unconfounded", trial.seeds[0]), advance)
+def _oracles_of(trial: Trial, advance: Advance | None = None) -> TrainedAttributeOracles:
+    """The attribute oracles of the trial's faces, which no method decides."""
+    oracles = trial.work(Case(BASELINE, "unconfounded", trial.seeds[0]), advance).attributes
+    assert oracles is not None  # noqa: S101 - drawn faces have some
+    return oracles
 
 
-def _outcome(trial: Trial, methods: Sequence[str], workers: int, board: Board) -> Outcome:
-    oracles = _baseline(trial).attributes().facts() or {}
-    found = Outcome(gates(trial, oracles))
+def _outcome(trial: Trial, methods: Sequence[str], workers: int, board: Board) -> BiasOutcome:
+    oracles = _oracles_of(trial).made().facts() or {}
+    found = BiasOutcome(gates(trial, oracles))
     write(found.gates, _path(trial.protocol.runs, found.gates))
     if not found.open:
         return found
@@ -156,7 +157,7 @@ def _folder(runs: Path, preset: str, planted: str) -> Path:
     return runs / "bias" / preset / planted
 
 
-def read_outcome(planted: str, preset: str, runs: Path) -> Outcome | None:
+def read_outcome(planted: str, preset: str, runs: Path) -> BiasOutcome | None:
     """What came of a bias the last time, with every method that was asked about the same classifiers.
 
     None if it never was, or by a version that read answers otherwise.
@@ -167,11 +168,11 @@ def read_outcome(planted: str, preset: str, runs: Path) -> Outcome | None:
         return None
     records = [read(folder / f"{method}.json") for method in METHODS]
     of_these = [one for one in records if one is not None and one.data.get("classifiers") == found.key]
-    outcome = Outcome(found)
-    return Outcome(found, of_these) if outcome.open else outcome
+    outcome = BiasOutcome(found)
+    return BiasOutcome(found, of_these) if outcome.open else outcome
 
 
-def finished(trial: Trial, methods: Sequence[str]) -> Outcome | None:
+def finished(trial: Trial, methods: Sequence[str]) -> BiasOutcome | None:
     """What is on disk of the trial, if it rests on what would be computed now and no method has failed."""
     found = read_outcome(str(trial.planted), trial.protocol.preset, trial.protocol.runs)
     if found is None or found.gates.status != "ok" or found.gates.key != trial.key():
@@ -185,13 +186,13 @@ def finished(trial: Trial, methods: Sequence[str]) -> Outcome | None:
 
 
 def _beside_baseline(record: Record) -> bool:
-    """Whether its lead was held against the baseline's: not, where that was not asked with it."""
+    """True if the record has a `lead_over_baseline` row; it has none when the baseline was not run."""
     return any(row.metric == "lead_over_baseline" for row in record.rows)
 
 
-def write_failure(trial: Trial, error: Exception) -> Outcome:
+def write_failure(trial: Trial, error: Exception) -> BiasOutcome:
     """The outcome of a trial that did not come to its methods, on disk."""
-    found = Outcome(failed(trial, error))
+    found = BiasOutcome(failed(trial, error))
     write(found.gates, _path(trial.protocol.runs, found.gates))
     return found
 
@@ -201,44 +202,43 @@ def write_failure(trial: Trial, error: Exception) -> Outcome:
 
 def _answers(trial: Trial, methods: Sequence[str], workers: int, board: Board) -> dict[str, Failure]:
     """Have every method answer for every classifier; returns which could not, and why."""
-    todo = [Asked(method, kind, seed) for method in methods for kind in KINDS for seed in trial.seeds]
+    todo = [Case(method, kind, seed) for method in methods for kind in KINDS for seed in trial.seeds]
     todo += [_leaking(trial, method) for method in methods if _can_leak(method)]
-    firsts = dict.fromkeys(trial.first(asked) for asked in todo)
-    fits = {key_of(**trial.work(asked).fit_settings(), leaking=asked.leaking): asked for asked in firsts}
-    in_parallel([partial(_attempt, trial, asked, board, fit_only=True) for asked in fits.values()], workers)
-    found = in_parallel([partial(_attempt, trial, asked, board) for asked in todo], workers)
+    firsts = dict.fromkeys(trial.first(case) for case in todo)
+    fits = {key_of(**fit_settings(trial.work(case)), leaking=case.leaking): case for case in firsts}
+    in_parallel([partial(_attempt, trial, case, board, fit_only=True) for case in fits.values()], workers)
+    found = in_parallel([partial(_attempt, trial, case, board) for case in todo], workers)
     failures: dict[str, Failure] = {}
-    for asked, failure in zip(todo, found, strict=True):
+    for case, failure in zip(todo, found, strict=True):
         if failure is not None:
-            failures.setdefault(asked.method, failure)
+            failures.setdefault(case.method, failure)
     return failures
 
 
 def _can_leak(method: str) -> bool:
-    """Whether a method is fitted to biased faces too: all but the truth, which is told its answers."""
-    return METHODS[method].path != TRUTH
+    """Whether a method is fitted to biased faces too: all but what is given the exact answers."""
+    return not METHODS[method].load().takes_truth
 
 
-def _leaking(trial: Trial, method: str) -> Asked:
+def _leaking(trial: Trial, method: str) -> Case:
     """The method, fitted to biased faces, asked about a classifier that has no bias."""
-    return Asked(method, "unconfounded", trial.seeds[0], leaking=True)
+    return Case(method, "unconfounded", trial.seeds[0], leaking=True)
 
 
-def _attempt(trial: Trial, asked: Asked, board: Board, *, fit_only: bool = False) -> Failure | None:
+def _attempt(trial: Trial, case: Case, board: Board, *, fit_only: bool = False) -> Failure | None:
     """Fit or answer; what goes wrong fails this method alone, and a fit's failure is met again by its answers."""
-    advance = board.channel(f"{trial.planted}: {asked}")
+    advance = board.channel(f"{trial.planted}: {case}")
     try:
         with limited(trial.protocol.threads):
             if fit_only:
-                trial.work(asked, advance).fit()
+                fit(trial.work(case, advance))
             else:
-                trial.answer(asked, advance)
+                trial.answer(case, advance)
     except Exception as error:
         if trial.protocol.raise_errors:
             raise
-        log.debug("%s on %s failed", asked, trial.planted, exc_info=True)
-        reason = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
-        return Failure(" ".join(reason.split()), isinstance(error, UserError), traceback.format_exc())
+        log.debug("%s on %s failed", case, trial.planted, exc_info=True)
+        return Failure(reason_of(error), isinstance(error, UserError), traceback.format_exc())
     return None
 
 
@@ -267,8 +267,8 @@ def _record(trial: Trial, method: str, oracles: dict[str, Any], baseline: str | 
     if baseline is not None:
         theirs = {kind: side(trial.answers(baseline, kind), kept) for kind in ("confounded", "unconfounded")}
         rows.append(_over(found["confounded", "all"], _planted(trial, theirs, names)))
-    asked = {kind: Asked(method, kind, trial.seeds[0]) for kind in ("unconfounded", "confounded")}
-    own = trial.work(asked["unconfounded"]).method()
+    cases = {kind: Case(method, kind, trial.seeds[0]) for kind in ("unconfounded", "confounded")}
+    own = trial.work(cases["unconfounded"]).method()
     return blank.model_copy(
         update={
             "config": own.config.model_dump(mode="json"),
@@ -276,8 +276,8 @@ def _record(trial: Trial, method: str, oracles: dict[str, Any], baseline: str | 
             "data": {**blank.data, "shown": _shown(sides, found["confounded", "all"], trial, names)},
             "studies": {"attributes": _attributes(sides, names)},
             "artefacts": {
-                **{f"explain-{kind}": trial.explained(each)[0].name for kind, each in asked.items()},
-                **{f"bias-{kind}": trial.answer(each).name for kind, each in asked.items()},
+                **{f"explain-{kind}": trial.explained(each)[0].name for kind, each in cases.items()},
+                **{f"bias-{kind}": trial.answer(each).name for kind, each in cases.items()},
             },
             "remarks": list(own.remarks()),
         }

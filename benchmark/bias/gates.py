@@ -7,8 +7,8 @@ from typing import Any
 from torch import Tensor
 
 from benchmark.bias.trial import BIASED_AT_LEAST, KINDS, RAISED_ABOVE, UNBIASED_AT_MOST, VERSION, Trial
-from benchmark.errors import UserError
-from benchmark.jobs.scoring import row
+from benchmark.errors import UserError, reason_of
+from benchmark.jobs.measure import row
 from benchmark.records.record import Record, Row, environment
 from benchmark.report.frequencies import FREQUENCIES, Known, frequencies
 from methods.base import Study
@@ -49,10 +49,13 @@ def gates(trial: Trial, oracles: Mapping[str, Any]) -> Record:
 
 def failed(trial: Trial, error: Exception) -> Record:
     """The record of a trial that did not come to its methods."""
-    reason = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
-    told = {"reason": " ".join(reason.split()), "user_error": isinstance(error, UserError)}
     return blank(trial).model_copy(
-        update={"status": "failed", "traceback": "".join(traceback.format_exception(error)), **told}
+        update={
+            "status": "failed",
+            "reason": reason_of(error),
+            "user_error": isinstance(error, UserError),
+            "traceback": "".join(traceback.format_exception(error)),
+        }
     )
 
 
@@ -106,11 +109,11 @@ def _frequencies(trial: Trial) -> Study:
     """
     rows: list[dict[str, str | int | float]] = []
     for kind in ("unconfounded", "confounded"):
-        work = trial.classifier(kind, trial.seeds[0])
-        indices = work.judging("classifier")[0].indices
-        assert work.data.attributes is not None and work.data.labels is not None  # noqa: S101, PT018 - drawn faces
-        of_family = work.data.attributes[trial.planted.family()].iloc[indices]
-        known = Known(of_family, work.data.labels[indices], work.data.class_names)
+        images, _ = trial.classifier(kind, trial.seeds[0]).learns_from()
+        data, indices = images.data, images.indices
+        assert data.attributes is not None and data.labels is not None  # noqa: S101, PT018 - drawn faces
+        of_family = data.attributes[trial.planted.family()].iloc[indices]
+        known = Known(of_family, data.labels[indices], data.class_names)
         rows += [{"classifier": kind, **each} for each in frequencies(known).rows]
     note = (
         f"shares of the training faces of each class that have the attribute; {trial.planted.attribute} and "

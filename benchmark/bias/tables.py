@@ -9,21 +9,20 @@ import seaborn as sns
 import torch
 from matplotlib.figure import Figure
 
-from benchmark.bias.discovery import BASELINE, LEAKAGE, Outcome
-from benchmark.bias.trial import BIASED_AT_LEAST, KINDS, UNBIASED_AT_MOST, Asked, Planted, Trial
+from benchmark.bias.discovery import LEAKAGE, BiasOutcome
+from benchmark.bias.trial import BIASED_AT_LEAST, KINDS, UNBIASED_AT_MOST, Case, Planted, Trial
 from benchmark.records.record import Record, Row
 from benchmark.records.store import find
 from benchmark.report.cells import Table
 from benchmark.report.figures import grid, save, styled
 from benchmark.report.tables import studies
-from methods import METHODS
-from methods.base import Method
+from methods import BASELINE, METHODS
 
 EACH = 2
 """Rows of a figure for each (label, attribute) cell: the first queries, not chosen ones."""
 
 
-def tables(outcome: Outcome) -> list[Table]:
+def tables(outcome: BiasOutcome) -> list[Table]:
     """The gates; and, where they are open, what methods show, the controls, and the leakage.
 
     Nothing of a bias that could not be planted.
@@ -48,7 +47,7 @@ def tables(outcome: Outcome) -> list[Table]:
     return made
 
 
-def _gates(outcome: Outcome) -> Table:
+def _gates(outcome: BiasOutcome) -> Table:
     """One row a kind of classifier."""
     planted, numbers = outcome.planted, _numbers(outcome.gates)
     rows = [_classifier(kind, planted, numbers) for kind in KINDS]
@@ -104,7 +103,7 @@ def _shown(record: Record) -> dict[str, str]:
     return {**cells, "discovered": _discovered(numbers, "confounded")}
 
 
-def _controls(record: Record, outcome: Outcome) -> dict[str, str]:
+def _controls(record: Record, outcome: BiasOutcome) -> dict[str, str]:
     """The leads where there is nothing to discover: a discovery there is a false alarm."""
     cells = {"method": record.method}
     for contrast in ("ignoring", "another") if outcome.ignores else ("another",):
@@ -159,7 +158,7 @@ def _table(name: str, title: str, rows: list[dict[str, str]], records: Sequence[
     return Table(name, title, cells[~references], cells[references], tuple(notes))
 
 
-def _notes(outcome: Outcome) -> tuple[str, ...]:
+def _notes(outcome: BiasOutcome) -> tuple[str, ...]:
     """How the numbers came about."""
     record, planted = outcome.gates, outcome.planted
     facts, seeds = record.data, record.data["seeds"]
@@ -179,12 +178,12 @@ def _learning(records: Sequence[Record]) -> tuple[str, ...]:
     said: dict[str, list[str]] = {}
     for record in records:
         if not record.reference:
-            again = METHODS[record.method].load().refit is Method.refit
-            said.setdefault(anew if again else kept, []).append(record.method)
+            once = METHODS[record.method].load().one_generator
+            said.setdefault(kept if once else anew, []).append(record.method)
     return tuple(f"{', '.join(names)}: {note}" for note, names in said.items())
 
 
-def _reading(outcome: Outcome) -> tuple[str, ...]:
+def _reading(outcome: BiasOutcome) -> tuple[str, ...]:
     family = ", ".join(outcome.planted.family())
     return (
         "score: mean signed change of an attribute from reconstruction to counterfactual, towards the label, as its "
@@ -196,7 +195,7 @@ def _reading(outcome: Outcome) -> tuple[str, ...]:
     )
 
 
-def _strictly(outcome: Outcome) -> tuple[str, ...]:
+def _strictly(outcome: BiasOutcome) -> tuple[str, ...]:
     return (
         f"strict lead: of {outcome.planted.attribute} alone, and the changes of each attribute weighted as if answers "
         "with it and without it had either target equally often: made neither by chance nor by a choice in the family; "
@@ -205,25 +204,25 @@ def _strictly(outcome: Outcome) -> tuple[str, ...]:
     )
 
 
-def _drawn(outcome: Outcome) -> str:
+def _drawn(outcome: BiasOutcome) -> str:
     """What the intervals of leads know."""
     if len(outcome.gates.data["seeds"]) == 1:
         return "bootstrap over queries: of one seed, the interval does not know how trainings differ"
     return "bootstrap over queries and seeds, too narrow where seeds are few"
 
 
-def _failed(outcome: Outcome) -> tuple[str, ...]:
+def _failed(outcome: BiasOutcome) -> tuple[str, ...]:
     return tuple(f"**failed**: {r.method}: {r.reason}" for r in outcome.records if r.status != "ok")
 
 
-def _leaking(outcome: Outcome) -> tuple[str, ...]:
+def _leaking(outcome: BiasOutcome) -> tuple[str, ...]:
     return (
         f"one unconfounded classifier, seed {outcome.gates.seed}, explained by a method fitted to confounded faces "
         "minus by one fitted to unconfounded ones; the interval knows queries only",
     )
 
 
-def publish(trial: Trial, outcome: Outcome, folder: Path) -> list[Table]:
+def publish(trial: Trial, outcome: BiasOutcome, folder: Path) -> list[Table]:
     """Write tables and figures of one planted bias to `folder`; returns the tables to show.
 
     Where nothing is scored, what was is taken away, so that no verdict stands beside closed gates.
@@ -241,7 +240,7 @@ def publish(trial: Trial, outcome: Outcome, folder: Path) -> list[Table]:
 # -- figures -----------------------------------------------------------------------------------------------------------
 
 
-def write_figures(trial: Trial, outcome: Outcome, folder: Path) -> list[Path]:
+def write_figures(trial: Trial, outcome: BiasOutcome, folder: Path) -> list[Path]:
     """The exact edits; where gates are open, the attributes most changed and both classifiers' counterfactuals."""
     if outcome.gates.status != "ok":
         return []
@@ -338,8 +337,8 @@ def side_by_side(record: Record, trial: Trial) -> Figure | None:
 
 def _chosen(trial: Trial) -> list[int]:
     """The places of the first `EACH` queries of each cell, cell after cell."""
-    work = trial.work(Asked(BASELINE, "unconfounded", trial.seeds[0]))
-    assert work.data.attributes is not None  # noqa: S101 - drawn faces have some
-    found = work.data.attributes.iloc[work.queries.indices].reset_index(drop=True)
+    queries = trial.work(Case(BASELINE, "unconfounded", trial.seeds[0])).question.queries
+    assert queries.data.attributes is not None  # noqa: S101 - drawn faces have some
+    found = queries.data.attributes.iloc[queries.indices].reset_index(drop=True)
     cells = found.groupby([trial.planted.label, trial.planted.attribute]).indices
     return [int(row) for rows in cells.values() for row in rows[:EACH]]

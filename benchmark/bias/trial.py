@@ -20,12 +20,17 @@ from benchmark.data import ImageData, Subset, digest_of
 from benchmark.data.avatars_model import ATTRIBUTES, HAIR_COLOURS, NAMES, AvatarsConfig
 from benchmark.data.tasks import split
 from benchmark.errors import UserError, unknown
+from benchmark.jobs.explain import explain
+from benchmark.jobs.fit import fit
 from benchmark.jobs.protocol import Job, Protocol, images_of
-from benchmark.jobs.scoring import unit
-from benchmark.jobs.settings import Overrides, attributes_config, data_config, source_settings
-from benchmark.jobs.stages import Work
+from benchmark.jobs.record import record_key
+from benchmark.jobs.settings import ATTRIBUTE_ORACLES, AVATARS, DATA, Overrides
+from benchmark.jobs.work import Work
+from benchmark.judges.classifier import TrainedClassifier
 from benchmark.records.store import Artefact, key_of
-from methods.base import BATCH
+from methods import METHODS
+from methods.base import in_batches
+from methods.pictures import Pictures
 from methods.training import Advance
 from metrics.bias import Side, signed_changes, standardised
 
@@ -47,36 +52,6 @@ OTHER_SEEDS = 1000
 VERSION = 3
 """Raised whenever gates, scores or leads come out otherwise from the same answers."""
 
-SMALL_GAN: Mapping[str, Any] = MappingProxyType(
-    {
-        "latent": 32,
-        "generator": (64, 32, 16),
-        "discriminator": (16, 32, 64),
-        "encoder": (16, 32, 64),
-        "epochs": 12,
-        "min_steps": 0,
-        "encoder_epochs": 6,
-        "encoder_min_steps": 0,
-        "inversion_steps": 20,
-    }
-)
-SEARCH: Mapping[str, Any] = MappingProxyType({"steps": 20, "bisections": 4})
-HYBRID: Mapping[str, Any] = MappingProxyType({"bank": 2000, "window": 5})
-VAEX: Mapping[str, Any] = MappingProxyType(
-    {
-        "widths": (8, 16, 32, 64),
-        "latents": (16, 4, 2, 1),
-        "beta": 1.2,
-        "free_bits": 0.1,
-        "prior_scale": 5.0,
-        "variance_floor": 1e-2,
-        "epochs": 6,
-        "batch_size": 16,
-        "min_steps": 0,
-    }
-)
-DVAE: Mapping[str, Any] = MappingProxyType({"generator_epochs": 10, "generator_min_steps": 300})
-
 SETTINGS: Mapping[str, Overrides] = MappingProxyType(
     {
         "smoke": {
@@ -88,33 +63,20 @@ SETTINGS: Mapping[str, Overrides] = MappingProxyType(
             "avatars": {"size": 33, "count": 5000, "evidence": 0.85},
             "data": {"queries": 160},
             "classifier": {"epochs": 8},
-            "vaex": VAEX,
-            "vaex-cat": VAEX,
-            "vaex-masked": VAEX,
-            "gan-search": {**SMALL_GAN, **SEARCH, "bank": 2000},
-            "gan-search-bank": {**SMALL_GAN, **SEARCH, "bank": 2000},
-            "hybrid": {
-                **{name: SMALL_GAN[name] for name in ("generator", "encoder", "min_steps")},
-                **HYBRID,
-                "latent": 64,
-                "beta": 0.05,  # at 1 the mouth survives in .57 of reconstructions: hardly more than chance
-                "epochs": 40,
-            },
-            "hybrid-gan": {**SMALL_GAN, **HYBRID},
-            "dvae": DVAE,
-            "dvae-single": DVAE,
-            "dvae-all": DVAE,
-            "pixel-search": SEARCH,
         },
         "paper": {"avatars": {"evidence": 0.85}, "data": {"queries": 1000}},
     }
 )
-"""Preset -> the settings in which this protocol differs from the preset: small faces, for many trainings."""
+"""Preset -> the settings of data and judges in which this protocol differs from the preset: small faces."""
+OF_METHODS = "bias"
+"""What methods call their own such settings, for many trainings on small faces; they change the default preset."""
 
 
 def with_settings(preset: str, asked: Overrides) -> Overrides:
     """The protocol's own settings, and above them what the user sets."""
-    own = SETTINGS[preset]
+    presets = {name: entry.load().presets for name, entry in METHODS.items()} if preset == "default" else {}
+    small = {name: part[OF_METHODS] for name, part in presets.items() if OF_METHODS in part}
+    own = {**SETTINGS[preset], **small}
     return {name: {**_plain(own.get(name, {})), **asked.get(name, {})} for name in {**own, **asked}}
 
 
@@ -173,8 +135,8 @@ class Planted:
         return torch.tensor(signs, dtype=torch.float64)
 
 
-class Asked(NamedTuple):
-    """One method, asked about one classifier."""
+class Case(NamedTuple):
+    """One method that explains one classifier."""
 
     method: str
     kind: str
@@ -203,9 +165,7 @@ class Trial:
     @property
     def drawn(self) -> AvatarsConfig:
         """How the faces that methods learn from are drawn."""
-        settings = source_settings("avatars", self.protocol.preset, self.protocol.overrides or {})
-        assert isinstance(settings, AvatarsConfig)  # noqa: S101 - avatars are drawn
-        return settings
+        return AVATARS.resolved(self.protocol.preset, self.protocol.overrides or {})
 
     def faces(self, *, biased: bool = False) -> ImageData:
         """What methods learn from, with the queries, balanced over the cells, as its test and validation split.
@@ -234,7 +194,7 @@ class Trial:
     def _balanced(self, part: Subset) -> np.ndarray:
         """As many faces of each (label, attribute) cell, the first ones, (N,)."""
         assert part.data.attributes is not None  # noqa: S101 - drawn faces have some
-        wanted = data_config(self.protocol.preset, self.protocol.overrides or {}, part.shape[0]).queries
+        wanted = DATA.resolved(self.protocol.preset, self.protocol.overrides or {}, part.shape[0]).queries
         found = part.data.attributes.iloc[part.indices]
         cells = found.groupby([self.planted.label, self.planted.attribute]).indices
         each = min(wanted, self.protocol.limit or wanted) // 4
@@ -252,13 +212,16 @@ class Trial:
 
     # -- classifiers ---------------------------------------------------------------------------------------------------
 
-    def classifier(self, kind: str, seed: int, advance: Advance | None = None) -> Work:
-        """The job of one classifier; it learns from other faces than any method, and than the queries."""
+    def classifier(self, kind: str, seed: int, advance: Advance | None = None) -> TrainedClassifier:
+        """One classifier; it learns from other faces than any method, and than the queries."""
+        seed = (seed + OTHER_SEEDS) % 2**32 if kind == "another" else seed
+        return Work(Job(self.task, "classifier", seed), self.protocol_of(kind), advance).classifier
+
+    def protocol_of(self, kind: str) -> Protocol:
+        """The protocol that draws what the classifiers of `kind` learn from."""
         confounding = self.planted.confounding if kind in ("confounded", "ignoring") else ""
         evidence = 1.0 if kind == "ignoring" else self.drawn.evidence
-        protocol = self._protocol(seed=self.drawn.seed + 1, confounding=confounding, evidence=evidence)
-        seed = (seed + OTHER_SEEDS) % 2**32 if kind == "another" else seed
-        return Work(Job(self.task, "classifier", seed), protocol, advance)
+        return self._protocol(seed=self.drawn.seed + 1, confounding=confounding, evidence=evidence)
 
     def classifiers(self) -> list[tuple[str, int]]:
         """Kind and seed of each."""
@@ -266,18 +229,14 @@ class Trial:
 
     def key(self, method: str = "") -> str:
         """The hash of all that determines what is said of the classifiers, or of a method that explains them."""
-        judged = [self.classifier(*each) for each in self.classifiers()]
-        asked = self.work(Asked(method, "unconfounded", self.seeds[0])).record_key() if method else ""
+        asked = record_key(self.work(Case(method, "unconfounded", self.seeds[0]))) if method else ""
         return key_of(
             version=VERSION,
             planted=str(self.planted),
             queries=self.faces().digest,
             **self.protocol.devices.deciding(),
-            classifiers=[
-                (kind, work.job.seed, work.data.digest, len(work.train), work.judge_config("classifier").model_dump())
-                for (kind, _), work in zip(self.classifiers(), judged, strict=True)
-            ],
-            attributes=attributes_config(self.protocol.preset, self.protocol.overrides or {}).model_dump(),
+            classifiers=[(kind, *_identity(self.classifier(kind, seed))) for kind, seed in self.classifiers()],
+            attributes=ATTRIBUTE_ORACLES.resolved(self.protocol.preset, self.protocol.overrides or {}).model_dump(),
             asked=asked,
         )
 
@@ -318,9 +277,9 @@ class Trial:
         queries, edited = torch.from_numpy(data.images[rows]), self.edited().tensors()["images"]
         seen = []
         for seed in self.seeds:
-            work = self.classifier(kind, seed)
-            network = work.network("classifier")
-            seen.append([_outputs(network, images, work.device).softmax(1) for images in (queries, edited)])
+            classifier = self.classifier(kind, seed)
+            network, device = classifier.network(), classifier.workshop.device
+            seen.append([in_batches(network, Pictures(images), device).softmax(1) for images in (queries, edited)])
         before, after = (torch.stack(parts) for parts in zip(*seen, strict=True))  # (S, N, 2)
         classes = before.argmax(2)
         return {
@@ -332,31 +291,33 @@ class Trial:
 
     # -- what a method shows -------------------------------------------------------------------------------------------
 
-    def work(self, asked: Asked, advance: Advance | None = None) -> Work:
+    def work(self, case: Case, advance: Advance | None = None) -> Work:
         """The job of one method that explains one classifier."""
-        job, data = Job(self.task, asked.method, self.seeds[0]), self.faces(biased=asked.leaking)
-        return Work(job, self.protocol, advance, data=data, investigated=self.classifier(asked.kind, asked.seed))
+        job, data = Job(self.task, case.method, self.seeds[0]), self.faces(biased=case.leaking)
+        return Work(job, self.protocol, advance, data=data, classifier=self.classifier(case.kind, case.seed))
 
-    def first(self, asked: Asked) -> Asked:
-        """The same method asked about the first unconfounded classifier, for which its generator is trained."""
-        return asked._replace(kind="unconfounded", seed=self.seeds[0])
+    def first(self, case: Case) -> Case:
+        """The same method on the first unconfounded classifier, for which its generator is trained."""
+        return case._replace(kind="unconfounded", seed=self.seeds[0])
 
-    def explained(self, asked: Asked, advance: Advance | None = None) -> list[Artefact]:
-        """The method's counterfactuals of all queries; what asks no classifier is learnt once (`Method.refit`)."""
-        work = self.work(asked, advance)
-        return work.explain(work.fit(like=self.work(self.first(asked), advance).fit()))
+    def explained(self, case: Case, advance: Advance | None = None) -> list[Artefact]:
+        """The method's counterfactuals of all queries; what asks no classifier is learnt once (`Trainer.once`)."""
+        work = self.work(case, advance)
+        return explain(work, fit(work))
 
-    def answer(self, asked: Asked, advance: Advance | None = None) -> Artefact:
+    def answer(self, case: Case, advance: Advance | None = None) -> Artefact:
         """What the method's counterfactuals change of every attribute; see `_changes`."""
-        work, chunks = self.work(asked, advance), self.explained(asked, advance)
-        key = key_of(version=VERSION, chunks=[chunk.name for chunk in chunks], oracles=work.attributes().name)
+        work, chunks = self.work(case, advance), self.explained(case, advance)
+        assert work.attributes is not None  # noqa: S101 - drawn faces have oracles
+        names, oracles = [chunk.name for chunk in chunks], work.attributes.made().name
+        key = key_of(version=VERSION, chunks=names, oracles=oracles)
         artefact = Artefact(self.protocol.runs, "bias", key)
         artefact.make(partial(_changes, work, chunks))
         return artefact
 
     def answers(self, method: str, kind: str) -> list[Artefact]:
         """What the counterfactuals of all classifiers of `kind` change, a seed each."""
-        return [self.answer(Asked(method, kind, seed)) for seed in self.seeds]
+        return [self.answer(Case(method, kind, seed)) for seed in self.seeds]
 
 
 def trials(planted: Iterable[str], protocol: Protocol, seeds: Iterable[int]) -> list[Trial]:
@@ -381,6 +342,12 @@ def trials(planted: Iterable[str], protocol: Protocol, seeds: Iterable[int]) -> 
         if strength <= 0.5:
             raise UserError(f"a bias needs avatars.strength above 0.5, not {strength:g}")
     return made
+
+
+def _identity(classifier: TrainedClassifier) -> tuple[object, ...]:
+    """What determines a classifier."""
+    question = classifier.workshop.question
+    return question.seed, question.data.digest, len(question.train), classifier.config.model_dump()
 
 
 def side(answers: Sequence[Artefact], kept: Tensor) -> Side:
@@ -409,19 +376,9 @@ def _changes(work: Work, chunks: Sequence[Artefact], _: Artefact) -> tuple[dict[
         torch.cat([part["reconstructions"] for part in parts]),
     )
     target = torch.cat([part["targets"] for part in parts])
-    oracles, _facts = work.attribute_oracles()
-    before, after = (_outputs(oracles, images, work.device) > 0 for images in (reconstructions, answers))
-    seen = _classes(work.network("classifier"), answers, work.device)
+    assert work.attributes is not None  # noqa: S101 - drawn faces have oracles
+    oracles, device = work.attributes.network()[0], work.workshop.device
+    before, after = (in_batches(oracles, Pictures(images), device) > 0 for images in (reconstructions, answers))
+    seen = in_batches(work.classifier.network(), Pictures(answers), device).argmax(1)
     changes = signed_changes(before, after, target)
     return {"changes": changes, "valid": seen == target, "before": before, "target": target, "seen": seen}, {}
-
-
-@torch.no_grad()
-def _outputs(network: torch.nn.Module, images: Tensor, device: torch.device) -> Tensor:
-    """`network` of 8-bit images (N, C, H, W), in batches, on the CPU."""
-    return torch.cat([network(unit(chunk).to(device)).cpu() for chunk in images.split(BATCH)])
-
-
-def _classes(network: torch.nn.Module, images: Tensor, device: torch.device) -> Tensor:
-    """The classes that a classifier sees, (N,)."""
-    return _outputs(network, images, device).argmax(1)

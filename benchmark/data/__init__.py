@@ -14,6 +14,7 @@ from pydantic import BaseModel
 from torch import Tensor
 
 from benchmark.errors import unknown
+from methods.pictures import unit
 
 DATASETS: Mapping[str, str] = MappingProxyType(
     {
@@ -102,7 +103,7 @@ class ImageData:
     def batch(self, indices: np.ndarray | Tensor | slice) -> Tensor:
         """The images at `indices` as float32 in [0, 1], (B, C, H, W)."""
         chosen = indices.numpy() if isinstance(indices, Tensor) else indices
-        return torch.from_numpy(np.require(self.images[chosen], requirements=["C", "W"])).float().div_(255)
+        return unit(torch.from_numpy(np.require(self.images[chosen], requirements=["C", "W"])))
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ import torch
 from torch import Tensor
 
 from benchmark.data import Subset
+from methods.pictures import eight_bit, unit
 
 
 class ExactAnswers:
@@ -26,7 +27,7 @@ class ExactAnswers:
         """
         if not len(images):
             return images
-        pictures = (images * 255).round().to(torch.uint8).cpu().numpy()
+        pictures = eight_bit(images).cpu().numpy()
         try:
             rows = np.array([self.places[picture.tobytes()] for picture in pictures])
         except KeyError as error:
@@ -34,4 +35,4 @@ class ExactAnswers:
         answers = self.data.counterfactuals(rows, target.cpu().numpy())
         assert answers is not None  # noqa: S101 - `knows_truth` looked
         self.places |= {answer.tobytes(): int(row) for answer, row in zip(answers, rows, strict=True)}
-        return torch.from_numpy(answers).to(images) / 255
+        return unit(torch.from_numpy(answers)).to(images)

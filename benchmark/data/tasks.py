@@ -40,16 +40,31 @@ class Splits:
         return split
 
 
+def data_set_of(task: str) -> str:
+    """The data set that a task is about: `celeba` of `celeba/Male`."""
+    return task.partition("/")[0]
+
+
+def question_of(task: str) -> str:
+    """What a task asks of its data set: `Male` of `celeba/Male`; empty if all classes are asked for."""
+    return task.partition("/")[2]
+
+
+def file_name(task: str) -> str:
+    """A task's name as part of a path: `celeba_Male`."""
+    return task.replace("/", "_")
+
+
 def check_name(task: str) -> None:
     """Refuse a task whose data set is unknown, before anything is loaded."""
-    name = task.partition("/")[0]
+    name = data_set_of(task)
     if name not in DATASETS:
         raise unknown("data set", name, DATASETS)
 
 
 def knows_truth(task: str) -> bool:
     """Whether the exact counterfactuals of the task's images are known."""
-    return task.partition("/")[0] in WITH_TRUTH
+    return data_set_of(task) in WITH_TRUTH
 
 
 def load_task(task: str, source: Source) -> ImageData:
@@ -60,7 +75,7 @@ def load_task(task: str, source: Source) -> ImageData:
     UserError
         For an unknown data set, class or attribute, and where a class has fewer than two images.
     """
-    name, _, question = task.partition("/")
+    name, question = data_set_of(task), question_of(task)
     data = load(name, replace(source, check_attributes=partial(_check_attribute, name, question)))
     asked = _by_attribute(data, question) if data.labels is None else _by_class(data, question)
     return _checked(replace(asked, name=task, digest=digest_of(data.digest, task)))

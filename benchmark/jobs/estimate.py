@@ -2,22 +2,18 @@
 
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import nn
 
-from benchmark.jobs.judging import ROLES
 from benchmark.jobs.protocol import Job, Protocol, images_of
-from benchmark.jobs.settings import autoencoder_config, judge_config
-from benchmark.jobs.stages import Work
+from benchmark.jobs.work import Work
 from benchmark.judges.autoencoders import train_autoencoders
 from benchmark.judges.classifier import train
 from benchmark.records.record import peak_memory
-from methods import METHODS
-from methods.base import Method
-from methods.hybrid.method import Hybridization
 from methods.training import Plan, Trainer
 
 STEPS = 4
@@ -26,8 +22,8 @@ IMAGES = 512
 """Training images that they are measured on, at most."""
 QUERIES = 8
 """Queries that are asked."""
-PAIRS = 2
-"""Pairs of samples that influence maps are averaged over, to find modules."""
+REPETITIONS = 2
+"""Of what a method repeats beside its trainings."""
 STATES = 4
 """What lies on disk of a network while it is trained: its weights, and a checkpoint with two moments beside them."""
 
@@ -43,7 +39,7 @@ class Part:
 
 
 @dataclass(frozen=True)
-class Estimate:
+class Forecast:
     """What all jobs need, one after another on this machine."""
 
     parts: tuple[Part, ...]
@@ -64,7 +60,7 @@ class Estimate:
         return "\n".join(["estimated from a few measured steps, one job after another:", *lines, f"in all: {needs}"])
 
 
-def estimate(jobs: Sequence[Job], protocol: Protocol) -> Estimate:
+def estimate(jobs: Sequence[Job], protocol: Protocol) -> Forecast:
     """What `jobs` need, judges included; what they share is counted once. Nothing is written.
 
     What scoring takes is not counted.
@@ -86,7 +82,7 @@ def estimate(jobs: Sequence[Job], protocol: Protocol) -> Estimate:
             parts += _judges(work)
         parts += _method(work, seen)
     gpu = torch.cuda.max_memory_allocated() / 2**20 if torch.cuda.is_available() else 0.0
-    return Estimate(tuple(parts), peak_memory(), gpu)
+    return Forecast(tuple(parts), peak_memory(), gpu)
 
 
 @dataclass
@@ -112,64 +108,54 @@ class Meter(Trainer):
         self.seconds += (ends[-1] - ends[0]) / max(1, len(ends) - 1) * replace(plan, count=self.full).steps
         return trained
 
+    @contextmanager
+    def repeated(self, count: int) -> Iterator[int]:
+        """A few repetitions, timed."""
+        few = min(count, REPETITIONS)
+        started = time.perf_counter()
+        yield few
+        seconds = time.perf_counter() - started
+        self.spent += seconds
+        self.seconds += seconds * count / few
+
 
 def _judges(work: Work) -> Iterator[Part]:
     """The classifier, the oracle and the autoencoders of one task and seed."""
-    classes = len(work.data.class_names)
-    few = work.train.first(min(IMAGES, len(work.train)))
-    for role in ROLES:
-        subset, _ = work.judging(role)
+    question = work.question
+    few = question.train.first(IMAGES)
+    for role, judge in work.judges.items():
+        subset, _ = judge.learns_from()
         meter = _meter(work, len(subset))
-        network: nn.Module = train(judge_config(role, work.protocol.preset, work.overrides), few, classes, meter)
+        network: nn.Module = train(judge.config, few, question.class_count, meter)
         yield Part(f"{role} on {work.job.task}, seed {work.job.seed}", meter.seconds, STATES * _size(network))
-    meter = _meter(work, len(work.train))
-    network = train_autoencoders(autoencoder_config(work.protocol.preset, work.overrides), few, classes, meter)
+    meter = _meter(work, len(question.train))
+    network = train_autoencoders(work.autoencoders.config, few, question.class_count, meter)
     yield Part(f"autoencoders on {work.job.task}, seed {work.job.seed}", meter.seconds, STATES * _size(network))
 
 
 def _method(work: Work, seen: set[tuple[object, ...]]) -> Iterator[Part]:
     """The training of a method, unless another one shares it, and its answers."""
-    method, classifier = work.method(), work.untrained("classifier").to(work.device).eval()
-    few = work.train.first(min(IMAGES, len(work.train)))
-    meter = _meter(work, len(work.train))
+    question, device = work.question, work.workshop.device
+    method, classifier = work.method(), work.classifier.untrained().to(device).eval()
+    few = question.train.first(IMAGES)
+    meter = _meter(work, len(question.train))
     started = time.perf_counter()
-    _learn(method, few, classifier, meter)
-    rest = (time.perf_counter() - started - meter.spent) * len(work.train) / len(few)  # grows with the images
-    shared = (METHODS[work.job.method].path, str(method.config.fit_part()), work.job.task, work.job.seed)
+    method.fit(few, classifier, trainer=meter)
+    rest = (time.perf_counter() - started - meter.spent) * len(question.train) / len(few)  # grows with the images
+    shared = (work.entry.path, str(method.config.fit_part()), work.job.task, work.job.seed)
     if shared not in seen:
         seen.add(shared)
         yield Part(f"{work.job}: training", meter.seconds + rest, STATES * _size(method.network))
-    method.network.to(work.device).eval()
-    queries = work.queries.first(min(QUERIES, len(work.queries)))
-    images = queries.batch(torch.arange(len(queries))).to(work.device)
-    target = (classifier(images).argmax(1) + 1) % len(work.data.class_names)
+    method.network.to(device).eval()
+    queries = question.queries.first(QUERIES)
+    images = queries.batch(torch.arange(len(queries))).to(device)
+    target = (classifier(images).argmax(1) + 1) % question.class_count
     started = time.perf_counter()
     with torch.no_grad():
         answers = method.explain(images, target, work.protocol.relaxations)
-    times = len(work.queries) / len(queries)
+    times = len(question.queries) / len(queries)
     kept = answers.images.numel() + 2 * images.numel() + sum(part.nbytes for part in answers.intervention.values())
     yield Part(f"{work.job}: answers", (time.perf_counter() - started) * times, round(kept * times))
-
-
-def _learn(method: Method, data: Any, classifier: Any, meter: Meter) -> None:  # noqa: ANN401 - as `fit` takes them
-    if isinstance(method, Hybridization):
-        _learn_hybrid(method, data, classifier, meter)
-    else:
-        method.fit(data, classifier, trainer=meter)
-
-
-def _learn_hybrid(method: Hybridization, data: Any, classifier: Any, meter: Meter) -> None:  # noqa: ANN401 - likewise
-    """As `fit`, with modules found from a few pairs, for that takes minutes at any number of images."""
-    config = method.config
-    method.prepare(data.shape, classifier)
-    method.train(data, classifier, meter)
-    network = method.network.to(meter.device).eval()
-    started = time.perf_counter()
-    network.discover(method.generator, PAIRS, config.window, config.percentile)
-    seconds = time.perf_counter() - started
-    meter.spent += seconds
-    meter.seconds += seconds * config.pairs / PAIRS
-    network.fill(data, method.encode, method.generate, classifier)
 
 
 def _meter(work: Work, full: int) -> Meter:

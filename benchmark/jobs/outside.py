@@ -14,13 +14,16 @@ from torch import Tensor
 
 from benchmark.data import ImageData, Subset
 from benchmark.errors import UserError, unknown
-from benchmark.jobs.judging import ROLES, accuracies
+from benchmark.jobs.evidence import Answers
+from benchmark.jobs.measure import measure
 from benchmark.jobs.progress import Board
 from benchmark.jobs.protocol import Job, Protocol, images_of
+from benchmark.jobs.record import accuracies
 from benchmark.jobs.runner import limited
-from benchmark.jobs.scoring import Answers, score
-from benchmark.jobs.stages import Work, eight_bit
+from benchmark.jobs.score import networks
+from benchmark.jobs.work import Work
 from benchmark.records.record import Record, environment
+from methods.pictures import eight_bit
 
 Shape = tuple[int, int, int]
 Images = Mapping[str, np.ndarray]
@@ -238,9 +241,9 @@ def _targets(path: Path | None, names: tuple[str, ...], data: ImageData) -> Mapp
 
 def score_given(given: Given, work: Work) -> Record:
     """The record of what was handed in, under the name of `work`'s method, by its classifier and oracle."""
-    judges = {role: work.judge(role)[1] for role in ROLES}
-    networks = work.judges()
-    predicted = networks.apply(networks.classifier, given.queries).argmax(1)
+    stated = {role: judge.made()[1] for role, judge in work.judges.items()}
+    seeing, data = networks(work), work.question.data
+    predicted = seeing.apply(seeing.classifier, given.queries).argmax(1)
     wanted = None if given.targets is None else torch.tensor([given.targets[name] for name in given.names])
     targets = 1 - predicted if wanted is None else wanted
     answers = Answers(
@@ -252,7 +255,7 @@ def score_given(given: Given, work: Work) -> Record:
         diagnostics={},
         probed=work.settings.probes,
     )
-    rows, _ = score(answers, _reals(given.queries, work.asked), networks)
+    rows, _ = measure(answers, _reals(given.queries, work.question.asked), seeing)
     already = int((predicted == targets).sum())
     remarks = [*given.remarks, "made by another program; the queries are those that it was given, not the task's own"]
     if already:
@@ -266,10 +269,10 @@ def score_given(given: Given, work: Work) -> Record:
         reference=False,
         status="ok",
         relaxations=list(given.relaxations),
-        data={"digest": work.data.digest, "classes": list(work.data.class_names), "queries": len(targets)},
-        classifier=judges["classifier"],
-        oracle=judges["oracle"],
-        rows=[*accuracies(judges), *rows],
+        data={"digest": data.digest, "classes": list(data.class_names), "queries": len(targets)},
+        classifier=stated["classifier"],
+        oracle=stated["oracle"],
+        rows=[*accuracies(stated), *rows],
         remarks=remarks,
         environment=environment(),
     )

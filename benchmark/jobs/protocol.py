@@ -6,11 +6,8 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from benchmark.data import ImageData, Source
-from benchmark.data.tasks import load_task
-from benchmark.jobs.settings import (
-    Overrides,
-    source_settings,
-)
+from benchmark.data.tasks import data_set_of, file_name, load_task
+from benchmark.jobs.settings import Overrides, source_settings
 from methods.training import Advance, Devices, silent
 
 
@@ -51,7 +48,7 @@ class Job:
 
     def path(self, protocol: Protocol) -> Path:
         """Where its record stands."""
-        folder = protocol.runs / "records" / protocol.preset / self.task.replace("/", "_") / self.method
+        folder = protocol.runs / "records" / protocol.preset / file_name(self.task) / self.method
         return folder / f"seed-{self.seed}.json"
 
 
@@ -60,7 +57,7 @@ _loaded: dict[tuple[str, Path | None, BaseModel | None], ImageData] = {}
 
 def images_of(task: str, protocol: Protocol, advance: Advance = silent) -> ImageData:
     """The images of `task`, read or drawn once a process."""
-    settings = source_settings(task.partition("/")[0], protocol.preset, protocol.overrides or {})
+    settings = source_settings(data_set_of(task), protocol.preset, protocol.overrides or {})
     key = (task, protocol.data_root, settings)
     if key not in _loaded:
         stage = "decode" if settings is None else "draw"

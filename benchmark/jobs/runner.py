@@ -14,11 +14,14 @@ from joblib import Parallel, delayed, parallel_config
 from threadpoolctl import threadpool_limits
 
 from benchmark.data.tasks import knows_truth
-from benchmark.errors import UserError
-from benchmark.jobs.judging import ROLES
+from benchmark.errors import UserError, reason_of
+from benchmark.jobs.fit import fit, fit_settings
 from benchmark.jobs.progress import Board
 from benchmark.jobs.protocol import Job, Protocol, images_of
-from benchmark.jobs.stages import Work
+from benchmark.jobs.record import record as record_of
+from benchmark.jobs.record import record_key
+from benchmark.jobs.work import Work
+from benchmark.judges.classifier import ROLES
 from benchmark.records.record import Record, environment, read, write
 from benchmark.records.store import key_of, locked
 from methods import METHODS
@@ -72,7 +75,7 @@ def finished(job: Job, protocol: Protocol) -> Record | None:
     record = read(job.path(protocol))
     if record is None or record.status != "ok":
         return None
-    return record if record.key == Work(job, protocol).record_key() else None
+    return record if record.key == record_key(Work(job, protocol)) else None
 
 
 def _in_turn(jobs: Sequence[Job], protocol: Protocol) -> list[list[Job]]:
@@ -83,7 +86,7 @@ def _in_turn(jobs: Sequence[Job], protocol: Protocol) -> list[list[Job]]:
     """
     groups: dict[str, list[Job]] = {}
     for job in sorted(jobs, key=lambda job: not METHODS[job.method].load().reference):
-        groups.setdefault(key_of(**Work(job, protocol).fit_settings()), []).append(job)
+        groups.setdefault(key_of(**fit_settings(Work(job, protocol))), []).append(job)
     entries = [(job, METHODS[job.method]) for job, *_ in groups.values()]
     families = [(job.task, job.seed, entry.family, entry.load().reference) for job, entry in entries]
     turns = [families[:place].count(family) for place, family in enumerate(families)]
@@ -95,18 +98,25 @@ def _ahead(groups: Sequence[Sequence[Job]], protocol: Protocol, board: Board) ->
     jobs = [job for group in groups for job in group]
     judges = dict.fromkeys((job.task, job.seed, role) for job in jobs for role in ROLES)
     calls = [
-        partial(_prepare, partial(Work.judge, role=role), Job(task, role, seed), protocol, board)
+        partial(_prepare, partial(_judge, name=role), Job(task, role, seed), protocol, board)
         for task, seed, role in judges
     ]
     seeds = dict.fromkeys((job.task, job.seed) for job in jobs)
     calls += [
-        partial(_prepare, Work.autoencoders, Job(task, "autoencoders", seed), protocol, board) for task, seed in seeds
+        partial(_prepare, partial(_judge, name="autoencoders"), Job(task, "autoencoders", seed), protocol, board)
+        for task, seed in seeds
     ]
     drawn = [(task, seed) for task, seed in seeds if knows_truth(task)][:1]
     calls += [
-        partial(_prepare, Work.attributes, Job(task, "attributes", seed), protocol, board) for task, seed in drawn
+        partial(_prepare, partial(_judge, name="attributes"), Job(task, "attributes", seed), protocol, board)
+        for task, seed in drawn
     ]
-    return calls + [partial(_prepare, Work.fit, group[0], protocol, board) for group in groups]
+    return calls + [partial(_prepare, fit, group[0], protocol, board) for group in groups]
+
+
+def _judge(work: Work, name: str) -> object:
+    """The judge of that name, trained."""
+    return getattr(work, name).made()
 
 
 def _prepare(stage: Callable[[Work], Any], job: Job, protocol: Protocol, board: Board) -> None:
@@ -123,7 +133,7 @@ def run_job(job: Job, protocol: Protocol, board: Board) -> Record:
     path = job.path(protocol)
     with limited(protocol.threads), locked(protocol.runs / "locks" / f"{key_of(path=str(path))}.lock"):
         try:
-            record = finished(job, protocol) or Work(job, protocol, board.channel(str(job))).record()
+            record = finished(job, protocol) or record_of(Work(job, protocol, board.channel(str(job))))
         except Exception as error:
             if protocol.raise_errors:
                 raise
@@ -134,7 +144,6 @@ def run_job(job: Job, protocol: Protocol, board: Board) -> Record:
 
 def _failure(job: Job, protocol: Protocol, error: Exception) -> Record:
     """The record of a job that did not come to an end."""
-    reason = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
     return Record(
         task=job.task,
         method=job.method,
@@ -143,7 +152,7 @@ def _failure(job: Job, protocol: Protocol, error: Exception) -> Record:
         split=protocol.split,
         reference=METHODS[job.method].load().reference,
         status="failed",
-        reason=" ".join(reason.split()),
+        reason=reason_of(error),
         user_error=isinstance(error, UserError),
         traceback="".join(traceback.format_exception(error)),
         limit=protocol.limit,

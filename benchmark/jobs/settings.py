@@ -2,8 +2,9 @@
 
 import json
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -14,8 +15,9 @@ from benchmark.judges.attributes import PRESETS as ATTRIBUTES_PRESETS
 from benchmark.judges.attributes import AttributesConfig
 from benchmark.judges.autoencoders import PRESETS as AUTOENCODER_PRESETS
 from benchmark.judges.autoencoders import AutoencoderConfig
-from benchmark.judges.classifier import ORACLE, ClassifierConfig
+from benchmark.judges.classifier import ORACLE as OF_ORACLE
 from benchmark.judges.classifier import PRESETS as CLASSIFIER_PRESETS
+from benchmark.judges.classifier import ClassifierConfig
 from methods import METHODS
 from methods.base import MethodConfig
 
@@ -29,7 +31,7 @@ PRESETS: Mapping[str, str] = MappingProxyType(
 """Name -> what it is for. What a preset changes stands with the class that it changes."""
 
 Overrides = Mapping[str, Mapping[str, Any]]
-"""Section (a method, "classifier", "oracle", "autoencoders", "attributes", "data" or "avatars") -> field -> value."""
+"""Section (a method, or one of `SECTIONS`) -> field -> value."""
 
 C = TypeVar("C", bound=BaseModel)
 
@@ -69,9 +71,8 @@ def parse_overrides(assignments: Iterable[str]) -> dict[str, dict[str, Any]]:
         section, dot, name = path.partition(".")
         if not (equals and dot and name):
             raise UserError(f"--set takes section.field=value, as in --set vaex.epochs=30, not '{assignment}'")
-        known = [*METHODS, "classifier", "oracle", "autoencoders", "attributes", "data", "avatars"]
-        if section not in known:
-            raise unknown("section in --set", section, known)
+        if section not in {**METHODS, **SECTIONS}:
+            raise unknown("section in --set", section, [*METHODS, *SECTIONS])
         overrides.setdefault(section, {})[name] = _value(text)
     return overrides
 
@@ -122,44 +123,47 @@ def _part(preset: str, channels: int) -> str:
     return "faces" if preset == "default" and channels > 1 else preset
 
 
-def judge_config(role: str, preset: str, overrides: Overrides, channels: int = 1) -> ClassifierConfig:
-    """The resolved settings of the "classifier" (the investigated one) or the "oracle", as those of a method."""
-    own = ORACLE if role == "oracle" else {}
-    changes = CLASSIFIER_PRESETS.get(_part(preset, channels), {}).get(role, {})
-    return resolve(role, ClassifierConfig, {**own, **changes}, overrides)
+@dataclass(frozen=True)
+class Section(Generic[C]):
+    """What ``--set`` can change beside the methods: settings, and the presets that differ from their defaults."""
+
+    name: str
+    config: type[C]
+    presets: Mapping[str, Mapping[str, Any]]
+    own: Mapping[str, Any] = field(default_factory=dict)
+    """Where this section differs from the defaults of its class under every preset."""
+
+    def resolved(self, preset: str, overrides: Overrides, channels: int = 1) -> C:
+        """The resolved settings for images of so many `channels`, as those of a method."""
+        changes = self.presets.get(_part(preset, channels), {})
+        return resolve(self.name, self.config, {**self.own, **changes}, overrides)
 
 
-def autoencoder_config(preset: str, overrides: Overrides, channels: int = 1) -> AutoencoderConfig:
-    """The resolved settings of the autoencoders, as those of a method."""
-    return resolve("autoencoders", AutoencoderConfig, AUTOENCODER_PRESETS.get(_part(preset, channels), {}), overrides)
+def _of_role(role: str) -> Mapping[str, Mapping[str, Any]]:
+    return {preset: changes[role] for preset, changes in CLASSIFIER_PRESETS.items()}
 
 
-def attributes_config(preset: str, overrides: Overrides) -> AttributesConfig:
-    """The resolved settings of the attribute oracles."""
-    return resolve("attributes", AttributesConfig, ATTRIBUTES_PRESETS.get(preset, {}), overrides)
-
-
-def data_config(preset: str, overrides: Overrides, channels: int = 1) -> DataConfig:
-    """How many images a run uses, of so many `channels`."""
-    return resolve("data", DataConfig, DATA_PRESETS.get(_part(preset, channels), {}), overrides)
+DATA = Section("data", DataConfig, DATA_PRESETS)
+AVATARS = Section("avatars", AvatarsConfig, AVATARS_PRESETS)
+CLASSIFIER = Section("classifier", ClassifierConfig, _of_role("classifier"))
+ORACLE = Section("oracle", ClassifierConfig, _of_role("oracle"), OF_ORACLE)
+AUTOENCODERS = Section("autoencoders", AutoencoderConfig, AUTOENCODER_PRESETS)
+ATTRIBUTE_ORACLES = Section("attributes", AttributesConfig, ATTRIBUTES_PRESETS)
+SECTIONS: Mapping[str, Section[Any]] = MappingProxyType(
+    {section.name: section for section in (CLASSIFIER, ORACLE, AUTOENCODERS, ATTRIBUTE_ORACLES, DATA, AVATARS)}
+)
 
 
 def source_settings(data_set: str, preset: str, overrides: Overrides) -> BaseModel | None:
     """How the images of `data_set` are to be made; None for images that are read."""
-    if data_set != "avatars":
-        return None
-    return resolve("avatars", AvatarsConfig, AVATARS_PRESETS.get(preset, {}), overrides)
+    return AVATARS.resolved(preset, overrides) if data_set == AVATARS.name else None
 
 
 def check_overrides(methods: Iterable[str], preset: str, overrides: Overrides) -> None:
     """Refuse a bad setting before anything is computed."""
-    for name in dict.fromkeys([*methods, *(section for section in overrides if section in METHODS)]):
-        for channels in (1, 3):
-            method_config(name, preset, overrides, channels)
+    asked = dict.fromkeys([*methods, *(section for section in overrides if section in METHODS)])
     for channels in (1, 3):
-        for role in ("classifier", "oracle"):
-            judge_config(role, preset, overrides, channels)
-        autoencoder_config(preset, overrides, channels)
-        data_config(preset, overrides, channels)
-    attributes_config(preset, overrides)
-    source_settings("avatars", preset, overrides)
+        for name in asked:
+            method_config(name, preset, overrides, channels)
+        for section in SECTIONS.values():
+            section.resolved(preset, overrides, channels)

@@ -6,6 +6,7 @@ oracles see is a change of the picture. An attribute that they do not see surely
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from types import MappingProxyType
 from typing import Annotated, Any
 
@@ -16,8 +17,13 @@ from torch import Tensor, nn
 from torch.optim import AdamW
 
 from benchmark.data import ImageData, Subset
-from methods.base import BATCH
+from benchmark.judges.workshop import Workshop, timed
+from benchmark.records.store import Artefact, code_of, key_of
+from methods.base import in_batches
 from methods.training import Phase, Plan, Trainer, brief_warmup_cosine
+
+SEED = 2**20
+"""Of the attribute oracles and of the faces that they learn from, whatever the job's seed."""
 
 
 class AttributesConfig(BaseModel):
@@ -89,13 +95,11 @@ def train_attribute_oracles(config: AttributesConfig, faces: ImageData, trainer:
     return network.requires_grad_(False)
 
 
-@torch.no_grad()
 def accuracies(network: AttributeOracles, faces: ImageData, device: torch.device) -> dict[str, float]:
     """The share of the other `faces` of which each attribute is seen as it is."""
     assert faces.attributes is not None  # noqa: S101 - drawn faces have some
     unseen = _described(faces, slice(network.config.faces, None))
-    chunks = torch.arange(len(unseen.attributes)).split(BATCH)
-    seen = torch.cat([network(unseen(chunk)[0].to(device)).cpu() > 0 for chunk in chunks])
+    seen = in_batches(network, unseen.images, device) > 0
     right = (seen == unseen.attributes.bool()).double().mean(0)
     return dict(zip(faces.attributes.columns, right.tolist(), strict=True))
 
@@ -109,3 +113,49 @@ def _described(faces: ImageData, part: slice) -> Described:
 def _phases(network: nn.Module) -> list[Phase]:
     assert isinstance(network, AttributeOracles)  # noqa: S101 - `train_attribute_oracles` built it
     return [Phase("losses", AdamW(network.parameters(), lr=network.config.learning_rate))]
+
+
+@dataclass(frozen=True)
+class TrainedAttributeOracles:
+    """Oracles of every attribute of drawn faces; the same for all tasks, methods and seeds at this size."""
+
+    config: AttributesConfig
+    workshop: Workshop
+
+    def made(self) -> Artefact:
+        """The trained oracles on disk, with their "accuracies" and which are "kept"."""
+        faces = self._faces()
+        key = key_of(
+            config=self.config.model_dump(),
+            code=code_of(__name__),
+            data=faces.digest,
+            **self.workshop.devices.deciding(),
+        )
+        artefact = Artefact(self.workshop.runs, "attributes", key)
+        artefact.make(partial(self._train, faces))
+        return artefact
+
+    def network(self) -> tuple[AttributeOracles, dict[str, Any]]:
+        """The trained oracles, frozen, on the device; and their "accuracies" and which are "kept"."""
+        artefact = self.made()
+        facts = artefact.facts() or {}
+        network = AttributeOracles(self.config, self.workshop.question.data.shape, len(facts["accuracies"]))
+        network.load_state_dict(artefact.tensors())
+        return network.eval().requires_grad_(False).to(self.workshop.device), facts
+
+    def _faces(self) -> ImageData:
+        """The faces that the oracles learn from and are tested on."""
+        data = self.workshop.question.data
+        assert data.independent is not None  # noqa: S101 - made for drawn faces alone
+        return data.independent(self.config.faces + self.config.unseen, SEED)
+
+    def _train(self, faces: ImageData, artefact: Artefact) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        workshop = self.workshop
+        trainer = Trainer(SEED, workshop.devices, artefact.checkpoints, advance=workshop.advance)
+        network, seconds = timed("attributes", trainer, partial(train_attribute_oracles, self.config, faces))
+        found = accuracies(network.to(trainer.device), faces, trainer.device)
+        return {name: value.cpu() for name, value in network.state_dict().items()}, {
+            "accuracies": found,
+            "kept": [name for name, accuracy in found.items() if accuracy >= self.config.least],
+            "fit_seconds": seconds,
+        }

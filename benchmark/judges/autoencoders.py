@@ -1,6 +1,8 @@
 """Small autoencoders, one a class and one of all classes: what IM1 and IM2 ask whether an answer is of its class."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from types import MappingProxyType
 from typing import Annotated, Any
@@ -12,6 +14,8 @@ from torch.optim import Adam
 
 from benchmark.data import Subset
 from benchmark.judges.classifier import Labelled
+from benchmark.judges.workshop import Workshop, timed
+from benchmark.records.store import Artefact, code_of
 from methods.training import Phase, Plan, Trainer
 
 
@@ -94,3 +98,30 @@ def train_autoencoders(config: AutoencoderConfig, data: Subset, class_count: int
 def _phases(network: nn.Module) -> list[Phase]:
     assert isinstance(network, Autoencoders)  # noqa: S101 - `train_autoencoders` built it
     return [Phase("losses", Adam(network.parameters(), lr=network.config.learning_rate, fused=True))]
+
+
+@dataclass(frozen=True)
+class TrainedAutoencoders:
+    """The autoencoders of a question, trained once and kept; no method sees them."""
+
+    config: AutoencoderConfig
+    workshop: Workshop
+
+    def made(self) -> Artefact:
+        """The trained autoencoders on disk."""
+        artefact = self.workshop.artefact("autoencoders", config=self.config.model_dump(), code=code_of(__name__))
+        artefact.make(self._train)
+        return artefact
+
+    def networks(self) -> list[Callable[[Tensor], Tensor]]:
+        """The trained autoencoders, the one of all classes last, frozen, on the device."""
+        question = self.workshop.question
+        network = Autoencoders(self.config, question.data.shape, question.class_count)
+        network.load_state_dict(self.made().tensors())
+        return list(network.eval().requires_grad_(False).to(self.workshop.device).parts)
+
+    def _train(self, artefact: Artefact) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        question, trainer = self.workshop.question, self.workshop.trainer("autoencoders", artefact)
+        learn = partial(train_autoencoders, self.config, question.train, question.class_count)
+        network, seconds = timed("autoencoders", trainer, learn)
+        return network.state_dict(), {"fit_seconds": seconds}

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
@@ -12,7 +13,15 @@ from torch import Tensor, nn
 from torch.optim import AdamW
 
 from benchmark.data import Subset
+from benchmark.judges.workshop import Workshop, timed
+from benchmark.records.record import Judge
+from benchmark.records.store import Artefact, code_of, key_of
+from methods.base import in_batches
 from methods.training import Phase, Plan, Trainer, brief_warmup_cosine
+
+ROLES = ("classifier", "oracle")
+DISJOINT = 20_000
+"""From this many training images on, the classifier and the oracle each get a half of their own."""
 
 
 class ClassifierConfig(BaseModel):
@@ -153,3 +162,60 @@ def train(config: ClassifierConfig, data: Subset, class_count: int, trainer: Tra
 def _phases(network: nn.Module) -> list[Phase]:
     assert isinstance(network, ConvClassifier)  # noqa: S101 - `train` built it
     return [Phase("losses", AdamW(network.parameters(), lr=network.config.learning_rate))]
+
+
+@dataclass(frozen=True)
+class TrainedClassifier:
+    """The classifier or the oracle of a question, trained once and kept."""
+
+    role: str
+    """ "classifier" or "oracle"."""
+    config: ClassifierConfig
+    workshop: Workshop
+
+    def made(self) -> tuple[Artefact, Judge]:
+        """The trained network on disk, and what a record says of it."""
+        artefact = self.workshop.artefact(self.role, config=self.config.model_dump(), code=code_of(__name__))
+        return artefact, Judge.model_validate(artefact.make(self._train))
+
+    def network(self) -> ConvClassifier:
+        """The trained network, frozen, on the device."""
+        artefact, _ = self.made()
+        network = self.untrained()
+        network.load_state_dict(artefact.tensors())
+        return network.eval().requires_grad_(False).to(self.workshop.device)
+
+    def untrained(self) -> ConvClassifier:
+        """The network before its training."""
+        question = self.workshop.question
+        return ConvClassifier(self.config, question.data.shape, question.class_count)
+
+    def learns_from(self) -> tuple[Subset, str]:
+        """Its training images, and how a record describes them."""
+        images = self.workshop.question.train
+        if len(images) < DISJOINT:
+            return images, f"all {len(images)} training images"
+        own = Subset(images.data, images.indices[ROLES.index(self.role) :: 2])
+        return own, f"{len(own)} training images that the other one has not seen"
+
+    def _train(self, artefact: Artefact) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        images, words = self.learns_from()
+        question, trainer = self.workshop.question, self.workshop.trainer(self.role, artefact)
+        network, seconds = timed(self.role, trainer, partial(train, self.config, images, question.class_count))
+        network.to(trainer.device)
+        state = {name: value.cpu() for name, value in network.state_dict().items()}
+        facts = {
+            "config": self.config.model_dump(mode="json"),
+            "digest": key_of(**{name: value.numpy().tobytes().hex() for name, value in state.items()}),
+            "validation_accuracy": _accuracy(network, question.splits.validation, trainer.device),
+            "test_accuracy": _accuracy(network, question.splits.test, trainer.device),
+            "test_n": len(question.splits.test),
+            "trained_on": words,
+            "fit_seconds": seconds,
+        }
+        return state, facts
+
+
+def _accuracy(network: ConvClassifier, subset: Subset, device: torch.device) -> float:
+    """The share of `subset` whose label the network names."""
+    return int((in_batches(network, subset, device).argmax(1) == subset.labels).sum()) / len(subset)

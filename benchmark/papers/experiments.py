@@ -9,13 +9,15 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from benchmark.jobs.fit import fitted
 from benchmark.jobs.protocol import Job, Protocol
-from benchmark.jobs.scoring import unit
-from benchmark.jobs.stages import Work, kept
+from benchmark.jobs.show import kept
+from benchmark.jobs.work import Work
 from benchmark.records.record import Record
 from benchmark.records.store import Artefact, find, key_of
 from benchmark.report.frequencies import FREQUENCIES, Known, frequencies
 from methods.base import Illustration, Method, Study
+from methods.pictures import unit
 from metrics.intervals import mean, proportion
 
 VERSION = 1
@@ -87,16 +89,16 @@ def _artefact(record: Record, runs: Path) -> Artefact:
 def _conduct(
     experiment: Experiment, record: Record, work: Work, _: Artefact
 ) -> tuple[dict[str, Tensor], dict[str, object]]:
-    runs, device = work.protocol.runs, work.device
+    runs, device = work.protocol.runs, work.workshop.device
     chunk = {name: part[:FEW].to(device) for name, part in _answered(record, runs).items()}
     told = {
         name.removeprefix("intervention."): part for name, part in chunk.items() if name.startswith("intervention.")
     }
     fit = Artefact(runs, "fit", record.artefacts["fit"].removeprefix("fit-"))
-    classifier, oracle = work.network("classifier"), work.network("oracle")
+    classifier, oracle = work.classifier.network(), work.oracle.network()
     asked = Asked(unit(chunk["queries"]), chunk["targets"], chunk["predicted"], told, classifier, oracle, _known(work))
-    torch.manual_seed(work.seed("show", 1))
-    found = experiment(work.fitted(fit), asked)
+    torch.manual_seed(work.question.seed_for("show", 1))
+    found = experiment(fitted(work, fit), asked)
     return kept({}, found.illustrations, found.studies)
 
 
@@ -107,7 +109,7 @@ def _answered(record: Record, runs: Path) -> dict[str, Tensor]:
 
 
 def _known(work: Work) -> Known | None:
-    data, indices = work.data, work.train.indices
+    data, indices = work.question.data, work.question.train.indices
     if data.attributes is None or data.labels is None:
         return None
     return Known(data.attributes.iloc[indices], data.labels[indices], data.class_names)
@@ -303,12 +305,12 @@ def influence_of_modules(method: Method, asked: Asked) -> Outcome:  # noqa: ARG0
     own, other = generator.noise(FEW), generator.noise(FEW)
     height, width = network.maps.shape[1:]
     rows: list[Row] = []
-    for fitted in network.single_places:
-        patterns = network.patterns(fitted, config.window, config.percentile)
+    for single in network.single_places:
+        patterns = network.patterns(single, config.window, config.percentile)
         for count in COUNTS:
-            place = Place(fitted.layers, fitted.channels, count, (height, width)).to(network.maps.device)
+            place = Place(single.layers, single.channels, count, (height, width)).to(network.maps.device)
             place.group(cluster(patterns, count))
-            modules = [place.swapped(single) for single in place.singles if not place.is_empty(single)]
+            modules = [place.swapped(one) for one in place.singles if not place.is_empty(one)]
             effects = [influence(generator, place.layers, own, other, one).mean() for one in modules]
             each = torch.stack(effects or [torch.zeros(())])
             spread = float(each.std(correction=0))

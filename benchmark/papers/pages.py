@@ -8,9 +8,10 @@ from pathlib import Path
 import pandas as pd
 from tabulate import tabulate
 
-from benchmark.bias.discovery import Outcome
+from benchmark.bias.discovery import BiasOutcome
 from benchmark.bias.gates import CLASSIFIERS
 from benchmark.bias.tables import tables
+from benchmark.data.tasks import data_set_of, file_name
 from benchmark.papers import PAPERS, Claim, Paper, Printed, Shown, load
 from benchmark.papers.experiments import with_outcome
 from benchmark.papers.measures import Measure, Measured, Setting
@@ -89,7 +90,7 @@ def _tasks(records: Sequence[Record]) -> list[str]:
 def _beside(part: Printed | Shown, ours: Tasks) -> Tasks:
     """Those of `ours`, tasks and planted biases, that stand beside a table or figure of the paper."""
     if part.of:
-        return {name: records for name, records in ours.items() if name.partition("/")[0] in part.of}
+        return {name: records for name, records in ours.items() if data_set_of(name) in part.of}
     return {name: records for name, records in ours.items() if records[0].method != CLASSIFIERS}
 
 
@@ -109,7 +110,7 @@ def _introduction(name: str, paper: Paper, records: Sequence[Record]) -> str:
 # -- claims ------------------------------------------------------------------------------------------------------------
 
 
-def _claims(claims: Sequence[Claim], tasks: Tasks, runs: Path, planted: Mapping[str, Outcome]) -> str:
+def _claims(claims: Sequence[Claim], tasks: Tasks, runs: Path, planted: Mapping[str, BiasOutcome]) -> str:
     """Each claim with its verdict on each task, and how many hold."""
     verdicts = {
         task: [judge(claim.test, Evidence(task, records, runs, planted)) for claim in claims]
@@ -270,7 +271,7 @@ def _figure(shown: Shown, tasks: Tasks, own: Mapping[str, Table], folder: Path, 
     """The pictures of each task that are there, how to get those that are not, and the tables behind them."""
     parts = [f"### {shown.name}: {shown.what}"]
     for task in tasks:
-        stems = [stem.format(task=_file(task)) for stem in shown.files]
+        stems = [stem.format(task=file_name(task)) for stem in shown.files]
         there = [stem for stem in stems if (folder / f"{stem}.png").exists()]
         parts += [f"![{task}: {shown.what}]({stem}.png)" for stem in there]
         if len(there) < len(stems):
@@ -281,7 +282,7 @@ def _figure(shown: Shown, tasks: Tasks, own: Mapping[str, Table], folder: Path, 
 
 def _studies(names: Sequence[str], tasks: Tasks, own: Mapping[str, Table]) -> list[str]:
     """The tables of the studies called `names`: short ones, and links to long ones."""
-    found = [own[f"{name}-{_file(task)}"] for name in names for task in tasks if f"{name}-{_file(task)}" in own]
+    found = [own[f"{name}-{file_name(task)}"] for name in names for task in tasks if f"{name}-{file_name(task)}" in own]
     shown = []
     for table in found:
         if len(table.methods) + len(table.references) > LONG:
@@ -299,10 +300,6 @@ def _references(table: Table) -> list[str]:
     return [f"references: {', '.join(table.references['method'])}"] if len(table.references) else []
 
 
-def _file(task: str) -> str:
-    return task.replace("/", "_")
-
-
 def _reason(part: Printed | Shown, ours: Tasks, own: Mapping[str, Table]) -> str:
     """Why a table or figure of the paper is not made here; empty if it is."""
     beside = _beside(part, ours)
@@ -310,7 +307,7 @@ def _reason(part: Printed | Shown, ours: Tasks, own: Mapping[str, Table]) -> str
         return f"needs {' or '.join(part.of)}"
     if isinstance(part, Printed):
         return part.missing
-    if any(f"{study}-{_file(name)}" in own for study in part.studies for name in beside):
+    if any(f"{study}-{file_name(name)}" in own for study in part.studies for name in beside):
         return ""
     if part.studies and all(records[0].method == CLASSIFIERS for records in beside.values()):
         return "no method was asked"

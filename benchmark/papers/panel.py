@@ -6,12 +6,12 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from benchmark.jobs.scoring import unit
 from benchmark.judges.classifier import ClassifierConfig, ConvClassifier
 from benchmark.papers.experiments import Row, estimated
 from benchmark.records.record import Record
 from benchmark.records.store import find
-from methods.base import BATCH, Study
+from methods.base import Study, in_batches
+from methods.pictures import Pictures
 
 PICTURES = 500
 """Of each set, at most."""
@@ -71,12 +71,10 @@ def _judges(records: Sequence[Record], runs: Path) -> dict[str, ConvClassifier]:
     return dict(sorted(found.items()))
 
 
-@torch.no_grad()
 def _seen(images: Tensor, judges: Judges) -> Tensor:
     """The class that each judge sees in images (M, C, H, W), (judges, M)."""
-    return torch.stack(
-        [torch.cat([judge(unit(few)).argmax(1) for few in images.split(BATCH)]) for judge in judges.values()]
-    )
+    cpu = torch.device("cpu")
+    return torch.stack([in_batches(judge, Pictures(images), cpu).argmax(1) for judge in judges.values()])
 
 
 def _row(name: str, seen: Tensor) -> Row:

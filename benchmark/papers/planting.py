@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
-from benchmark.bias.discovery import Outcome, discover, finished, read_outcome, write_failure
+from benchmark.bias.discovery import BiasOutcome, discover, finished, read_outcome, write_failure
 from benchmark.bias.trial import Trial, trials
 from benchmark.jobs.progress import Board
 from benchmark.jobs.protocol import Protocol
@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 REFERENCES = ("truth", "null", "nearest-unlike")
 """What stands beside a paper's methods."""
 
-Planting = tuple[Trial, Outcome]
+Planting = tuple[Trial, BiasOutcome]
 
 
 def plant(paper: Paper, seeds: Iterable[int], protocol: Protocol, workers: int, board: Board) -> list[Planting]:
@@ -42,8 +42,8 @@ def fuller(trial: Trial, names: list[str]) -> Trial:
     return wider if seeds[: len(trial.seeds)] == trial.seeds and finished(wider, names) else trial
 
 
-def _outcome(trial: Trial, names: list[str], workers: int, board: Board) -> Outcome:
-    """From the disk if all of it is there, and with whatever else has been asked about these classifiers."""
+def _outcome(trial: Trial, names: list[str], workers: int, board: Board) -> BiasOutcome:
+    """Load the outcome if complete, otherwise compute it; include other methods already run on these classifiers."""
     try:
         found = finished(trial, names) or discover([trial], names, workers, board)[0]
         return read_outcome(str(trial.planted), trial.protocol.preset, trial.protocol.runs) or found
@@ -54,7 +54,7 @@ def _outcome(trial: Trial, names: list[str], workers: int, board: Board) -> Outc
         return write_failure(trial, error)
 
 
-def outcomes(paper: Paper, preset: str, runs: Path) -> dict[str, Outcome]:
+def outcomes(paper: Paper, preset: str, runs: Path) -> dict[str, BiasOutcome]:
     """What is on disk of a paper's biases, by their names."""
     found = {planted: read_outcome(planted, preset, runs) for planted in (*paper.planted, *paper.told)}
     return {planted: outcome for planted, outcome in found.items() if outcome is not None}

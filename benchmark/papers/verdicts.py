@@ -14,7 +14,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from benchmark.bias.discovery import Outcome
+from benchmark.bias.discovery import BiasOutcome
+from benchmark.data.tasks import data_set_of
 from benchmark.errors import UserError
 from benchmark.papers.measures import Measure, Measured, in_words, is_rate
 from benchmark.records.record import Record
@@ -44,7 +45,7 @@ class Evidence:
     task: str
     records: Sequence[Record]
     runs: Path
-    planted: Mapping[str, Outcome] = field(default_factory=dict)
+    planted: Mapping[str, BiasOutcome] = field(default_factory=dict)
     """What came of the paper's planted biases, by their names; the same for every task."""
 
     def under(self, seed: int) -> "Evidence":
@@ -210,7 +211,7 @@ def among(data_sets: Sequence[str], test: Test) -> Test:
     """What is said of some data sets, and cannot be tested on others."""
 
     def restricted(evidence: Evidence) -> Verdict:
-        if evidence.task.partition("/")[0] not in data_sets:
+        if data_set_of(evidence.task) not in data_sets:
             raise UntestableError(f"said of other pictures than {evidence.task}")
         return test(evidence)
 

@@ -106,6 +106,7 @@ class Dvae(Method):
         },
         "paper": {"bits": 32, "hidden": (256, 128, 64), "dropout": 0.1, "generator": (512, 1024), "batch_size": 128},
         "faces": {"generator_epochs": 12, "generator_min_steps": 600},
+        "bias": {"generator_epochs": 10, "generator_min_steps": 300},
     }
     config: DvaeConfig
     network: Concepts

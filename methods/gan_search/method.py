@@ -14,7 +14,8 @@ from torch.optim import Adam
 
 from methods.base import Classifier, Counterfactuals, Illustration, Images, ImageSet, Method, MethodConfig
 from methods.gan_search.model import LatentGAN, Sizes
-from methods.gan_search.search import Found, Positive, Question, SearchConfig, descend, search
+from methods.gan_search.search import Objective, Positive, SearchConfig, SearchResult, descend, search
+from methods.pictures import eight_bit
 from methods.references import Unlearned
 from methods.training import Phase, Plan, Trainer, warmup_cosine
 
@@ -113,7 +114,22 @@ class GanSearch(Method):
             "inversion_steps": 20,
             "bank": 3000,
         },
+        "bias": {
+            "latent": 32,
+            "generator": (64, 32, 16),
+            "discriminator": (16, 32, 64),
+            "encoder": (16, 32, 64),
+            "epochs": 12,
+            "min_steps": 0,
+            "encoder_epochs": 6,
+            "encoder_min_steps": 0,
+            "steps": 20,
+            "bisections": 4,
+            "inversion_steps": 20,
+            "bank": 2000,
+        },
     }
+    one_generator = True
     config: GanSearchConfig
     network: LatentGAN
 
@@ -135,15 +151,22 @@ class GanSearch(Method):
         )
 
     def fit(self, data: ImageSet, classifier: Classifier, *, trainer: Trainer) -> Self:
-        """Train the GAN, then its encoder, then fill the bank; only the bank asks the classifier anything."""
-        network = self.prepare(data.shape, classifier)
-        settings = self.config.fit_part()
+        """Train the GAN and its encoder, then fill the bank; only the bank asks the classifier anything."""
+        self.prepare(data.shape, classifier)
+        self.learn(data, trainer)
+        self.network.to(trainer.device)
+        self._fill_bank(data, trainer.device)
+        self.network.cpu()
+        return self
+
+    def learn(self, data: ImageSet, trainer: Trainer) -> None:
+        """Train the GAN and its encoder, once for all methods and classifiers."""
+        network, settings = self.network, self.config.fit_part()
         gan = {name: settings[name] for name in settings if name in GanConfig.model_fields}
         key = {"training": "DCGAN and encoder", "version": self.version, "config": gan}
         bank = {name: value for name, value in network.state_dict().items() if name.startswith(BANK)}
         network.load_state_dict({**trainer.once(key, partial(self._train, data)), **bank})
         network.eval()
-        return self.refit(data, classifier, trainer=trainer)
 
     def _train(self, data: ImageSet, trainer: Trainer) -> Mapping[str, Tensor]:
         """The state of the GAN and its encoder, whose training no classifier and no bank has a part in."""
@@ -160,14 +183,6 @@ class GanSearch(Method):
         )
         trainer.fit(network, self._encoder_phases, encoder, stage="encoder")
         return {name: value for name, value in network.state_dict().items() if not name.startswith(BANK)}
-
-    def refit(self, data: ImageSet, classifier: Classifier, *, trainer: Trainer) -> Self:
-        """Fill the bank."""
-        self.classifier = classifier
-        self.network.to(trainer.device)
-        self._fill_bank(data, trainer.device)
-        self.network.cpu()
-        return self
 
     def _gan_phases(self, network: nn.Module) -> list[Phase]:
         assert isinstance(network, LatentGAN)  # noqa: S101 - `build` returned it
@@ -222,13 +237,13 @@ class GanSearch(Method):
             {"start_l1": start_l1},
         )
 
-    def _search(self, images: Tensor, own: Tensor, target: Tensor, config: GanSearchConfig) -> Found:
+    def _search(self, images: Tensor, own: Tensor, target: Tensor, config: GanSearchConfig) -> SearchResult:
         """The search for `images`, whose latents are `own` (N, latent)."""
         if config.mode == "prototype":
             target = self.classifier(images).argmax(1)
-        question = Question(lambda latents, _: self.network.generate(latents), self.classifier, images, target)
+        objective = Objective(lambda latents, _: self.network.generate(latents), self.classifier, images, target)
         start = own if config.start == "query" else self.network.nearest(own, target, config.confidence)
-        return search(question, start, config)
+        return search(objective, start, config)
 
     # -- figures and tables --------------------------------------------------------------------------------------------
 
@@ -302,6 +317,7 @@ class PixelSearch(Unlearned):
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "smoke": {"steps": 5, "bisections": 3},
         "faces": {"steps": 20, "bisections": 4, "search_rate": 0.1},
+        "bias": {"steps": 20, "bisections": 4},
     }
     config: PixelSearchConfig
 
@@ -309,8 +325,8 @@ class PixelSearch(Unlearned):
         """One search a query, from the query; a relaxation r blends its answer with the query, pixel by pixel."""
         if self.config.mode == "prototype":
             target = self.classifier(images).argmax(1)
-        question = Question(lambda pixels, _: in_range(pixels), self.classifier, images, target)
-        found = search(question, images, self.config)
+        objective = Objective(lambda pixels, _: in_range(pixels), self.classifier, images, target)
+        found = search(objective, images, self.config)
         answer = found.latents.clamp(0, 1)
         dial = torch.tensor(relaxations, device=images.device)[:, None, None, None, None]
         return Counterfactuals(torch.lerp(answer, images, dial), intervention(found, found.path))
@@ -325,13 +341,13 @@ def in_range(pixels: Tensor) -> Tensor:
     return pixels + (pixels.clamp(0, 1) - pixels).detach()
 
 
-def intervention(found: Found, path: Tensor) -> dict[str, Tensor]:
+def intervention(found: SearchResult, path: Tensor) -> dict[str, Tensor]:
     """What every search reports: whether it flipped, λ and its brackets, and its path of pictures (N, T, C, H, W)."""
     return {
         "flipped": found.flipped,
         "weight": found.weight,
         "brackets": found.brackets,
-        "path": (path.clamp(0, 1) * 255).round().to(torch.uint8),
+        "path": eight_bit(path.clamp(0, 1)),
     }
 
 

@@ -70,8 +70,8 @@ class SearchConfig(MethodConfig):
 
 
 @dataclass(frozen=True)
-class Question:
-    """What N queries are asked."""
+class Objective:
+    """What is searched for N queries: the class c', near each query."""
 
     generate: Callable[[Tensor, Tensor], Tensor]
     """G: (what is searched (n, ...), which queries it belongs to (n,)) -> images (n, C, H, W); differentiable."""
@@ -82,7 +82,7 @@ class Question:
     target: Tensor
     """c', (N,)."""
 
-    def judge(self, latents: Tensor, rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def terms(self, latents: Tensor, rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """For the queries `rows` (n,): CE in nats, ‖I − G‖₁, and whether c' is the likeliest class, (n,) each."""
         images, target = self.generate(latents, rows), self.target[rows]
         logits = self.classify(images)
@@ -91,7 +91,7 @@ class Question:
 
 
 @dataclass(frozen=True)
-class Found:
+class SearchResult:
     """The best that was found for each of N queries."""
 
     latents: Tensor
@@ -133,8 +133,8 @@ def improves(flips: Tensor, cost: Tensor, best_flips: Tensor, best_cost: Tensor)
 class Attempt:
     """One descent at one λ for each of n queries, and the best iterate that it came by."""
 
-    def __init__(self, question: Question, rows: Tensor, weight: Tensor, config: SearchConfig) -> None:
-        self.question, self.rows, self.weight, self.config = question, rows, weight, config
+    def __init__(self, objective: Objective, rows: Tensor, weight: Tensor, config: SearchConfig) -> None:
+        self.objective, self.rows, self.weight, self.config = objective, rows, weight, config
         self.best_step = torch.zeros_like(rows)
         self.flipped = torch.zeros_like(rows, dtype=torch.bool)
         """Whether the best iterate flips, (n,)."""
@@ -158,7 +158,7 @@ class Attempt:
 
     def _objective(self, step: int, latents: Tensor) -> Tensor:
         """The loss of each query, (n,); the iterate is noted on the way."""
-        entropy, change, of_target = self.question.judge(latents, self.rows)
+        entropy, change, of_target = self.objective.terms(latents, self.rows)
         flips = of_target & ((-entropy).exp() >= self.config.confidence)
         self._note(step, flips, torch.where(flips & self.config.bisects, change, entropy).detach())
         if self.config.distance == "none":
@@ -178,10 +178,10 @@ class Attempt:
 class Best:
     """The best of all attempts so far for each of N queries."""
 
-    def __init__(self, question: Question, start: Tensor, config: SearchConfig) -> None:
-        self.question, self.start, self.config = question, start, config
-        predicted = question.classify(question.images).argmax(1)
-        self.unchanged = (predicted == question.target) & (config.mode == "criticism")
+    def __init__(self, objective: Objective, start: Tensor, config: SearchConfig) -> None:
+        self.objective, self.start, self.config = objective, start, config
+        predicted = objective.classify(objective.images).argmax(1)
+        self.unchanged = (predicted == objective.target) & (config.mode == "criticism")
         self.flipped = self.unchanged.clone()
         self.latents = start.clone()
         self.path = torch.stack([start] * config.frames, dim=1)
@@ -190,7 +190,7 @@ class Best:
 
     def attempt(self, rows: Tensor, weight: Tensor) -> Attempt:
         """Search for the queries `rows` (n,) with λ = `weight` (n,), and keep what is better than before."""
-        attempt = Attempt(self.question, rows, weight, self.config).run(self.start[rows])
+        attempt = Attempt(self.objective, rows, weight, self.config).run(self.start[rows])
         better = improves(attempt.flipped, attempt.cost, self.flipped[rows], self.cost[rows])
         won = rows[better]
         self.cost[won] = attempt.cost[better]
@@ -202,13 +202,13 @@ class Best:
 
 
 @torch.no_grad()
-def search(question: Question, start: Tensor, config: SearchConfig) -> Found:
-    """The answers to `question`, searched from `start` (N, ...).
+def search(objective: Objective, start: Tensor, config: SearchConfig) -> SearchResult:
+    """The answers to `objective`, searched from `start` (N, ...).
 
     The greatest λ comes first: a query that it cannot flip is given up with its best attempt. For the others λ is
     bisected on a logarithmic scale, and they leave the batch once their bracket is narrow enough.
     """
-    best = Best(question, start, config)
+    best = Best(objective, start, config)
     ends = start.new_tensor([config.least_weight, config.greatest_weight]).log()
     bracket = ends.repeat(len(start), 1)  # (N, 2), log λ
     brackets = [bracket.clone()]
@@ -222,4 +222,6 @@ def search(question: Question, start: Tensor, config: SearchConfig) -> Found:
             flips = best.attempt(rows, middle.exp()).ends_flipped
             bracket[rows, flips.long()] = middle
         brackets.append(bracket.clone())
-    return Found(best.latents, best.flipped, best.unchanged, best.weight, torch.stack(brackets, dim=1).exp(), best.path)
+    return SearchResult(
+        best.latents, best.flipped, best.unchanged, best.weight, torch.stack(brackets, dim=1).exp(), best.path
+    )

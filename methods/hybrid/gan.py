@@ -1,12 +1,12 @@
 """`hybrid-gan`: the modules of the DCGAN that `gan-search` searches."""
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
-from methods.base import Classifier, ImageSet
+from methods.base import ImageSet
 from methods.gan_search.method import GanConfig, GanSearch, GanSearchConfig
 from methods.gan_search.model import LatentGAN
 from methods.hybrid.method import HybridConfig, Hybridization
@@ -52,17 +52,12 @@ class HybridGan(Hybridization):
         ValueError
             If the images are too small to be halved so often.
         """
-        with torch.random.fork_rng(devices=[]):  # `train` replaces it, and draws what `gan-search` draws
+        with torch.random.fork_rng(devices=[]):  # the hybrids' own random numbers do not depend on the GAN's size
             return self._search().build(shape, class_count)
 
-    def train(self, data: ImageSet, classifier: Classifier, trainer: Trainer) -> None:
-        """Train the GAN, then its encoder."""
-        self.network.model = self._search().fit(data, classifier, trainer=trainer).network
-
-    def refit(self, data: ImageSet, classifier: Classifier, *, trainer: Trainer) -> Self:
-        """Take donors, and what the GAN's own search asks of the classifier."""
-        self._fitted().refit(data, classifier, trainer=trainer)
-        return super().refit(data, classifier, trainer=trainer)
+    def train(self, data: ImageSet, trainer: Trainer) -> None:
+        """Train the GAN and its encoder, or take them from `gan-search`."""
+        self._around_model().learn(data, trainer)
 
     def generator_of(self, model: nn.Module) -> ModularGenerator:
         """The running average of the generator."""
@@ -71,11 +66,11 @@ class HybridGan(Hybridization):
 
     def encode(self, images: Tensor) -> Tensor:
         """The encoder's guess."""
-        return self._fitted().network.encoder(images)
+        return self._around_model().network.encoder(images)
 
     def invert(self, images: Tensor) -> Tensor:
         """The encoder's guess, refined on the squared error."""
-        return self._fitted().invert(images)
+        return self._around_model().invert(images)
 
     def _search(self) -> GanSearch:
         """A `gan-search` with the same GAN, which never searches."""
@@ -83,8 +78,8 @@ class HybridGan(Hybridization):
             GanSearchConfig(bank=1, **{name: getattr(self.config, name) for name in GanConfig.model_fields})
         )
 
-    def _fitted(self) -> GanSearch:
-        """The same, around the fitted GAN."""
+    def _around_model(self) -> GanSearch:
+        """The same, around this GAN."""
         search = self._search()
         assert isinstance(self.network.model, LatentGAN)  # noqa: S101 - `untrained` returned it
         search.network = self.network.model

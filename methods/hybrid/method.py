@@ -5,6 +5,7 @@ Besserve, Mehrjou, Sun and Schölkopf, "Counterfactuals uncover the modular stru
 
 import abc
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Annotated, Literal, Self
 
 import torch
@@ -15,10 +16,12 @@ from methods.base import Classifier, Counterfactuals, Illustration, ImageSet, Me
 from methods.hybrid import pictures, studies
 from methods.hybrid.model import ModularGenerator, Pairs, generate
 from methods.hybrid.network import ModularNetwork, Place
-from methods.hybrid.search import Question, least_change
+from methods.hybrid.search import Wanted, least_change
 from methods.training import Trainer, derived_seed
 
 Positive = Annotated[int, Field(gt=0)]
+DONOR = "donor_"
+"""What the names of the donors' tensors begin with."""
 
 
 class HybridConfig(MethodConfig):
@@ -64,6 +67,7 @@ class Hybridization(Method):
     A generator takes part by an untrained model, a training, and codes for images.
     """
 
+    one_generator = True
     config: HybridConfig
     network: ModularNetwork
 
@@ -72,7 +76,7 @@ class Hybridization(Method):
         """The model that holds the generator."""
 
     @abc.abstractmethod
-    def train(self, data: ImageSet, classifier: Classifier, trainer: Trainer) -> None:
+    def train(self, data: ImageSet, trainer: Trainer) -> None:
         """Train `self.network.model`."""
 
     @abc.abstractmethod
@@ -121,20 +125,26 @@ class Hybridization(Method):
 
     def fit(self, data: ImageSet, classifier: Classifier, *, trainer: Trainer) -> Self:
         """Train the generator, find its modules, take donors; only they ask the classifier anything."""
-        self.prepare(data.shape, classifier)
-        self.train(data, classifier, trainer)
-        network, config = self.network.to(trainer.device).eval(), self.config
-        torch.manual_seed(derived_seed(trainer.seed, 2))  # whatever state an interrupted training left
-        network.discover(self.generator, config.pairs, config.window, config.percentile)
-        return self.refit(data, classifier, trainer=trainer)
-
-    def refit(self, data: ImageSet, classifier: Classifier, *, trainer: Trainer) -> Self:
-        """Take donors."""
-        self.classifier = classifier
-        network = self.network.to(trainer.device).eval()
+        network = self.prepare(data.shape, classifier)
+        assert isinstance(network, ModularNetwork)  # noqa: S101 - `build` returned it
+        config = {name: value for name, value in self.config.fit_part().items() if name != "bank"}
+        key = {"training": f"modules of {type(self).__name__}", "version": self.version, "config": config}
+        donors = {name: value for name, value in network.state_dict().items() if name.startswith(DONOR)}
+        network.load_state_dict({**trainer.once(key, partial(self._learn, data)), **donors})
+        network.to(trainer.device).eval()
         network.fill(data, self.encode, self.generate, classifier)
         network.cpu()
         return self
+
+    def _learn(self, data: ImageSet, trainer: Trainer) -> Mapping[str, Tensor]:
+        """The state of the generator and its modules, in which no classifier and no donor has a part."""
+        self.train(data, trainer)
+        network, config = self.network.to(trainer.device).eval(), self.config
+        torch.manual_seed(derived_seed(trainer.seed, 2))  # whatever state an interrupted training left
+        with trainer.repeated(config.pairs) as pairs:
+            network.discover(self.generator, pairs, config.window, config.percentile)
+        state = network.cpu().state_dict()
+        return {name: value for name, value in state.items() if not name.startswith(DONOR)}
 
     # -- answering -----------------------------------------------------------------------------------------------------
 
@@ -156,8 +166,8 @@ class Hybridization(Method):
         sets = place.sets()
         if not len(sets):  # no set makes a hybrid, so nothing is swapped
             sets = torch.zeros(1, self.config.clusters, dtype=torch.bool, device=own.device)
-        question = Question(images, target, self.classifier, self.config.confidence)
-        choice = least_change(question, pairs, position, sets, place.swapped(sets))
+        wanted = Wanted(images, target, self.classifier, self.config.confidence)
+        choice = least_change(wanted, pairs, position, sets, place.swapped(sets))
         each = torch.arange(len(images), device=own.device)
         chosen = pairs.take(each, position[each, choice.donor])
         masks = place.swapped(choice.modules)

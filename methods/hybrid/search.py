@@ -25,8 +25,8 @@ class Choice:
 
 
 @dataclass(frozen=True)
-class Question:
-    """What N queries are asked."""
+class Wanted:
+    """The class that the answers to N queries are to be of, and how surely."""
 
     images: Tensor
     """(N, C, H, W)."""
@@ -36,7 +36,7 @@ class Question:
     confidence: float
     """Probability of the target from which on a class counts as flipped."""
 
-    def judge(self, answers: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
+    def reached(self, answers: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
         """For answers (n, C, H, W) to the queries `rows` (n,): the target's probability and the mean change, (n,) each.
 
         A probability that is not the greatest is told as below 0, which no confidence is.
@@ -48,12 +48,12 @@ class Question:
         return torch.where(first, wanted, wanted - 1), change
 
 
-def least_change(question: Question, pairs: Pairs, donors: Tensor, sets: Tensor, masks: list[Tensor]) -> Choice:
+def least_change(wanted: Wanted, pairs: Pairs, donors: Tensor, sets: Tensor, masks: list[Tensor]) -> Choice:
     """The donor and the set of modules with the least change that flips; where none does, the best attempt.
 
     Parameters
     ----------
-    question
+    wanted
         N queries.
     pairs
         The queries' v(z_1), N rows, and the v(z_2) of all donors.
@@ -72,9 +72,9 @@ def least_change(question: Question, pairs: Pairs, donors: Tensor, sets: Tensor,
     for rows in trials.split(BATCH):
         query, donor, chosen = rows.unbind(1)
         hybrids = pairs.take(query, donors[query, donor]).hybrids([mask[chosen] for mask in masks])
-        judged.append(torch.stack(question.judge(hybrids, query)))
+        judged.append(torch.stack(wanted.reached(hybrids, query)))
     probability, change = torch.cat(judged, dim=1).view(2, count, offered * len(sets))
-    flips = probability >= question.confidence
+    flips = probability >= wanted.confidence
     flipped = flips.any(1)
     best = torch.where(flipped, change.masked_fill(~flips, torch.inf).argmin(1), probability.argmax(1))
     return Choice(best // len(sets), sets[best % len(sets)], flipped)

@@ -115,6 +115,17 @@ class Vaex(Method):
             "epochs": 11,
             "batch_size": 16,
         },
+        "bias": {
+            "widths": (8, 16, 32, 64),
+            "latents": (16, 4, 2, 1),
+            "beta": 1.2,
+            "free_bits": 0.1,
+            "prior_scale": 5.0,
+            "variance_floor": 1e-2,
+            "epochs": 6,
+            "batch_size": 16,
+            "min_steps": 0,
+        },
     }
     config: VaexConfig
     network: HierarchicalVAE

@@ -13,7 +13,7 @@ ROOT = PACKAGES["benchmark"].parent
 
 
 def modules(package):
-    return sorted(PACKAGES[package].rglob("*.py"))
+    return sorted((ROOT / package).rglob("*.py"))
 
 
 def imported(path):
@@ -78,6 +78,38 @@ def test_command_line_is_the_only_way_in():
             assert "__main__" not in path.read_text(encoding="utf-8") or path.name == "__main__.py"
             assert not {name.partition(".")[0] for name in imported(path)} & {"argparse", "click"}
             assert "typer" not in tops(path) or path.name == "cli.py"
+
+
+ROOMS = {
+    "records": {"errors"},
+    "data": {"errors"},
+    "judges": {"errors", "records", "data"},
+    "jobs": {"errors", "records", "data", "judges"},
+    "report": {"errors", "records"},
+    "bias": {"errors", "records", "data", "judges", "jobs", "report"},
+}
+"""Room of the benchmark -> the others that it may import; papers and the command line may import all."""
+CONTRACT = {f"methods.{name}" for name in ("base", "files", "pictures", "training")}
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_walls(room):
+    """A room imports only from rooms below it, and of the methods only their registry and their contract."""
+    for path in modules(f"benchmark/{room}"):
+        parts = {name.split(".")[1] for name in imported(path) if name.startswith("benchmark.")}
+        assert parts <= ROOMS[room] | {room}, path
+        files = {".".join(name.split(".")[:2]) for name in imported(path) if name.startswith("methods.")}
+        assert {name for name in files if (ROOT / f"{name.replace('.', '/')}.py").exists()} <= CONTRACT, path
+        assert not {name for name in files if (ROOT / name.replace(".", "/")).is_dir()}, path
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_no_method_is_named(room):
+    """No room asks for a method by its name: what a method needs of it, the method says itself."""
+    for path in modules(f"benchmark/{room}"):
+        nodes = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        texts = {node.value for node in nodes if isinstance(node, ast.Constant)} & methods.METHODS.keys()
+        assert texts <= ({"truth"} if path.name == "summary.py" else set()), path  # a table of the summary is called so
 
 
 def test_metrics_apply_no_network():

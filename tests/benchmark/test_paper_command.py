@@ -8,7 +8,7 @@ from filelock import FileLock
 from torch import nn
 
 from benchmark.jobs import estimate as estimating
-from benchmark.jobs.estimate import Estimate, Meter, Part, estimate
+from benchmark.jobs.estimate import Forecast, Meter, Part, estimate
 from benchmark.jobs.protocol import Job, Protocol
 from benchmark.papers import PAPERS, load
 from methods.training import Phase, Plan, Trainer
@@ -99,7 +99,7 @@ def measured(monkeypatch):
 
     def measure(jobs, protocol):
         asked.append((jobs, protocol))
-        return Estimate((Part("everything", 7200.0, 3 * 2**20),), 512.0, 0.0)
+        return Forecast((Part("everything", 7200.0, 3 * 2**20),), 512.0, 0.0)
 
     monkeypatch.setattr(estimating, "estimate", measure)
     return asked

@@ -1,7 +1,8 @@
 import pytest
 import torch
 
-from benchmark.jobs.scoring import Answers, Judges, normalised_distances, score
+from benchmark.jobs.evidence import Answers, Networks
+from benchmark.jobs.measure import measure, normalised_distances
 from metrics.frechet import frechet_distance
 
 COUNT = 6
@@ -12,14 +13,14 @@ def frechet(samples):
     """The Fréchet distances in the rows of a job whose generator drew `samples`, by metric."""
     queries, reals = IMAGES[:COUNT], IMAGES[COUNT : 2 * COUNT]
     answers = Answers(queries, torch.ones(COUNT, dtype=torch.long), queries[None], queries, (0.0,), {}, samples)
-    return {row.metric: row for row in score(answers, reals, JUDGES)[0] if row.metric.startswith("fid")}
+    return {row.metric: row for row in measure(answers, reals, EYES)[0] if row.metric.startswith("fid")}
 
 
 def pixels(images):
     return images.flatten(1)[:, :3]
 
 
-JUDGES = Judges(pixels, pixels, {"classifier": pixels}, torch.device("cpu"))
+EYES = Networks(pixels, pixels, {"classifier": pixels}, torch.device("cpu"))
 
 
 def test_samples_are_scored():
@@ -35,7 +36,7 @@ def test_distances_between_sets_are_normalised():
     """Every set stands against those before it, in units of the distance of generated to real images."""
     real, generated, one = IMAGES.split(COUNT)
     sets = {"samples": generated, "one": one, "again": one.flip(0)}
-    rows = {row["set"]: row for row in normalised_distances(sets, real, JUDGES)["normalised-fid-classifier"].rows}
+    rows = {row["set"]: row for row in normalised_distances(sets, real, EYES)["normalised-fid-classifier"].rows}
     unit = frechet_distance(pixels(generated.double() / 255), pixels(real.double() / 255)).value
     to_real = frechet_distance(pixels(one.double() / 255), pixels(real.double() / 255)).value
     assert list(rows) == ["generated", "one", "again"]
@@ -49,4 +50,4 @@ def test_one_set_has_no_table_of_distances():
     """A method that makes one set, or none, or nothing of noise alone has no table of distances between sets."""
     one, other, real = IMAGES.split(COUNT)
     for sets in ({}, {"samples": one}, {"one": one, "other": other}):
-        assert normalised_distances(sets, real, JUDGES) == {}
+        assert normalised_distances(sets, real, EYES) == {}

@@ -1,3 +1,4 @@
+import json
 import pickle
 from dataclasses import dataclass, field, replace
 from itertools import pairwise, product
@@ -10,7 +11,7 @@ from pydantic import ValidationError
 from safetensors.torch import load, save
 
 from benchmark.data import ImageData, Subset
-from benchmark.jobs.settings import PRESETS, judge_config, method_config
+from benchmark.jobs.settings import CLASSIFIER, PRESETS, method_config
 from benchmark.judges.classifier import ClassifierConfig, ConvClassifier, train
 from methods import METHODS
 from methods.base import Method
@@ -51,10 +52,10 @@ class _Case:
     images: torch.Tensor
     target: torch.Tensor
 
-    def fitted(self, name, config=None):
+    def fitted(self, name, config=None, shared=None):
         """The method, fitted as a run fits it, and the trainer that did it."""
         method = METHODS[name].load()(config or method_config(name, "smoke", {}))
-        trainer = _Posting(seed=3)
+        trainer = _Posting(seed=3, shared=shared)
         torch.manual_seed(4)
         assert method.fit(self.data, self.classifier, trainer=trainer) is method
         return method, trainer
@@ -172,18 +173,28 @@ def test_distance_grows_as_relaxation_falls(fitted):
     assert distances[-1].mean() >= distances[0].mean()
 
 
-@pytest.mark.parametrize("name", [name for name in METHODS if METHODS[name].load().refit is not Method.refit])
+@pytest.mark.parametrize("name", METHODS)
 @pytest.mark.parametrize("case", ["grey"], indirect=True)
-def test_refit_is_fit(case, name):
-    """Refitted to another classifier a method is, to the bit, what it is when fitted to that one at once."""
+def test_one_generator_serves_all_classifiers(case, name):
+    """What a method trains once for all classifiers makes it, to the bit, what it is when fitted to each alone."""
+    kept = {}
+
+    def once(trainer, key, training):
+        text = json.dumps(key, sort_keys=True)
+        if text not in kept:
+            kept[text] = {name: value.clone() for name, value in training(trainer).items()}
+        return kept[text]
+
     torch.manual_seed(7)
     other = type(case.classifier)(case.classifier.config, case.data.shape, case.classifier.class_count).eval()
-    first, _ = case.fitted(name)
-    again = type(first)(first.config).restore(first.network.state_dict(), case.data.shape, other)
-    again.refit(case.data, other, trainer=Trainer(seed=3))
-    at_once, _ = replace(case, classifier=other).fitted(name)
-    assert same(again.network.state_dict(), at_once.network.state_dict())
-    assert not same(again.network.state_dict(), first.network.state_dict())
+    first, _ = case.fitted(name, shared=once)
+    assert bool(kept) == first.one_generator
+    if first.one_generator:
+        again, trainer = replace(case, classifier=other).fitted(name, shared=once)
+        assert not trainer.posted
+        at_once, _ = replace(case, classifier=other).fitted(name)
+        assert same(again.network.state_dict(), at_once.network.state_dict())
+        assert not same(again.network.state_dict(), first.network.state_dict())
 
 
 @pytest.mark.parametrize("name", METHODS)
@@ -296,15 +307,15 @@ def test_presets_resolve(name, preset, channels):
 
 @pytest.mark.parametrize("name", METHODS)
 def test_presets_are_known(name):
-    """A method has settings only for presets that can be asked for, and for images in colour; none for the default."""
-    assert set(METHODS[name].load().presets) <= {*PRESETS, "faces"} - {"default"}
+    """A method has settings for presets that can be asked for, for colour and for biases; none for the default."""
+    assert set(METHODS[name].load().presets) <= {*PRESETS, "faces", "bias"} - {"default"}
 
 
 @pytest.mark.parametrize("name", METHODS)
 def test_settings_for_colour_fit_faces(name):
     """What the default preset takes for images in colour can be built for faces of 65 pixels,."""
     method = METHODS[name].load()(method_config(name, "default", {}, channels=3))
-    classifier = ConvClassifier(judge_config("classifier", "default", {}, channels=3), (3, 65, 65), 2)
+    classifier = ConvClassifier(CLASSIFIER.resolved("default", {}, channels=3), (3, 65, 65), 2)
     network = method.prepare((3, 65, 65), classifier)
     assert all(torch.isfinite(value).all() for value in network.parameters())
 

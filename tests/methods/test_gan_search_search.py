@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from methods.gan_search.search import TOLERANCE, Question, SearchConfig, descend, search
+from methods.gan_search.search import TOLERANCE, Objective, SearchConfig, descend, search
 
 COUNT, LATENT = 12, 4
 CONFIDENCE = 0.9
@@ -25,8 +25,8 @@ class Linear:
     def classify(self, images):
         return images.flatten(1) @ self.weights
 
-    def question(self, target):
-        return Question(self.generate, self.classify, self.images, target)
+    def objective(self, target):
+        return Objective(self.generate, self.classify, self.images, target)
 
 
 class TwoClasses(Linear):
@@ -58,7 +58,7 @@ def test_closed_form():
     """With a linear generator and classifier the bisection finds the smallest change there is to 1 %."""
     world = TwoClasses()
     target = 1 - world.predicted
-    found = search(world.question(target), world.latents, settings(steps=400, search_rate=0.05))
+    found = search(world.objective(target), world.latents, settings(steps=400, search_rate=0.05))
     assert found.flipped.all()
     torch.testing.assert_close(change(world, found.latents), world.smallest_changes(target), rtol=0.01, atol=0)
 
@@ -67,7 +67,7 @@ def test_nothing_smaller_flips():
     """No answer is cheaper than the closed form, however coarse the search."""
     world = TwoClasses(seed=1)
     target = 1 - world.predicted
-    found = search(world.question(target), world.latents, settings(steps=20, bisections=2))
+    found = search(world.objective(target), world.latents, settings(steps=20, bisections=2))
     assert (change(world, found.latents) >= world.smallest_changes(target) * (1 - 1e-9))[found.flipped].all()
 
 
@@ -76,7 +76,7 @@ def test_target_class_stays():
     world = Linear()
     target = world.predicted.clone()
     target[::2] = (target[::2] + 1) % 3
-    found = search(world.question(target), world.latents, settings())
+    found = search(world.objective(target), world.latents, settings())
     assert torch.equal(found.unchanged, target == world.predicted)
     assert torch.equal(found.latents[found.unchanged], world.latents[found.unchanged])
     assert (found.path[found.unchanged] == world.latents[found.unchanged, None]).all()
@@ -96,7 +96,7 @@ def test_unreachable_target():
     world = Deaf()
     target = torch.full((COUNT,), 3)
     target[1] = (world.predicted[1] + 1) % 3
-    found = search(world.question(target), world.latents, settings())
+    found = search(world.objective(target), world.latents, settings())
     assert found.flipped.tolist() == [row == 1 for row in range(COUNT)]
     before, after = (world.classify(world.generate(at)).softmax(1)[:, 3] for at in (world.latents, found.latents))
     assert (after > before)[~found.flipped].all()
@@ -108,11 +108,11 @@ def test_batched_equals_one_by_one(changes):
     """A query's answer, its λ, brackets and path do not depend on which other queries are searched with it."""
     world, config = Linear(seed=2), settings(confidence=0.8, **changes)
     target = (world.predicted + torch.arange(COUNT) % 3) % 3
-    together = search(world.question(target), world.latents, config)
+    together = search(world.objective(target), world.latents, config)
     for row in range(COUNT):
         only = slice(row, row + 1)
-        question = Question(world.generate, world.classify, world.images[only], target[only])
-        alone = search(question, world.latents[only], config)
+        objective = Objective(world.generate, world.classify, world.images[only], target[only])
+        alone = search(objective, world.latents[only], config)
         for name in ("latents", "flipped", "unchanged", "weight", "brackets", "path"):
             torch.testing.assert_close(getattr(alone, name), getattr(together, name)[only], msg=name)
 
@@ -121,7 +121,7 @@ def test_brackets_only_narrow():
     """A bracket of λ never widens, and ends within 10 % where the query flipped."""
     world = Linear()
     target = (world.predicted + 1) % 3
-    found = search(world.question(target), world.latents, settings(bisections=12))
+    found = search(world.objective(target), world.latents, settings(bisections=12))
     low, high = found.brackets.unbind(2)
     assert (low.diff(dim=1) >= 0).all()
     assert (high.diff(dim=1) <= 0).all()
@@ -134,7 +134,7 @@ def test_bisection_pays():
     world = Linear()
     target = (world.predicted + 1) % 3
     few, many = (
-        search(world.question(target), world.latents, settings(bisections=count, steps=30)) for count in (0, 8)
+        search(world.objective(target), world.latents, settings(bisections=count, steps=30)) for count in (0, 8)
     )
     assert torch.equal(few.flipped, many.flipped)
     saved = (change(world, few.latents) - change(world, many.latents))[few.flipped]
@@ -145,7 +145,7 @@ def test_bisection_pays():
 def test_prototypes_are_surer():
     """A prototype is of the query's class with more confidence than the query, and is not the query."""
     world = Linear()
-    found = search(world.question(world.predicted), world.latents, settings(mode="prototype"))
+    found = search(world.objective(world.predicted), world.latents, settings(mode="prototype"))
     rows = torch.arange(COUNT)
     before, after = (world.classify(world.generate(at)).softmax(1) for at in (world.latents, found.latents))
     assert torch.equal(after.argmax(1), world.predicted)
@@ -156,7 +156,7 @@ def test_distance_keeps_answers_near():
     """Without the distance term, answers are surer of the target and further from the query."""
     world = Linear()
     target = (world.predicted + 1) % 3
-    near, far = (search(world.question(target), world.latents, settings(distance=name)) for name in ("l1", "none"))
+    near, far = (search(world.objective(target), world.latents, settings(distance=name)) for name in ("l1", "none"))
     assert (change(world, far.latents) > change(world, near.latents)).all()
 
 
@@ -164,7 +164,7 @@ def test_path_leads_to_the_answer():
     """A path begins where the search started and ends at its answer."""
     world = Linear()
     start = world.latents + 0.1
-    found = search(world.question((world.predicted + 1) % 3), start, settings(frames=5))
+    found = search(world.objective((world.predicted + 1) % 3), start, settings(frames=5))
     assert found.path.shape == (COUNT, 5, LATENT)
     assert torch.equal(found.path[:, 0], start)
     assert torch.equal(found.path[:, -1], found.latents)
@@ -181,7 +181,7 @@ def test_generator_may_depend_on_the_query():
 
     world = Conditional()
     target = (world.predicted + torch.arange(COUNT) % 2) % 3
-    found = search(world.question(target), world.latents, settings())
+    found = search(world.objective(target), world.latents, settings())
     predicted = world.classify(world.generate(found.latents)).argmax(1)
     assert torch.equal(predicted[found.flipped], target[found.flipped])
 
@@ -189,8 +189,8 @@ def test_generator_may_depend_on_the_query():
 def test_no_queries():
     """No queries have no answers."""
     world = Linear()
-    question = Question(world.generate, world.classify, world.images[:0], world.predicted[:0])
-    found = search(question, world.latents[:0], settings())
+    objective = Objective(world.generate, world.classify, world.images[:0], world.predicted[:0])
+    found = search(objective, world.latents[:0], settings())
     assert found.latents.shape == (0, LATENT)
     assert found.path.shape == (0, settings().frames, LATENT)
 

@@ -8,7 +8,7 @@ import torch
 from benchmark.bias import discovery, gates
 from benchmark.bias.discovery import discover, finished, read_outcome
 from benchmark.bias.tables import attributes_changed, publish, tables
-from benchmark.bias.trial import Asked, Planted, Trial, trials, with_settings
+from benchmark.bias.trial import Case, Planted, Trial, trials, with_settings
 from benchmark.errors import UserError
 from benchmark.jobs.progress import Board
 from benchmark.jobs.protocol import Protocol, images_of
@@ -127,18 +127,18 @@ def test_methods_learn_from_unconfounded_faces_alone(trial):
     """Whichever classifier is explained, a method learns from the same faces, in which nothing is confounded."""
     digests = set()
     for kind in ("confounded", "unconfounded", "ignoring", "another"):
-        work = trial.work(Asked("null", kind, 1))
-        assert work.data.images is images_of(trial.task, trial.protocol).images
-        digests.add((work.data.digest, tuple(work.train.indices), tuple(work.queries.indices)))
+        question = trial.work(Case("null", kind, 1)).question
+        assert question.data.images is images_of(trial.task, trial.protocol).images
+        digests.add((question.data.digest, tuple(question.train.indices), tuple(question.queries.indices)))
     assert len(digests) == 1
-    biased = trial.classifier("confounded", 0).data
+    biased = trial.classifier("confounded", 0).workshop.question.data
     assert biased.attributes["Eyeglasses"].corr(biased.attributes["Young"]) < -0.5
-    assert abs(work.data.attributes["Eyeglasses"].corr(work.data.attributes["Young"])) < 0.3
+    assert abs(question.data.attributes["Eyeglasses"].corr(question.data.attributes["Young"])) < 0.3
 
 
 def test_leaking_generators_are_asked_the_same(trial):
     """Of the leakage row only what is learnt from differs: the queries are the same, in the same order."""
-    clean, leaking = (trial.work(Asked("null", "unconfounded", 0, leaking=leaks)) for leaks in (False, True))
+    clean, leaking = (trial.work(Case("null", "unconfounded", 0, leaking=leaks)).question for leaks in (False, True))
     assert torch.equal(clean.queries.batch(slice(None)), leaking.queries.batch(slice(None)))
     assert len(clean.train) == len(leaking.train)
     assert not torch.equal(clean.train.batch(slice(None)), leaking.train.batch(slice(None)))
@@ -157,7 +157,7 @@ def test_classifiers_learn_from_faces_of_their_own(trial):
     """No face that a classifier has learnt from, with the bias or without, is one that methods see or are asked of."""
     faces = {image.tobytes() for image in trial.faces().images}
     for kind in ("confounded", "unconfounded", "ignoring", "another"):
-        assert not faces & {image.tobytes() for image in trial.classifier(kind, 0).data.images}
+        assert not faces & {image.tobytes() for image in trial.classifier(kind, 0).workshop.question.data.images}
 
 
 # -- gates -------------------------------------------------------------------------------------------------------------
@@ -175,8 +175,9 @@ def test_ignored_attribute_flips_nothing(trial, monkeypatch):
 
         queries = torch.from_numpy(smiling.faces().images[rows]).float() / 255
         level = queries[:, :, top:bottom].mean((1, 2, 3)).median()
-        work = SimpleNamespace(network=lambda _: network, device=torch.device("cpu"))
-        monkeypatch.setattr(Trial, "classifier", lambda *_: work)
+        place = SimpleNamespace(device=torch.device("cpu"))
+        classifier = SimpleNamespace(network=lambda: network, workshop=place)
+        monkeypatch.setattr(Trial, "classifier", lambda *_: classifier)
         return smiling.gate("ignoring")["flipped"]
 
     height = 33
@@ -226,7 +227,7 @@ def test_gate_asks_for_a_rival(trial, monkeypatch):
     """Where every attribute outside the family is dropped there is no lead, and the table says so."""
     for name, value in (("BIASED_AT_LEAST", 0.0), ("UNBIASED_AT_MOST", 1.0), ("RAISED_ABOVE", -1.0)):
         monkeypatch.setattr(gates, name, value)
-    found = discovery.Outcome(gates.gates(trial, {"kept": ["Eyeglasses", "Young"], "accuracies": {}}))
+    found = discovery.BiasOutcome(gates.gates(trial, {"kept": ["Eyeglasses", "Young"], "accuracies": {}}))
     assert not found.open
     assert "without an attribute outside the planted family" in tables(found)[0].markdown()
 
@@ -288,7 +289,7 @@ def test_edit_is_measured_towards_the_label(trial, outcome):
     faces, rows = trial.faces(), trial.faces().official["test"]
     wearing = rows[faces.attributes["Eyeglasses"].to_numpy()[rows] == 1]
     bare = faces.exact("Eyeglasses", wearing, np.zeros(len(wearing), np.int8))
-    networks = [trial.classifier("confounded", seed).network("classifier") for seed in trial.seeds]
+    networks = [trial.classifier("confounded", seed).network() for seed in trial.seeds]
     before, after = (
         torch.stack([network(torch.from_numpy(images).float() / 255).softmax(1)[:, 1] for network in networks]).mean(0)
         for images in (faces.images[wearing], bare)

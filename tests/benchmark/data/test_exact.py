@@ -8,11 +8,12 @@ from benchmark.data.avatars import AvatarsConfig, IndependentFaces, Source
 from benchmark.data.exact import ExactAnswers
 from benchmark.data.tasks import load_task, split
 from benchmark.jobs import runner
+from benchmark.jobs.evidence import AttributeNetwork
+from benchmark.jobs.fit import fit_settings
 from benchmark.jobs.progress import Board
 from benchmark.jobs.protocol import Job, Protocol
-from benchmark.jobs.scoring import AttributeJudge
 from benchmark.jobs.settings import method_config, parse_overrides
-from benchmark.jobs.stages import Work
+from benchmark.jobs.work import Work
 from benchmark.judges.attributes import AttributesConfig, accuracies, train_attribute_oracles
 from methods.training import Trainer
 from metrics import METRICS
@@ -111,8 +112,8 @@ def test_attributes_are_told_by_name(records):
 
 def test_the_attribute_asked_for_is_no_other():
     """The attribute that a task asks for, and those that are dropped, are not among the others."""
-    judge = AttributeJudge(torch.nn.Identity(), {"a": 1.0, "b": 0.5, "c": 1.0}, ["a", "c"], "a")
-    assert judge.others == [False, False, True]
+    network = AttributeNetwork(torch.nn.Identity(), {"a": 1.0, "b": 0.5, "c": 1.0}, ["a", "c"], "a")
+    assert network.others == [False, False, True]
 
 
 @pytest.mark.slow
@@ -137,8 +138,8 @@ def test_other_faces_are_other_data(protocol):
     other = Work(
         Job("avatars/Smiling", "null", 0), Protocol(results=protocol.results, preset="smoke", overrides=overrides)
     )
-    assert work.data.digest != other.data.digest
-    assert work.fit_settings() != other.fit_settings()
+    assert work.question.data.digest != other.question.data.digest
+    assert fit_settings(work) != fit_settings(other)
 
 
 def test_colour_has_settings_of_its_own():

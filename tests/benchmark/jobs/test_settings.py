@@ -2,10 +2,11 @@ import pytest
 
 from benchmark.errors import UserError
 from benchmark.jobs.settings import (
+    CLASSIFIER,
+    DATA,
+    ORACLE,
     PRESETS,
     check_overrides,
-    data_config,
-    judge_config,
     method_config,
     parse_overrides,
 )
@@ -65,15 +66,15 @@ def test_sections_do_not_mix():
     """A setting of one method, or of the classifier, touches no other."""
     overrides = parse_overrides(["vaex.epochs=7", "classifier.epochs=3", "data.queries=9"])
     assert method_config("vaex-cat", "default", overrides) == asked("vaex-cat")
-    assert judge_config("oracle", "default", overrides) == judge_config("oracle", "default", {})
-    assert judge_config("classifier", "default", overrides).epochs == 3
-    assert data_config("default", overrides).queries == 9
+    assert ORACLE.resolved("default", overrides) == ORACLE.resolved("default", {})
+    assert CLASSIFIER.resolved("default", overrides).epochs == 3
+    assert DATA.resolved("default", overrides).queries == 9
 
 
 def test_oracle_is_another_architecture():
     """Under every preset the oracle differs from the classifier in its architecture."""
     for preset in PRESETS:
-        one, other = (judge_config(role, preset, {}) for role in ("classifier", "oracle"))
+        one, other = (section.resolved(preset, {}) for section in (CLASSIFIER, ORACLE))
         assert (one.channels, one.kernel_size) != (other.channels, other.kernel_size)
 
 
@@ -100,7 +101,7 @@ def test_whole_number_is_a_float():
 
 def test_null_takes_a_limit_away():
     """JSON's null is a value where a field may be left open."""
-    assert data_config("smoke", parse_overrides(["data.train_images=null"])).train_images is None
+    assert DATA.resolved("smoke", parse_overrides(["data.train_images=null"])).train_images is None
 
 
 def test_value_may_hold_an_equals_sign():

@@ -4,7 +4,7 @@ import torch
 from pydantic import ValidationError
 
 from benchmark.data import ImageData, Subset
-from benchmark.jobs.settings import PRESETS, judge_config
+from benchmark.jobs.settings import CLASSIFIER, ORACLE, PRESETS
 from benchmark.judges.classifier import ClassifierConfig, ConvClassifier, MaxPool, train
 from methods.training import Trainer
 
@@ -150,7 +150,7 @@ def test_training_is_repeatable(trained):
 @pytest.mark.parametrize("preset", PRESETS)
 def test_oracle_is_another_architecture(preset):
     """The oracle's layers differ from the investigated classifier's, and not only in training."""
-    classifier, oracle = (judge_config(role, preset, {}) for role in ("classifier", "oracle"))
+    classifier, oracle = (section.resolved(preset, {}) for section in (CLASSIFIER, ORACLE))
     assert oracle.kernel_size != classifier.kernel_size
     assert oracle.pooling != classifier.pooling
     shapes = [

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmark.errors import UserError
-from benchmark.jobs.stages import SCORED_BY
+from benchmark.jobs.record import SCORED_BY
 from benchmark.records import store
 from benchmark.records.store import DONE, Artefact, check_writable, find, key_of
 
@@ -287,7 +287,7 @@ def test_code_is_also_what_it_imports(code):
 
 
 @pytest.mark.parametrize(
-    "module", ["benchmark.jobs.scoring", "benchmark.judges.features", "benchmark.judges.classifier", "metrics.base"]
+    "module", ["benchmark.jobs.measure", "benchmark.judges.features", "benchmark.judges.classifier", "metrics.base"]
 )
 def test_numbers_rest_on_the_code_that_scores(monkeypatch, module):
     """Other code of the scoring, of the features, of the oracle or of what metrics rest on makes records anew."""

@@ -1,11 +1,19 @@
 """What a method is asked about the first queries beyond one edit: nothing, several times over; the way back; again."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from benchmark.jobs.fit import fitted
+from benchmark.jobs.work import Work
+from benchmark.records.record import peak_memory
+from benchmark.records.store import Artefact, code_of, key_of
 from methods.base import Method
+from methods.pictures import eight_bit, unit
 
 NULL_EDITS = 5
 """Reconstructions, one of the other, before the distance is taken."""
@@ -13,7 +21,32 @@ DRAWS = 2
 """Answers to the same query under different sampling seeds; a pair has the distance of many on average."""
 
 
-def probe(
+def probe(work: Work, fit: Artefact, first: Artefact) -> Artefact:
+    """Null edits, undone edits and repeated draws of the first queries, which the chunk `first` has answered."""
+    numbers = {"null_edits": NULL_EDITS, "draws": DRAWS, "code": code_of(__name__)}
+    key = key_of(answers=first.name, count=work.settings.probes, seed=work.job.seed, **numbers)
+    artefact = Artefact(work.protocol.runs, "probe", key)
+    artefact.make(partial(_probe, work, fit, first))
+    return artefact
+
+
+def _probe(work: Work, fit: Artefact, first: Artefact, _: Artefact) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    relaxations = work.protocol.relaxations
+    least = int(np.argmin(relaxations))
+    chunk = {name: part.to(work.workshop.device) for name, part in first.tensors().items()}
+    few = {name: chunk[name][: work.settings.probes] for name in ("queries", "targets", "predicted")}
+    with torch.no_grad():
+        made = probed(
+            fitted(work, fit),
+            {**few, "queries": unit(few["queries"])},
+            relaxations[least],
+            unit(chunk["images"][least, : work.settings.probes]),
+            partial(work.question.seed_for, "probe"),
+        )
+    return {name: eight_bit(images).cpu() for name, images in made.items()}, {"peak_memory": peak_memory()}
+
+
+def probed(
     method: Method, answered: Mapping[str, Tensor], at: float, edited: Tensor, seed: Callable[[int], int]
 ) -> dict[str, Tensor]:
     """What composition, reversibility and diversity are computed of.

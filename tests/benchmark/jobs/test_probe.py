@@ -1,6 +1,6 @@
 import torch
 
-from benchmark.jobs.probes import DRAWS, NULL_EDITS, probe
+from benchmark.jobs.probe import DRAWS, NULL_EDITS, probed
 from methods.base import Counterfactuals
 
 
@@ -24,30 +24,30 @@ def asked(n=4):
     return {"queries": queries, "targets": torch.ones(n).long(), "predicted": torch.zeros(n).long()}
 
 
-def probed(method, at=0.0):
+def asked_again(method, at=0.0):
     given = asked()
     torch.manual_seed(0)
     edited = method.explain(given["queries"], given["targets"], [at]).images[0].clamp(0, 1)
-    return given, edited, probe(method, given, at, edited, lambda number: 10 + number)
+    return given, edited, probed(method, given, at, edited, lambda number: 10 + number)
 
 
 def test_null_edits_are_reconstructions_of_reconstructions():
     """A null edit reconstructs the last one."""
-    given, _, found = probed(Mixer())
+    given, _, found = asked_again(Mixer())
     torch.testing.assert_close(found["null_edits"], 0.9**NULL_EDITS * given["queries"])
 
 
 def test_undoing_asks_the_answer_for_the_old_class():
     """What is undone is the answer's counterfactual for the query's class, at the same relaxation."""
     for at in (0.0, 0.5):
-        _, edited, found = probed(Mixer(), at)
+        _, edited, found = asked_again(Mixer(), at)
         torch.testing.assert_close(found["undone"], at * edited + (1 - at) * edited / 2)
 
 
 def test_draws_differ_by_chance_alone():
     """A method without chance draws the same answer each time, one with chance another; both do so again."""
-    certain, noisy = probed(Mixer())[2]["draws"], probed(Mixer(0.1))[2]["draws"]
+    certain, noisy = asked_again(Mixer())[2]["draws"], asked_again(Mixer(0.1))[2]["draws"]
     assert certain.shape == noisy.shape == (4, DRAWS, 1, 3, 3)
     assert all(torch.equal(certain[:, 0], certain[:, k]) for k in range(DRAWS))
     assert not torch.equal(noisy[:, 0], noisy[:, 1])
-    assert torch.equal(noisy, probed(Mixer(0.1))[2]["draws"])
+    assert torch.equal(noisy, asked_again(Mixer(0.1))[2]["draws"])

@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch.nn.functional import one_hot
 
-from benchmark.jobs.scoring import Answers, Judges, row, score
+from benchmark.jobs.evidence import Answers, Networks
+from benchmark.jobs.measure import measure, row
 
 CLASSES = 4
 
@@ -25,7 +26,7 @@ def sees(digit):
     return network
 
 
-JUDGES = Judges(sees(lambda level: level // 10), sees(lambda level: level), {}, torch.device("cpu"))
+EYES = Networks(sees(lambda level: level // 10), sees(lambda level: level), {}, torch.device("cpu"))
 NO_IMAGES = torch.zeros(0, 1, 2, 2, dtype=torch.uint8)
 
 
@@ -41,9 +42,9 @@ def answers(*rounds, targets=(1, 1, 1, 1), relaxations=None, **others):
     return Answers(images=images, relaxations=relaxations or tuple(range(len(rounds))), **(facts | others))
 
 
-def scored(given, judges=JUDGES, reals=NO_IMAGES):
+def scored(given, networks=EYES, reals=NO_IMAGES):
     """(metric, relaxation, subset) -> row; and the outcomes."""
-    rows, outcomes = score(given, reals, judges)
+    rows, outcomes = measure(given, reals, networks)
     found = {(row.metric, row.relaxation, row.subset): row for row in rows}
     assert len(found) == len(rows)
     return found, outcomes
@@ -157,8 +158,8 @@ def test_values_are_of_every_query_and_relaxation():
 
 def test_what_is_no_mean_keeps_no_values():
     """A Fréchet distance, which is of sets, keeps nothing of a single query."""
-    judges = Judges(JUDGES.classifier, JUDGES.oracle, {"classifier": lambda x: x.flatten(1)}, torch.device("cpu"))
-    found, outcomes = scored(answers(MIXED), judges, reals=pictures(0, 0, 0))
+    networks = Networks(EYES.classifier, EYES.oracle, {"classifier": lambda x: x.flatten(1)}, torch.device("cpu"))
+    found, outcomes = scored(answers(MIXED), networks, reals=pictures(0, 0, 0))
     assert ("fid_classifier", 0, "all") in found
     assert not any(name.startswith("value.fid") for name in outcomes)
 
@@ -201,8 +202,8 @@ def test_labels_are_evidence():
 def test_frechet_distances_compare_equal_numbers():
     """Fréchet distances are between as many answers, reconstructions and queries as there are real images."""
     features = {"classifier": lambda images: images.flatten(1)}
-    judges = Judges(JUDGES.classifier, JUDGES.oracle, features, torch.device("cpu"))
-    found, _ = scored(answers(MIXED), judges, reals=pictures(0, 0, 0))
+    networks = Networks(EYES.classifier, EYES.oracle, features, torch.device("cpu"))
+    found, _ = scored(answers(MIXED), networks, reals=pictures(0, 0, 0))
     fids = {metric: number for (metric, _, _), number in found.items() if metric.startswith("fid")}
     assert fids.keys() == {"fid_classifier", "fid_classifier_reconstruction", "fid_classifier_real"}
     assert {number.n for number in fids.values()} == {3}
@@ -213,8 +214,8 @@ def test_frechet_distances_compare_equal_numbers():
 def test_batches_do_not_matter():
     """Many images give what each one gives, though networks see them in batches."""
     many = torch.cat([pictures(*MIXED)] * 100)
-    together = JUDGES.apply(JUDGES.classifier, many)
-    assert torch.equal(together, torch.cat([JUDGES.apply(JUDGES.classifier, image) for image in many.split(1)]))
+    together = EYES.apply(EYES.classifier, many)
+    assert torch.equal(together, torch.cat([EYES.apply(EYES.classifier, image) for image in many.split(1)]))
 
 
 @pytest.mark.parametrize("undefined", [math.nan, math.inf, -math.inf])
@@ -247,11 +248,11 @@ def test_autoencoders_are_asked_by_class():
     assert not {name for name, _, _ in bare} & {"im1", "im2"}
     exact, black = (lambda images: images), torch.zeros_like
     for parts, value in (((black, exact, black, black, exact), 0), ((exact, exact, exact, exact, exact), 0)):
-        judges = Judges(JUDGES.classifier, JUDGES.oracle, {}, torch.device("cpu"), parts)
-        found, _ = scored(answers((code(3, 3),) * 4), judges)
+        networks = Networks(EYES.classifier, EYES.oracle, {}, torch.device("cpu"), parts)
+        found, _ = scored(answers((code(3, 3),) * 4), networks)
         assert found["im1", 0, "all"].value == found["im2", 0, "all"].value == value
-    judges = Judges(JUDGES.classifier, JUDGES.oracle, {}, torch.device("cpu"), (exact, black, black, black, exact))
-    found, _ = scored(answers((code(3, 3),) * 4), judges)
+    networks = Networks(EYES.classifier, EYES.oracle, {}, torch.device("cpu"), (exact, black, black, black, exact))
+    found, _ = scored(answers((code(3, 3),) * 4), networks)
     assert found["im1", 0, "all"].value == pytest.approx(4 * (33 / 255) ** 2 / 0.01)
 
 
@@ -279,6 +280,6 @@ def test_networks_see_each_image_once():
 
         return count
 
-    judges = Judges(JUDGES.classifier, JUDGES.oracle, {"classifier": counted(lambda x: x.flatten(1))}, JUDGES.device)
-    scored(answers(MIXED, MIXED), judges, reals=pictures(0, 0, 0))
+    networks = Networks(EYES.classifier, EYES.oracle, {"classifier": counted(lambda x: x.flatten(1))}, EYES.device)
+    scored(answers(MIXED, MIXED), networks, reals=pictures(0, 0, 0))
     assert seen == [3, 4, 3, 4, 4]  # reals, queries, reconstructions, and the answers at two relaxations

@@ -1,0 +1,200 @@
+"""Counterfactuals -> evidence: applies the networks once; metrics are functions of what they put out."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from methods.base import BATCH, in_batches
+from methods.pictures import Pictures, unit
+from metrics.transition import STEPS, pasted
+
+Network = Callable[[Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class Answers:
+    """A job's answers, as they were written down: 8-bit images, so that what is scored is what is seen."""
+
+    queries: Tensor
+    """(N, C, H, W) uint8."""
+    targets: Tensor
+    """(N,)."""
+    images: Tensor
+    """(R, N, C, H, W) uint8."""
+    reconstructions: Tensor | None
+    """(N, C, H, W) uint8; None where nobody gave them."""
+    relaxations: Sequence[float]
+    diagnostics: Mapping[str, Tensor]
+    """What only the method can report, each (N,)."""
+    samples: Tensor | None = None
+    """(M, C, H, W) uint8: what the method's generator makes of noise, if it has one."""
+    evidence: Mapping[str, Tensor] = field(default_factory=dict)
+    """What only the method can say of each answer, each (R, N, ...)."""
+    labels: Tensor | None = None
+    """(N,): the classes that the queries are of."""
+    probed: int = 100
+    """How many of the first queries the costly metrics rest on."""
+    probes: Mapping[str, Tensor] = field(default_factory=dict)
+    """What these were asked beyond one edit, uint8: "null_edits" and, at the smallest relaxation, "undone", both
+    (probed, C, H, W), and "draws", (probed, K, C, H, W). Metrics whose evidence is not there are left out."""
+    exact: Tensor | None = None
+    """(N, C, H, W) uint8: the exact counterfactuals, where the data know them."""
+
+
+@dataclass(frozen=True)
+class AttributeNetwork:
+    """Oracles of the attributes of drawn faces."""
+
+    network: Network
+    """Images (B, C, H, W) -> a logit an attribute, (B, A)."""
+    accuracies: Mapping[str, float]
+    """Of every attribute, on unseen faces whose attributes are all independent."""
+    kept: Sequence[str]
+    """Those that are seen surely enough."""
+    asked: str
+    """The attribute that the task asks for, which is to change."""
+
+    @property
+    def others(self) -> list[bool]:
+        """Which of the attributes count as others: those kept, without the one asked for."""
+        return [name in self.kept and name != self.asked for name in self.accuracies]
+
+
+@dataclass(frozen=True)
+class Networks:
+    """The networks that answers are shown to."""
+
+    classifier: Network
+    """Images (B, C, H, W) -> logits of the investigated classifier."""
+    oracle: Network
+    extractors: Mapping[str, Network]
+    """Name -> images to features (B, F): what Fréchet distances rest on."""
+    device: torch.device
+    autoencoders: Sequence[Network] = ()
+    """Images -> images restored: of each class, and last of all classes; none of them leaves out IM1 and IM2."""
+    attributes: AttributeNetwork | None = None
+    """Of drawn faces alone."""
+
+    def apply(self, network: Network, images: Tensor) -> Tensor:
+        """`network` of 8-bit images (N, C, H, W), in batches, gathered on the CPU."""
+        return in_batches(network, Pictures(images), self.device)
+
+
+PROBES = ("undone", "draws")
+"""What was asked of answers at the smallest relaxation alone."""
+
+
+def at_relaxation(
+    answers: Answers, place: int, real: int, fixed: Mapping[str, Any], networks: Networks
+) -> tuple[dict[str, Any], Tensor]:
+    """What depends on the answers at the relaxation in that `place`; and f's probability of the target, (N,).
+
+    As many answers as there are `real` images take part in Fréchet distances; `fixed` is what `once` returned.
+    """
+    images = answers.images[place]
+    evidence, probability = _answer_evidence(images, answers.targets, real, networks)
+    evidence |= _told_evidence(answers, place)
+    evidence |= _path_evidence(images, answers, fixed["predicted"], networks)
+    evidence |= _restored_evidence(images, answers.targets, fixed["predicted"], networks)
+    return evidence, probability
+
+
+def once(answers: Answers, reals: Tensor, networks: Networks) -> dict[str, Any]:
+    """What does not depend on the relaxation."""
+    evidence: dict[str, Any] = {
+        "queries": unit(answers.queries),
+        "targets": answers.targets,
+        "predicted": networks.apply(networks.classifier, answers.queries).argmax(1),
+        "dimensions": math.prod(answers.queries.shape[1:]),
+        "probes": unit(answers.queries[: answers.probed]),
+        **answers.diagnostics,
+    }
+    sets = {"real": reals, "queries": answers.queries}
+    if answers.labels is not None:
+        evidence["labels"] = answers.labels
+    if "null_edits" in answers.probes:
+        evidence["null_edits"] = unit(answers.probes["null_edits"])
+    if answers.reconstructions is not None:
+        evidence["reconstructions"] = unit(answers.reconstructions)
+        evidence["reconstruction_classes"] = networks.apply(networks.classifier, answers.reconstructions).argmax(1)
+        sets["reconstruction"] = answers.reconstructions[: len(reals)]
+    if answers.exact is not None:
+        evidence["exact"] = unit(answers.exact)
+    seen = {"": answers.queries, "reconstruction_": answers.reconstructions}
+    for name, images in seen.items():
+        if networks.attributes is not None and images is not None:
+            evidence |= _attribute_evidence(name, images, networks, networks.attributes)
+    if answers.samples is not None:
+        sets["sample"] = answers.samples
+    for name, extractor in networks.extractors.items():
+        features = {of: networks.apply(extractor, images) for of, images in sets.items()}
+        features["query"] = features["queries"][: len(reals)]
+        evidence |= {f"{of}_{name}_features": found for of, found in features.items()}
+    return evidence
+
+
+def _answer_evidence(images: Tensor, targets: Tensor, real: int, networks: Networks) -> tuple[dict[str, Any], Tensor]:
+    """What depends on the answers (N, C, H, W) at one relaxation; and f's probability of the target, (N,)."""
+    logits = networks.apply(networks.classifier, images)
+    evidence: dict[str, Any] = {
+        "answers": unit(images),
+        "answer_classes": logits.argmax(1),
+        "answer_oracle_classes": networks.apply(networks.oracle, images).argmax(1),
+    }
+    if networks.attributes is not None:
+        evidence |= _attribute_evidence("answer_", images, networks, networks.attributes)
+    for name, extractor in networks.extractors.items():
+        features = networks.apply(extractor, images)
+        evidence |= {f"answers_{name}_features": features, f"answer_{name}_features": features[:real]}
+    return evidence, logits.softmax(1).gather(1, targets[:, None])[:, 0]
+
+
+def _attribute_evidence(of: str, images: Tensor, networks: Networks, oracles: AttributeNetwork) -> dict[str, Tensor]:
+    """What the oracles see in `images` (N, C, H, W): all attributes, and the others that metrics count, (N, A) bool."""
+    seen = networks.apply(oracles.network, images) > 0
+    others = {f"{of}other_attributes": seen[:, oracles.others]} if any(oracles.others) else {}
+    return {f"{of}attributes": seen, **others}
+
+
+def _told_evidence(answers: Answers, place: int) -> dict[str, Tensor]:
+    """What the method says of its answers at one relaxation, and what it was asked beyond them at the smallest."""
+    told = {f"answer_{name}": values[place] for name, values in answers.evidence.items()}
+    if answers.relaxations[place] == min(answers.relaxations):
+        told |= {f"answer_{name}": unit(answers.probes[name]) for name in PROBES if name in answers.probes}
+    return told
+
+
+def _path_evidence(images: Tensor, answers: Answers, predicted: Tensor, networks: Networks) -> dict[str, Tensor]:
+    """What f gives the target and the query's class on the way from the first queries to their answers."""
+    found: dict[str, list[Tensor]] = {"answer_paths_target": [], "answer_paths_predicted": []}
+    for few in torch.arange(min(answers.probed, len(images))).split(max(1, BATCH // STEPS)):
+        paths = pasted(answers.queries[few], images[few])  # (B, STEPS + 1, C, H, W)
+        probability = networks.apply(networks.classifier, paths.flatten(0, 1)).softmax(1).unflatten(0, paths.shape[:2])
+        for name, classes in (("target", answers.targets), ("predicted", predicted)):
+            column = classes[few, None, None].expand(-1, paths.shape[1], 1)
+            found[f"answer_paths_{name}"].append(probability.gather(2, column)[..., 0])
+    return {name: torch.cat(parts) for name, parts in found.items()}
+
+
+def _restored_evidence(images: Tensor, targets: Tensor, predicted: Tensor, networks: Networks) -> dict[str, Tensor]:
+    """The answers as the autoencoders of their target, of their query's class and of all classes restore them."""
+    if not networks.autoencoders:
+        return {}
+    return {
+        "answer_target_autoencoded": _restored_by_class(images, targets, networks),
+        "answer_predicted_autoencoded": _restored_by_class(images, predicted, networks),
+        "answer_autoencoded": networks.apply(networks.autoencoders[-1], images),
+    }
+
+
+def _restored_by_class(images: Tensor, classes: Tensor, networks: Networks) -> Tensor:
+    """Each image restored by the autoencoder of its class."""
+    restored = torch.empty(images.shape)
+    for label in classes.unique().tolist():
+        own = classes == label
+        restored[own] = networks.apply(networks.autoencoders[label], images[own])
+    return restored

@@ -1,0 +1,90 @@
+"""The second stage of a job: its method answers every query with a counterfactual at every relaxation."""
+
+import time
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from benchmark.jobs.fit import fitted
+from benchmark.jobs.work import Work
+from benchmark.records.record import peak_memory
+from benchmark.records.store import Artefact, key_of
+from methods.base import Method
+from methods.pictures import eight_bit
+
+CHUNK = 250
+"""Queries that a method is asked at once; also what an interrupted run may have to answer again."""
+
+
+def explain(work: Work, fit: Artefact) -> list[Artefact]:
+    """The method's answers, an artefact for every `CHUNK` queries."""
+    count = len(work.question.queries)
+    starts = range(0, count, CHUNK)
+    artefacts = [Artefact(work.protocol.runs, "explain", _key(work, fit, start)) for start in starts]
+    ask = _Ask(work, fit)
+    for start, artefact in zip(starts, artefacts, strict=True):
+        work.advance("explain", start, count, None)
+        artefact.make(partial(ask, start))
+    return artefacts
+
+
+def _key(work: Work, fit: Artefact, start: int) -> str:
+    return key_of(
+        fit=fit.name,
+        config=work.method().config.model_dump(),
+        relaxations=work.protocol.relaxations,
+        split=work.protocol.split,
+        start=start,
+        count=min(CHUNK, len(work.question.queries) - start),
+    )
+
+
+class _Ask:
+    """Asks a fitted method, which is loaded at the first question only."""
+
+    def __init__(self, work: Work, fit: Artefact) -> None:
+        self.work, self.fit = work, fit
+        self.method: Method | None = None
+
+    def __call__(self, start: int, _: Artefact) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """The answers to one chunk of queries, as 8-bit images: what is scored is what can be seen."""
+        work, data = self.work, self.work.question.data
+        self.method = method = self.method or fitted(work, self.fit)
+        indices = work.question.queries.indices[start : start + CHUNK]
+        images = data.batch(indices).to(work.workshop.device)
+        with torch.no_grad():
+            predicted = method.classifier(images).argmax(1)
+        target = self._targets(start, predicted)
+        torch.manual_seed(work.question.seed_for("explain", start))
+        started = time.perf_counter()
+        with torch.no_grad():
+            answers = method.explain(images, target, work.protocol.relaxations)
+            pictures = eight_bit(answers.images).cpu()  # waits until a GPU is done
+        seconds = time.perf_counter() - started
+        with torch.no_grad():
+            reconstructions, diagnostics = method.reconstruct(images), method.diagnostics(images)
+        tensors = {
+            "queries": torch.from_numpy(data.images[indices]),
+            "targets": target,
+            "predicted": predicted,
+            "images": pictures,
+            "reconstructions": eight_bit(reconstructions),
+            **{f"diagnostic.{name}": value for name, value in diagnostics.items()},
+            **{f"intervention.{name}": value for name, value in answers.intervention.items()},
+            **{f"evidence.{name}": value for name, value in answers.evidence.items()},
+        }
+        return {name: value.cpu() for name, value in tensors.items()}, {
+            "explain_seconds": seconds,
+            "peak_memory": peak_memory(),
+        }
+
+    def _targets(self, start: int, predicted: Tensor) -> Tensor:
+        """For each query a class other than the predicted one; the same for all methods."""
+        question = self.work.question
+        others = question.class_count - 1
+        random = np.random.default_rng(question.seed_for("targets", start))
+        steps = torch.from_numpy(random.integers(1, others + 1, CHUNK))[: len(predicted)]
+        return (predicted + steps.to(predicted)) % (others + 1)

@@ -1,0 +1,53 @@
+"""The first stage of a job: its method learns, or what it has learnt is taken up again."""
+
+from functools import partial
+from typing import Any
+
+from torch import Tensor
+
+from benchmark.data.exact import ExactAnswers
+from benchmark.jobs.work import Work
+from benchmark.judges.workshop import timed
+from benchmark.records.record import peak_memory
+from benchmark.records.store import Artefact, key_of
+from methods.base import Method
+from methods.training import Trainer
+
+
+def fit(work: Work) -> Artefact:
+    """What the method has learnt; keyed by its fit settings alone, so that variants share it."""
+    classifier = work.classifier.made()[1].digest
+    artefact = Artefact(work.protocol.runs, "fit", key_of(**fit_settings(work), classifier=classifier))
+    artefact.make(partial(_fit, work))
+    return artefact
+
+
+def fit_settings(work: Work) -> dict[str, Any]:
+    """What determines what the method learns, beside the classifier."""
+    method = work.method()
+    return {
+        "method": work.entry.path,
+        "version": method.version,
+        "config": method.config.fit_part(),
+        **work.workshop.conditions(),
+    }
+
+
+def fitted(work: Work, fit: Artefact) -> Method:
+    """The method as it was fitted, on the device."""
+    method = work.method().restore(fit.tensors(), work.question.data.shape, work.classifier.network())
+    method.network.to(work.workshop.device)
+    if method.takes_truth:
+        method.exact = ExactAnswers(work.question.queries)
+    return method
+
+
+def _fit(work: Work, artefact: Artefact) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    method = work.method()
+
+    def learn(trainer: Trainer) -> Method:
+        # The classifier is loaded under the trainer's seed, which takes random numbers: every published fit began so.
+        return method.fit(work.question.train, work.classifier.network(), trainer=trainer)
+
+    _, seconds = timed(work.job.method, work.workshop.trainer("fit", artefact), learn)
+    return method.network.state_dict(), {"fit_seconds": seconds, "peak_memory": peak_memory()}

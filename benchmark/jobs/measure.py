@@ -1,0 +1,174 @@
+"""Counterfactuals -> numbers: every metric whose evidence there is, and tables of what no single number tells."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from benchmark.jobs.evidence import Answers, Networks, at_relaxation, once
+from benchmark.records.record import Row
+from methods.base import Study
+from metrics import METRICS, Estimate, Metric
+from metrics.base import Average
+from metrics.frechet import frechet_distance
+
+
+def measure(answers: Answers, reals: Tensor, networks: Networks) -> tuple[list[Row], dict[str, Tensor]]:
+    """Every metric whose evidence there is, and the outcome of every single query.
+
+    Parameters
+    ----------
+    answers
+        What a method answered to N queries at R relaxations.
+    reals
+        (M, C, H, W) uint8: real images, none of which is among the first M queries. Fréchet distances compare as
+        many answers with them.
+    networks
+        The networks to apply.
+
+    Returns
+    -------
+    rows
+        A number each.
+    outcomes
+        "answer_classes", "answer_oracle_classes" and "target_probability" (R, N), "predicted" (N,); of drawn faces
+        "attributes" and "reconstruction_attributes" (N, A) and "answer_attributes" (R, N, A), bool; and, as
+        "value.METRIC", what each metric averages that is a mean over all queries at all relaxations, (R, N) or (N,).
+    """
+    fixed = once(answers, reals, networks)
+    rows, single = _measure(fixed, len(answers.targets))
+    outcomes: dict[str, list[Tensor]] = {}
+    for place, relaxation in enumerate(answers.relaxations):
+        evidence, probability = at_relaxation(answers, place, len(reals), fixed, networks)
+        more, values = _measure({**fixed, **evidence}, len(answers.targets), relaxation)
+        rows += more
+        kept = ("answer_classes", "answer_oracle_classes", "answer_attributes")
+        values |= {name: evidence[name] for name in kept if name in evidence}
+        for name, value in {**values, "target_probability": probability}.items():
+            outcomes.setdefault(name, []).append(value)
+    everywhere = {name: parts for name, parts in outcomes.items() if len(parts) == len(answers.relaxations)}
+    per_relaxation = {name: torch.stack(parts) for name, parts in everywhere.items()}
+    names = ("predicted", "attributes", "reconstruction_attributes")
+    return rows, {**single, **per_relaxation, **{name: fixed[name] for name in names if name in fixed}}
+
+
+def _measure(
+    evidence: Mapping[str, Any], count: int, relaxation: float | None = None
+) -> tuple[list[Row], dict[str, Tensor]]:
+    """The metrics of one relaxation, or those that depend on none: rows, and "value.METRIC" of the `count` queries."""
+    rows, values = [], {}
+    for name, metric in METRICS.items():
+        if metric.per_relaxation == (relaxation is not None) and all(need in evidence for need in metric.needs):
+            for subset, estimate in _estimates(metric, evidence):
+                rows.append(row(name, estimate, relaxation, subset))
+                if subset == "all" and isinstance(estimate, Average) and estimate.n == count:
+                    values[f"value.{name}"] = estimate.values
+    return rows, values
+
+
+def normalised_distances(sets: Mapping[str, Tensor], reals: Tensor, networks: Networks) -> dict[str, Study]:
+    """Fréchet distances between all sets that a method makes, divided by that of "samples" to real images.
+
+    The form is Table 2 of Besserve et al. 2020. A method that makes fewer than two sets has no such table.
+
+    Parameters
+    ----------
+    sets
+        Name -> (M, C, H, W) uint8, "samples" among them.
+    reals
+        (M, C, H, W) uint8.
+    networks
+        The networks to apply.
+
+    """
+    if len(sets) < 2 or "samples" not in sets:
+        return {}
+    others = {name: images for name, images in sets.items() if name != "samples"}
+    named = {"real": reals, "generated": sets["samples"], **others}
+    return {
+        f"normalised-fid-{name}": _normalised({key: networks.apply(extractor, of) for key, of in named.items()}, name)
+        for name, extractor in networks.extractors.items()
+    }
+
+
+def attribute_changes(outcomes: Mapping[str, Tensor], answers: Answers, networks: Networks) -> dict[str, Study]:
+    """How often each attribute changes from the query's, as the oracles see it, by name; nothing without oracles.
+
+    Parameters
+    ----------
+    outcomes
+        What `measure` returned.
+    answers
+        What a method answered.
+    networks
+        The networks that were applied.
+
+    """
+    if networks.attributes is None or answers.reconstructions is None:
+        return {}
+    changed = {"reconstruction": outcomes["reconstruction_attributes"] != outcomes["attributes"]}
+    for r, seen in zip(answers.relaxations, outcomes["answer_attributes"], strict=True):
+        changed[f"r = {r:g}"] = seen != outcomes["attributes"]
+    rows: list[dict[str, str | int | float]] = [
+        {
+            "attribute": name + (" (asked for)" if name == networks.attributes.asked else ""),
+            "oracle's accuracy": accuracy,
+            **{column: f"{100 * part[:, place].double().mean():.1f}" for column, part in changed.items()},
+        }
+        for place, (name, accuracy) in enumerate(networks.attributes.accuracies.items())
+        if name in networks.attributes.kept
+    ]
+    dropped = [name for name in networks.attributes.accuracies if name not in networks.attributes.kept]
+    notes = [f"% of faces in which the oracle sees another value than in the query, n = {len(answers.targets)}"]
+    if dropped:
+        notes.append(f"dropped, because their oracle is too often wrong on unseen faces: {', '.join(dropped)}")
+    return {"attributes": Study(title="Attributes that change", rows=rows, notes=tuple(notes))} if rows else {}
+
+
+def _normalised(features: Mapping[str, Tensor], extractor: str) -> Study:
+    """Each of the sets of features (M, F) against those before it; the first two are the real and generated ones."""
+    names = list(features)
+    distances = {
+        (name, earlier): frechet_distance(features[name], features[earlier], replicates=0).value
+        for i, name in enumerate(names)
+        for earlier in names[:i]
+    }
+    unit = distances["generated", "real"]
+    rows: list[dict[str, str | int | float]] = []
+    for i, name in enumerate(names[1:], start=1):
+        cells = {f"to {earlier}": distances[name, earlier] / unit for earlier in names[:i]}
+        rows.append({"set": name, **cells, **{f"to {later}": "" for later in names[i:-1]}})
+    return Study(
+        title="Fréchet distances divided by that of generated to real images",
+        rows=rows,
+        notes=(
+            f"FID ({extractor}), n = {len(features['generated'])} of each set, without intervals",
+            f"generated to real, not divided: {unit:.1f}",
+        ),
+    )
+
+
+def _estimates(metric: Metric, evidence: Mapping[str, Any]) -> Iterator[tuple[str, Estimate]]:
+    """The metric over all queries and, where it is asked for, over the flipped ones, by the name of the subset."""
+    inputs = [evidence[need] for need in metric.needs]
+    yield "all", metric.load()(*inputs)
+    if metric.also_flipped:
+        flipped = evidence["answer_classes"] == evidence["targets"]
+        # Costly evidence is there of the first queries only.
+        yield "flipped", metric.load()(*[part[flipped[: len(part)]] for part in inputs])
+
+
+def row(metric: str, estimate: Sequence[float], relaxation: float | None = None, subset: str = "all") -> Row:
+    """An estimate (value, low, high, n) as a record keeps it, with None for what is not defined."""
+    value, low, high = (float(part) if np.isfinite(part) else None for part in estimate[:3])
+    return Row(
+        relaxation=relaxation,
+        metric=metric,
+        subset=subset,
+        value=value,
+        low=low,
+        high=high,
+        n=int(estimate[3]),
+    )

@@ -1,0 +1,143 @@
+"""From a job to its record: all stages in their order; the record, written last, says which artefacts it rests on."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+
+from benchmark.data.tasks import data_set_of
+from benchmark.jobs.explain import explain
+from benchmark.jobs.fit import fit
+from benchmark.jobs.measure import row
+from benchmark.jobs.probe import probe
+from benchmark.jobs.score import exact, score
+from benchmark.jobs.settings import source_settings
+from benchmark.jobs.show import show
+from benchmark.jobs.work import Work
+from benchmark.records.record import Judge, Record, Row, environment
+from benchmark.records.store import Artefact, code_of, file_digest, key_of
+from metrics import METRICS
+from metrics.intervals import proportion
+
+SCORED_BY = ("benchmark.jobs.score",)
+"""The modules whose code, and that of all they import, makes numbers of answers; a metric's is in its fingerprint."""
+
+
+def determinants(work: Work) -> dict[str, Any]:
+    """All that determines the numbers of a job; what changes one of them changes the record's key."""
+    method, weights = work.method(), work.protocol.inception_weights
+    return {
+        "method": work.job.method,
+        "path": work.entry.path,
+        "version": method.version,
+        "config": method.config.model_dump(),
+        **work.workshop.conditions(),
+        "queries": len(work.question.queries),
+        "split": work.protocol.split,
+        "relaxations": work.protocol.relaxations,
+        "probes": work.settings.probes,
+        "judges": [judge.config.model_dump() for judge in work.judges.values()],
+        "autoencoders": work.autoencoders.config.model_dump(),
+        **({} if work.attributes is None else {"attributes": work.attributes.config.model_dump()}),
+        "extractors": work.protocol.extractors,
+        "inception": file_digest(weights) if weights else None,
+        "code": code_of(*SCORED_BY),
+        "metrics": {name: metric.fingerprint() for name, metric in METRICS.items()},
+        "limit": work.protocol.limit,
+    }
+
+
+def record_key(work: Work) -> str:
+    """The hash of all that determines the record."""
+    return key_of(**determinants(work))
+
+
+def record(work: Work) -> Record:
+    """Fit, explain, show, probe and score; what is on disk is not made again."""
+    judges = {role: judge.made() for role, judge in work.judges.items()}
+    learnt = fit(work)
+    made = _stages(work, learnt)
+    key = record_key(work)
+    scores = score(work, key, made)
+    facts, shown, method = scores.facts() or {}, made["show"][0].facts() or {}, work.method()
+    return Record(
+        task=work.job.task,
+        method=work.job.method,
+        seed=work.job.seed,
+        preset=work.protocol.preset,
+        split=work.protocol.split,
+        reference=method.reference,
+        status="ok",
+        key=key,
+        limit=work.protocol.limit,
+        relaxations=list(work.protocol.relaxations),
+        config=method.config.model_dump(mode="json"),
+        data=_data_facts(work),
+        classifier=judges["classifier"][1],
+        oracle=judges["oracle"][1],
+        rows=[*accuracies({role: judge for role, (_, judge) in judges.items()}), *facts["rows"]],
+        timings=_timings(work, learnt, made),
+        remarks=list(method.remarks()),
+        studies=shown["studies"] | facts.get("studies", {}),
+        weights=key_of(fit=learnt.digest, **{role: judge.digest for role, (_, judge) in judges.items()}),
+        artefacts={
+            **{role: artefact.name for role, (artefact, _) in judges.items()},
+            "fit": learnt.name,
+            **{stage: artefacts[0].name for stage, artefacts in made.items()},
+            "score": scores.name,
+        },
+        environment={**environment(), "device": str(work.workshop.device), **work.protocol.devices.deciding()},
+    )
+
+
+def _stages(work: Work, learnt: Artefact) -> dict[str, Sequence[Artefact]]:
+    """What each stage between fit and score leaves, and what the answers are compared with."""
+    chunks = explain(work, learnt)
+    made: dict[str, Sequence[Artefact]] = {
+        "explain": chunks,
+        "show": [show(work, learnt)],
+        "probe": [probe(work, learnt, chunks[0])],
+        "autoencoders": [work.autoencoders.made()],
+    }
+    if work.question.data.exact is not None:
+        made["exact"] = [exact(work, chunks)]
+    if work.attributes is not None:
+        made["attributes"] = [work.attributes.made()]
+    return made
+
+
+def accuracies(judges: Mapping[str, Judge]) -> list[Row]:
+    """The test accuracy of the classifier and the oracle, as numbers of every job that they judge."""
+    return [
+        row(f"{role}_accuracy", proportion(torch.arange(judge.test_n) < round(judge.test_accuracy * judge.test_n)))
+        for role, judge in judges.items()
+    ]
+
+
+def _data_facts(work: Work) -> dict[str, Any]:
+    protocol, question, data = work.protocol, work.question, work.question.data
+    made = source_settings(data_set_of(work.job.task), protocol.preset, protocol.overrides or {})
+    return {
+        **({} if made is None else {"settings": made.model_dump(mode="json", exclude_defaults=True)}),
+        "digest": data.digest,
+        "shape": list(data.shape),
+        "classes": list(data.class_names),
+        "train": len(question.train),
+        "validation": len(question.splits.validation),
+        "test": len(question.splits.test),
+        "queries": len(question.queries),
+    }
+
+
+def _timings(work: Work, learnt: Artefact, made: Mapping[str, Sequence[Artefact]]) -> list[Row]:
+    """Seconds of the fit and of explaining all relaxations of one query; memory of the process that did it."""
+    fitted, explained = learnt.facts() or {}, [chunk.facts() or {} for chunk in made["explain"]]
+    probed = made["probe"][0].facts() or {}
+    memory = [facts.get("peak_memory", 0.0) for facts in (fitted, *explained, probed)]
+    count, missing = len(work.question.queries), float("nan")
+    each = sum(facts["explain_seconds"] for facts in explained) / count
+    return [
+        row("fit_seconds", (fitted["fit_seconds"], missing, missing, 1)),
+        row("seconds_per_counterfactual", (each, missing, missing, count)),
+        row("peak_memory", (max(memory), missing, missing, 1)),
+    ]

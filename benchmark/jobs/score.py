@@ -1,0 +1,94 @@
+"""The last stage of a job that computes: its answers are shown to the judges, and measured."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from benchmark.jobs.evidence import Answers, AttributeNetwork, Networks
+from benchmark.jobs.measure import attribute_changes, measure, normalised_distances
+from benchmark.jobs.work import Work
+from benchmark.judges.features import inception_network, penultimate, pooled
+from benchmark.records.store import Artefact, key_of
+
+
+def exact(work: Work, chunks: Sequence[Artefact]) -> Artefact:
+    """The exact counterfactuals of the queries, the same for all methods; only for data that know them."""
+    data, indices = work.question.data, work.question.queries.indices
+    targets = torch.cat([chunk.tensors()["targets"] for chunk in chunks]).numpy()
+    key = key_of(data=data.digest, queries=indices.tolist(), targets=targets.tolist())
+    artefact = Artefact(work.protocol.runs, "exact", key)
+
+    def make(_: Artefact) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        images = data.counterfactuals(indices, targets)
+        return {} if images is None else {"images": torch.from_numpy(images)}, {}
+
+    artefact.make(make)
+    return artefact
+
+
+def score(work: Work, key: str, made: Mapping[str, Sequence[Artefact]]) -> Artefact:
+    """Every number of the job, and the outcome of every query; `key` is the record's.
+
+    `made` holds what the other stages left, by their names; of the stage "exact" only where data know the truth.
+    """
+    names = [artefact.name for stage in made.values() for artefact in stage]
+    artefact = Artefact(work.protocol.runs, "score", key_of(record=key, chunks=names))
+    artefact.make(partial(_score, work, made))
+    return artefact
+
+
+def _score(work: Work, made: Mapping[str, Sequence[Artefact]], _: Artefact) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    question = work.question
+    shown = made["show"][0].tensors()
+    samples = {name.removeprefix("sample."): shown[name] for name in sorted(shown) if name.startswith("sample.")}
+    answers, reals, seeing = _answers(work, made, samples.get("samples")), question.reals(), networks(work)
+    rows, outcomes = measure(answers, reals, seeing)
+    studies = normalised_distances(samples, reals, seeing) | attribute_changes(outcomes, answers, seeing)
+    return {**outcomes, "asked": torch.from_numpy(question.queries.indices)}, {
+        "rows": [row.model_dump() for row in rows],
+        "studies": {name: study.model_dump(mode="json") for name, study in studies.items()},
+    }
+
+
+def _answers(work: Work, made: Mapping[str, Sequence[Artefact]], samples: Tensor | None) -> Answers:
+    parts = [chunk.tensors() for chunk in made["explain"]]
+    return Answers(
+        queries=torch.cat([part["queries"] for part in parts]),
+        targets=torch.cat([part["targets"] for part in parts]),
+        images=torch.cat([part["images"] for part in parts], dim=1),
+        reconstructions=torch.cat([part["reconstructions"] for part in parts]),
+        relaxations=work.protocol.relaxations,
+        diagnostics=_joined(parts, "diagnostic", 0),
+        samples=samples,
+        evidence=_joined(parts, "evidence", 1),
+        labels=work.question.queries.labels,
+        probed=work.settings.probes,
+        probes=made["probe"][0].tensors(),
+        exact=made["exact"][0].tensors()["images"] if "exact" in made else None,
+    )
+
+
+def _joined(parts: Sequence[Mapping[str, Tensor]], kind: str, queries: int) -> dict[str, Tensor]:
+    """What was kept as "<kind>.<name>", of all chunks, by its name; `queries` is their dimension."""
+    names = [name for name in parts[0] if name.startswith(f"{kind}.")]
+    return {name.removeprefix(f"{kind}."): torch.cat([part[name] for part in parts], queries) for name in names}
+
+
+def networks(work: Work) -> Networks:
+    """The networks that answers are shown to."""
+    oracle, device = work.oracle.network(), work.workshop.device
+    extractors: dict[str, Callable[[Tensor], Tensor]] = {}
+    if "classifier" in work.protocol.extractors:
+        extractors["classifier"] = penultimate(oracle)
+    if "inception" in work.protocol.extractors:
+        extractors["inception"] = pooled(inception_network(work.protocol.inception_weights).to(device))
+    seeing = Networks(work.classifier.network(), oracle, extractors, device, work.autoencoders.networks())
+    if work.attributes is None:
+        return seeing
+    network, facts = work.attributes.network()
+    asked = work.question.data.attribute
+    return replace(seeing, attributes=AttributeNetwork(network, facts["accuracies"], facts["kept"], asked))

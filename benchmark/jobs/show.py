@@ -1,0 +1,46 @@
+"""What a method shows of its own accord: samples of its generator, figures and tables; many methods have none."""
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from benchmark.jobs.fit import fitted
+from benchmark.jobs.work import Work
+from benchmark.records.store import Artefact, key_of
+from methods.base import Illustration, Study
+from methods.pictures import eight_bit
+
+
+def show(work: Work, fit: Artefact) -> Artefact:
+    """Samples of the method's generator, its illustrations and its studies."""
+    config, count = work.method().config.model_dump(), work.question.real_count
+    key = key_of(fit=fit.name, config=config, count=count, seed=work.job.seed)
+    artefact = Artefact(work.protocol.runs, "show", key)
+    artefact.make(partial(_show, work, fit))
+    return artefact
+
+
+def _show(work: Work, fit: Artefact, _: Artefact) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    method = fitted(work, fit)
+    torch.manual_seed(work.question.seed_for("show"))
+    with torch.no_grad():
+        return kept(method.samples(work.question.real_count), method.illustrations(), method.studies())
+
+
+def kept(
+    samples: Mapping[str, Tensor], illustrations: Mapping[str, Illustration], studies: Mapping[str, Study]
+) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Sets of pictures, figures and tables as an artefact keeps them: tensors and facts."""
+    tensors = {f"sample.{name}": eight_bit(images).cpu() for name, images in samples.items()}
+    tensors |= {f"illustration.{name}": eight_bit(shown.images).cpu() for name, shown in illustrations.items()}
+    facts = {
+        "illustrations": {
+            name: {"title": shown.title, "captions": shown.captions, "headings": shown.headings}
+            for name, shown in illustrations.items()
+        },
+        "studies": {name: study.model_dump(mode="json") for name, study in studies.items()},
+    }
+    return tensors, facts
