@@ -24,10 +24,10 @@ Start here:
   benchmark run                        every method on real digits, minutes on two cores
   benchmark run --preset smoke         the same in seconds; the numbers mean nothing
   benchmark list                       methods, tasks, metrics, presets
-  benchmark report                     tables and figures again, from what was written down
+  benchmark report                     tables and figures again, from the records
   benchmark paper vaex                 a paper's numbers and claims beside ours, as a page (all: of all four)
   benchmark bias                       which methods show a bias that was planted in a classifier
-  benchmark compare vaex gan-search    what differs between two methods, and whether by more than chance
+  benchmark compare vaex gan-search    differences between two methods, and whether they exceed chance
   benchmark score --help               numbers for counterfactuals that another program made
   benchmark check                      the numbers against results/baselines
 
@@ -36,12 +36,12 @@ What was computed is kept in results/runs, so a run that was interrupted goes on
 
 COMMANDS = {
     "run": "Fit, explain, score; then write and print the tables.",
-    "paper": "Run what papers need, and write a page each with its numbers and claims beside ours.",
+    "paper": "Run the methods of papers, and write a page a paper: its numbers and claims beside ours.",
     "list": "Methods, tasks, metrics and presets.",
     "report": "Write tables and figures again from the records, without computing anything.",
-    "check": "Hold the records against a baseline; exit code 1 and a table if numbers moved.",
+    "check": "Compare the records with a baseline; exit code 1 and a table if numbers moved.",
     "bias": "Plant a bias in a classifier of drawn faces, and ask which methods' counterfactuals show it.",
-    "compare": "What two methods differ in on the same queries: by how much, with interval and p.",
+    "compare": "Compare two methods on the same queries: differences, with interval and p.",
     "score": "Score counterfactuals that another program made, by the judges and metrics of a run.",
 }
 """Name -> its line of help. The file of that name, with its function `command`, is loaded when it is asked for."""

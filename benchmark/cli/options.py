@@ -8,7 +8,7 @@ import typer
 from benchmark import names
 
 Results = Annotated[Path, typer.Option(help="Folder of everything that is written.")]
-Methods = Annotated[str, typer.Option(help="Comma-separated names, or 'all': whatever can be asked of the task.")]
+Methods = Annotated[str, typer.Option(help="Comma-separated names, or 'all': every method that suits the task.")]
 Tasks = Annotated[
     str, typer.Option(help="Comma-separated, as in mnist,mnist/3-8,celeba/Male; 'all': the embedded ones.")
 ]
@@ -23,7 +23,7 @@ Settings = Annotated[
 Split = Annotated[names.Split, typer.Option(help="Queries: validation to choose settings, test to report.")]
 DataRoot = Annotated[Path | None, typer.Option(help="Folder of data sets that are not embedded.")]
 Fid = Annotated[str, typer.Option(help="Extractors of Fréchet distances: classifier,inception.")]
-InceptionWeights = Annotated[Path | None, typer.Option(help="pytorch-fid's, for --fid inception.")]
+InceptionWeights = Annotated[Path | None, typer.Option(help="File of pytorch-fid's weights, for --fid inception.")]
 Jobs = Annotated[int | None, typer.Option(min=1, help="Jobs at once. [default: one a core; one on a GPU]")]
 Accelerator = Annotated[names.Accelerator, typer.Option(help="Where to train and explain.")]
 Debug = Annotated[bool, typer.Option(help="Stop at the first error, with its traceback.")]

@@ -424,7 +424,7 @@ def test_check_holds_tasks_that_have_records(cli, results, tmp_path):
     options = ("--preset", "smoke", "--results", results, "--baseline", file)
     outcome = cli("check", *options)
     assert outcome.code == 0
-    assert "no record is of them: mnist/3-8" in outcome.out
+    assert "they have no record: mnist/3-8" in outcome.out
     asked = cli("check", *options, "--tasks", "mnist,mnist/3-8")
     assert asked.code == 1
     assert f"{len(baseline)} of them missing" in asked.out

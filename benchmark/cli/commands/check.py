@@ -34,9 +34,9 @@ def command(
         held = expected["task"].isin({record.task for record in records})
         unheld, expected = sorted(set(expected["task"][~held])), expected[held]
         if unheld:
-            typer.echo(f"not held, because no record is of them: {', '.join(unheld)}")
+            typer.echo(f"not compared, because they have no record: {', '.join(unheld)}")
     moved = compare(tidy(records), expected)
-    typer.echo(f"{len(expected)} numbers held against the baseline: {describe(moved)}")
+    typer.echo(f"{len(expected)} numbers compared with the baseline: {describe(moved)}")
     if len(moved):
         typer.echo(tabulate(moved.to_dict("list"), headers="keys", tablefmt="github", showindex=False, floatfmt=".4g"))
     return 1 if len(moved) else 0

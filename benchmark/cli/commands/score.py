@@ -16,13 +16,13 @@ from benchmark.report.tables import tables, write_tables
 def command(
     queries: Annotated[Path, typer.Option(help="Folder of PNG files; or an npy or npz file.")],
     counterfactuals: Annotated[Path, typer.Option(help="The same, by the same names; or subfolders r=0.2 and so on.")],
-    task: Annotated[str, typer.Option(help="Whose classifier and oracle judge, as in mnist or mnist/3-8.")],
+    task: Annotated[str, typer.Option(help="The task whose classifier and oracle judge, as in mnist or mnist/3-8.")],
     targets: Annotated[
         Path | None, typer.Option(help="csv with the header name,target. [default, with two classes: the other one]")
     ] = None,
     reconstructions: Annotated[Path | None, typer.Option(help='Answers to "change nothing", as the queries.')] = None,
-    name: Annotated[str, typer.Option(help="What stands in the tables.")] = "outside",
-    seed: Annotated[str, typer.Option(help="Of the classifier, the oracle and the splits.")] = "0",
+    name: Annotated[str, typer.Option(help="Name of the method in the tables.")] = "outside",
+    seed: Annotated[str, typer.Option(help="Seed of the classifier, the oracle and the splits.")] = "0",
     preset: options.Preset = "default",
     data_root: options.DataRoot = None,
     fid: options.Fid = "classifier",
