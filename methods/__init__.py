@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from methods.base import Method
+if TYPE_CHECKING:
+    from methods.base import Method  # listing the methods imports no torch
 
 
 @dataclass(frozen=True)
@@ -18,38 +19,72 @@ class Entry:
 
     path: str
     """ "module:Class", imported on use."""
+    meaning: str
+    """The first line of the class's docstring, for who lists the methods."""
     settings: Mapping[str, Any] = field(default_factory=dict)
+    reference: bool = False
+    """As of the class."""
 
     @property
     def family(self) -> str:
         """The package that holds the class: methods of one family share what they train."""
         return self.path.split(":")[0].rpartition(".")[0]
 
-    def load(self) -> type[Method]:
+    def load(self) -> type["Method"]:
         """The method's class."""
         module, name = self.path.split(":")
         loaded: type[Method] = getattr(import_module(module), name)
         return loaded
 
 
+VAEX = (
+    "methods.vaex.method:Vaex",
+    "Conditions a VAE on another class and lets go of the query's own code, level by level, as r falls.",
+)
+GAN_SEARCH = (
+    "methods.gan_search.method:GanSearch",
+    "Searches a GAN's latent space by gradient descent for the smallest change that flips the class.",
+)
+DVAE = (
+    "methods.dvae.method:Dvae",
+    "Learns boolean concepts of the classifier's own layer, flips some, and draws the representation that results.",
+)
+
 METHODS: Mapping[str, Entry] = MappingProxyType(
     {
-        "vaex": Entry("methods.vaex.method:Vaex"),
-        "vaex-cat": Entry("methods.vaex.method:Vaex", {"conditioning": "concatenation"}),
-        "vaex-masked": Entry("methods.vaex.method:Vaex", {"masked": True}),
-        "gan-search": Entry("methods.gan_search.method:GanSearch"),
-        "gan-search-bank": Entry(
-            "methods.gan_search.method:GanSearch", {"start": "bank", "steps": 20, "search_rate": 0.1}
+        "vaex": Entry(*VAEX),
+        "vaex-cat": Entry(*VAEX, {"conditioning": "concatenation"}),
+        "vaex-masked": Entry(*VAEX, {"masked": True}),
+        "gan-search": Entry(*GAN_SEARCH),
+        "gan-search-bank": Entry(*GAN_SEARCH, {"start": "bank", "steps": 20, "search_rate": 0.1}),
+        "hybrid": Entry("methods.hybrid.vae:Hybrid", "Hybrids of a β-VAE."),
+        "hybrid-gan": Entry(
+            "methods.hybrid.gan:HybridGan", "Hybrids of a DCGAN, which is trained and inverted as in `gan-search`."
         ),
-        "hybrid": Entry("methods.hybrid.vae:Hybrid"),
-        "hybrid-gan": Entry("methods.hybrid.gan:HybridGan"),
-        "dvae": Entry("methods.dvae.method:Dvae"),
-        "dvae-single": Entry("methods.dvae.method:Dvae", {"policy": "single"}),
-        "dvae-all": Entry("methods.dvae.method:Dvae", {"policy": "all"}),
-        "truth": Entry("methods.references:Truth"),
-        "null": Entry("methods.references:Null"),
-        "nearest-unlike": Entry("methods.references:NearestUnlike"),
-        "pixel-search": Entry("methods.gan_search.method:PixelSearch"),
+        "dvae": Entry(*DVAE),
+        "dvae-single": Entry(*DVAE, {"policy": "single"}),
+        "dvae-all": Entry(*DVAE, {"policy": "all"}),
+        "truth": Entry(
+            "methods.references:Truth",
+            "Answers exactly: the picture of the same noise with the attribute set, which only drawn data know.",
+            reference=True,
+        ),
+        "null": Entry(
+            "methods.references:Null",
+            "Answers every question with the query itself: what a table shows for no change at all.",
+            reference=True,
+        ),
+        "nearest-unlike": Entry(
+            "methods.references:NearestUnlike",
+            "Answers with the nearest training image (L2 over pixels) that the classifier gives the target class.",
+            reference=True,
+        ),
+        "pixel-search": Entry(
+            "methods.gan_search.method:PixelSearch",
+            "Searches over the pixels themselves, with no generator: flips anything by noise "
+            "(after Wachter et al. 2017).",
+            reference=True,
+        ),
     }
 )
 """Name -> what it stands for, in the order of the tables."""

@@ -12,13 +12,6 @@ from sklearn.model_selection import train_test_split
 from benchmark.data import DATASETS, ImageData, Source, Subset, digest_of, load
 from benchmark.errors import UserError, unknown
 
-FACES = ("avatars/Smiling", "avatars/Eyeglasses", "avatars/Young")
-DIGITS = ("mnist", "mnist/3-8")
-EXAMPLES = (*DIGITS, *FACES, "mnist-full", "fashion-mnist", "fashion-mnist/Coat-Shirt", "celeba/Smiling")
-"""What `benchmark list` shows."""
-EMBEDDED = (*DIGITS, *FACES)
-"""Tasks that run without any files from outside."""
-
 WITH_TRUTH = ("avatars",)
 """Data sets that know the exact counterfactuals of their images."""
 

@@ -21,15 +21,6 @@ from benchmark.judges.classifier import ClassifierConfig
 from methods import METHODS
 from methods.base import MethodConfig
 
-PRESETS: Mapping[str, str] = MappingProxyType(
-    {
-        "smoke": "seconds; shows that everything runs, the numbers mean nothing",
-        "default": "minutes on two CPU cores",
-        "paper": "the papers' own sizes; wants a GPU and the papers' data",
-    }
-)
-"""Name -> what it is for. What a preset changes stands with the class that it changes."""
-
 Overrides = Mapping[str, Mapping[str, Any]]
 """Section (a method, or one of `SECTIONS`) -> field -> value."""
 

@@ -7,7 +7,7 @@ from importlib import import_module
 from types import MappingProxyType
 from typing import NamedTuple
 
-from benchmark.data.tasks import DIGITS
+from benchmark.names import DIGITS
 from benchmark.papers.experiments import Experiment
 from benchmark.papers.measures import Measure, Setting
 from benchmark.papers.verdicts import Evidence, Verdict

@@ -6,7 +6,7 @@ The paper has no table: its numbers stand in the text, its results are figures.
 from dataclasses import replace
 
 from benchmark.bias.gates import CLASSIFIERS
-from benchmark.data.tasks import DIGITS
+from benchmark.names import DIGITS
 from benchmark.papers import FACES, GREY, Claim, Paper, Printed, Shown
 from benchmark.papers.experiments import distance_term
 from benchmark.papers.measures import Measure, Setting, lead, metric, study

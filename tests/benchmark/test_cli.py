@@ -2,15 +2,17 @@ import re
 import shutil
 import subprocess
 import sys
+from typing import get_args
 
 import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
 
+import benchmark
+from benchmark.cli import COMMANDS
 from benchmark.data import celeba
-from benchmark.data.tasks import EXAMPLES
-from benchmark.jobs.settings import PRESETS
+from benchmark.names import EXAMPLES, PRESETS, Preset
 from benchmark.papers import PAPERS
 from benchmark.records.record import read, write
 from methods import METHODS
@@ -49,22 +51,35 @@ def test_no_arguments_print_help(shell):
     assert shell("--help") == outcome
 
 
-def test_help_does_not_import_torch():
-    """Help is there at once: nothing that takes seconds is imported for it."""
+@pytest.mark.parametrize("argument", ["--help", "--version", "list"])
+def test_answers_at_once(argument):
+    """Help, version and names are there at once: nothing that takes seconds is imported for them."""
     done = subprocess.run(
-        [sys.executable, "-X", "importtime", "-m", "benchmark", "--help"], capture_output=True, text=True, check=True
+        [sys.executable, "-X", "importtime", "-m", "benchmark", argument], capture_output=True, text=True, check=True
     )
     imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
     assert "benchmark.cli" in imported
-    assert not imported & {"torch", "pandas", "sklearn", "matplotlib", "scipy", "joblib"}
+    assert not imported & {"torch", "numpy", "pandas", "sklearn", "matplotlib", "scipy", "joblib"}
 
 
-@pytest.mark.parametrize("command", ["run", "paper", "list", "report", "compare", "score", "check"])
+def test_version(cli):
+    """The version is the package's."""
+    assert cli("--version").out == f"{benchmark.__version__}\n"
+
+
+@pytest.mark.parametrize("command", COMMANDS)
 def test_commands_have_help(cli, command):
-    """Every command explains itself."""
+    """Every command explains itself, with the line that stands in the list of all."""
     outcome = cli(command, "--help")
     assert outcome.code == 0
     assert command in outcome.out
+    assert COMMANDS[command] in " ".join(outcome.out.split())
+    assert COMMANDS[command][:40] in cli("--help").out
+
+
+def test_presets_are_the_choices():
+    """What can be chosen as a preset is what is listed, in the same order."""
+    assert get_args(Preset) == tuple(PRESETS)
 
 
 def test_list_names_everything(cli):
@@ -111,11 +126,11 @@ MISTAKES = [
     (("--tasks", "mnits"), ("did you mean 'mnist'", "celeba")),
     (("--tasks", "mnist,fashon-mnist"), ("did you mean 'fashion-mnist'",)),
     (("--tasks", "/3-8"), ("data set",)),
-    (("--preset", "smok"), ("did you mean 'smoke'", "paper")),
-    (("--split", "tests"), ("did you mean 'test'", "validation")),
+    (("--preset", "smok"), ("--preset", "'smok'", "'smoke'", "'default'", "'paper'")),
+    (("--split", "tests"), ("--split", "'tests'", "'test'", "'validation'")),
     (("--fid", "inceptoin"), ("did you mean 'inception'", "classifier")),
-    (("--accelerator", "gpu"), ("cuda",)),
-    (("--precision", "bf16"), ("bf16-mixed",)),
+    (("--accelerator", "gpu"), ("--accelerator", "'gpu'", "'auto'", "'cuda'")),
+    (("--precision", "bf16"), ("--precision", "'bf16'", "'bf16-mixed'", "'32-true'")),
     (("--set", "vaex.epoch=3"), ("did you mean 'epochs'",)),
     (("--set", "vaxe.epochs=3"), ("did you mean 'vaex'",)),
     (("--set", "vaex.epochs=lots"), ("epochs", "lots")),

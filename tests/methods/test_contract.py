@@ -11,8 +11,9 @@ from pydantic import ValidationError
 from safetensors.torch import load, save
 
 from benchmark.data import ImageData, Subset
-from benchmark.jobs.settings import CLASSIFIER, PRESETS, method_config
+from benchmark.jobs.settings import CLASSIFIER, method_config
 from benchmark.judges.classifier import ClassifierConfig, ConvClassifier, train
+from benchmark.names import PRESETS
 from methods import METHODS
 from methods.base import Method
 from methods.training import Devices, Trainer

@@ -90,7 +90,7 @@ def register(monkeypatch):
 
 
 def fake(breaks):
-    return Entry(f"{__name__}:Fake", {"breaks": breaks})
+    return Entry(f"{__name__}:Fake", "Breaks.", {"breaks": breaks})
 
 
 @pytest.fixture
@@ -225,7 +225,7 @@ def test_record_key_depends_on_what_determines_the_numbers(protocol, tmp_path):
 
 def test_settings_of_the_answer_share_one_fit(protocol, register, stamps):
     """Variants that differ only in how they explain share one training."""
-    register(**{"vaex-squaring": Entry(METHODS["vaex"].path, {"schedule": "squaring"})})
+    register(**{"vaex-squaring": Entry(METHODS["vaex"].path, METHODS["vaex"].meaning, {"schedule": "squaring"})})
     fits = stamps(protocol.runs / "artefacts", "fit-*/*")
     base, variant = run(protocol, "vaex", "vaex-squaring")
     assert (base.status, variant.status) == ("ok", "ok")

@@ -4,8 +4,9 @@ import torch
 from pydantic import ValidationError
 
 from benchmark.data import ImageData, Subset
-from benchmark.jobs.settings import CLASSIFIER, ORACLE, PRESETS
+from benchmark.jobs.settings import CLASSIFIER, ORACLE
 from benchmark.judges.classifier import ClassifierConfig, ConvClassifier, MaxPool, train
+from benchmark.names import PRESETS
 from methods.training import Trainer
 
 SMALL = {"channels": (4, 8), "features": 12}

@@ -1,0 +1,272 @@
+"""The commands as functions; the command line is a thin layer over them, and so is `import benchmark`."""
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Unpack
+
+import pandas as pd
+from rich.console import Console
+
+from benchmark.arguments import (
+    Given,
+    Location,
+    Options,
+    method_of,
+    methods_of,
+    one_of,
+    path_of,
+    protocol_of,
+    seeds_of,
+    tasks_of,
+    workers_of,
+)
+from benchmark.data.tasks import knows_truth
+from benchmark.errors import UserError
+from benchmark.explainer import Explainer
+from benchmark.jobs import runner
+from benchmark.jobs.outside import Files, score_files
+from benchmark.jobs.progress import board
+from benchmark.jobs.protocol import Job, Protocol
+from benchmark.jobs.settings import check_overrides
+from benchmark.judges.features import inception_network
+from benchmark.names import Accelerator, Precision, Preset
+from benchmark.records import record as store
+from benchmark.records.record import Record
+from benchmark.records.store import check_writable
+from benchmark.report.cells import tidy
+from methods import METHODS
+
+log = logging.getLogger(__name__)
+
+
+# -- what `import benchmark` offers ------------------------------------------------------------------------------------
+
+
+def run(
+    methods: Given = "all",
+    task: Given = "mnist",
+    preset: Preset = "default",
+    seeds: Given = 0,
+    *,
+    jobs: int | None = None,
+    results: Location = "results",
+    **options: Unpack[Options],
+) -> pd.DataFrame:
+    """Fit, explain and score; what is on disk and still holds is not made again. Writes records, and no tables.
+
+    Parameters
+    ----------
+    methods, task, seeds
+        One or several: "vaex,hybrid" or ["vaex", "hybrid"]; "all" of methods and tasks.
+    preset
+        "smoke", "default" or "paper".
+    jobs
+        Jobs at once; by default one a core, or one on a GPU.
+    results
+        Folder of everything that is written.
+    **options
+        As `benchmark run --help` lists them, with `_` for `-`; see `benchmark.arguments.protocol_of`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A row a number: task, method, seed, relaxation, metric, subset, value, low, high, n; as in metrics.csv. A job
+        that failed has no row, and is named in a warning.
+
+    Raises
+    ------
+    UserError
+        For an argument that is wrong, with the command line's words, and if all jobs failed.
+    """
+    records = run_records(methods, task, preset, seeds, jobs=jobs, results=results, **options)
+    reasons = failures(records)
+    if reasons and all(record.status != "ok" for record in records):
+        raise UserError("; ".join(reasons))
+    for reason in reasons:
+        log.warning("%s", reason)
+    return tidy(records)
+
+
+def fit(
+    method: str,
+    task: str = "mnist",
+    preset: Preset = "default",
+    seed: int = 0,
+    *,
+    settings: Sequence[str] | None = None,
+    data_root: Location | None = None,
+    accelerator: Accelerator = "auto",
+    precision: Precision = "32-true",
+    results: Location = "results",
+) -> Explainer:
+    """One method, fitted as in a run (and kept for it), to be asked about pictures of yours.
+
+    Parameters
+    ----------
+    method, task, seed
+        One of each.
+    settings
+        Overrides, as in ["vaex.epochs=30"].
+    data_root
+        Folder of data sets that are not embedded.
+    accelerator, precision
+        "auto", "cpu", "cuda" or "mps"; "32-true" or "bf16-mixed".
+    preset, results
+        As for `run`.
+
+    Raises
+    ------
+    UserError
+        For an argument that is wrong, and if the task cannot be had.
+    """
+    protocol = protocol_of(
+        results, preset, settings=settings, data_root=data_root, accelerator=accelerator, precision=precision
+    )
+    job = Job(one_of(tasks_of(task), "task"), method_of(method), one_of(seeds_of(seed), "seed"))
+    check_overrides([job.method], preset, protocol.overrides or {})
+    check_writable(protocol.runs)
+    with board(Console(stderr=True)) as drawn:
+        return Explainer.fitted(job, protocol, drawn)
+
+
+def score(
+    queries: Location,
+    counterfactuals: Location,
+    task: str,
+    targets: Location | None = None,
+    reconstructions: Location | None = None,
+    *,
+    name: str = "outside",
+    seed: int = 0,
+    preset: Preset = "default",
+    data_root: Location | None = None,
+    fid: Given = "classifier",
+    inception_weights: Location | None = None,
+    results: Location = "results",
+) -> pd.DataFrame:
+    """Score counterfactuals that another program made, by the judges and metrics of a run.
+
+    Parameters
+    ----------
+    queries, counterfactuals, reconstructions
+        Folders of PNG files, or npy or npz files, matched by name; counterfactuals also in subfolders r=0.2 and so on.
+    task
+        Whose classifier and oracle judge.
+    targets
+        csv with the header name,target; by default, with two classes, the other one.
+    name
+        What stands in the column `method`.
+    seed
+        Of the classifier, the oracle and the splits.
+    data_root, fid, inception_weights
+        As for `benchmark.arguments.protocol_of`.
+    preset, results
+        As for `run`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        As of `run`.
+
+    Raises
+    ------
+    UserError
+        For an argument that is wrong, a file that cannot be read, and images that do not fit the task.
+    """
+    files = Files(Path(queries), Path(counterfactuals), path_of(targets), path_of(reconstructions))
+    protocol = protocol_of(results, preset, data_root=data_root, fid=fid, inception_weights=inception_weights)
+    return tidy([score_record(files, task, name, seed, protocol)])
+
+
+def read(
+    results: Location = "results",
+    preset: Preset = "default",
+    methods: Given = "all",
+    tasks: Given = "all",
+    seeds: Given = "all",
+) -> pd.DataFrame:
+    """The numbers of earlier runs, as `run` returns them, without computing anything.
+
+    Raises
+    ------
+    UserError
+        If there are none.
+    """
+    return tidy(read_records(results, preset, methods, tasks, seeds))
+
+
+# -- the same with records ---------------------------------------------------------------------------------------------
+
+
+def run_records(
+    methods: Given,
+    tasks: Given,
+    preset: Preset,
+    seeds: Given,
+    *,
+    jobs: int | None,
+    results: Location,
+    **options: Unpack[Options],
+) -> list[Record]:
+    """The records that `run` makes, also of jobs that failed."""
+    names = methods_of(methods)
+    protocol = protocol_of(results, preset, **options)
+    check_overrides(names, preset, protocol.overrides or {})
+    if "inception" in protocol.extractors:
+        inception_network(protocol.inception_weights)  # refused now rather than after an hour
+    todo = [
+        Job(task, name, seed)
+        for task in tasks_of(tasks)
+        for seed in seeds_of(seeds)
+        for name in names
+        if methods != "all" or name != "truth" or knows_truth(task)
+    ]
+    workers = workers_of(jobs, protocol.devices)
+    check_writable(protocol.runs, protocol.results / "tables")
+    with board(Console(stderr=True)) as drawn:
+        return runner.run(todo, protocol, workers, drawn)
+
+
+def score_record(files: Files, task: str, name: str, seed: Given, protocol: Protocol) -> Record:
+    """The record that `score` makes."""
+    job = Job(one_of(tasks_of(task), "task"), name, one_of(seeds_of(seed), "seed"))
+    if not name.strip() or not name.isprintable() or "|" in name:
+        raise UserError("--name takes what is to stand in a cell of the tables: not empty, on one line, without |")
+    check_writable(protocol.runs)
+    with board(Console(stderr=True)) as drawn:
+        return score_files(files, job, protocol, drawn)
+
+
+def read_records(results: Location, preset: Preset, methods: Given, tasks: Given, seeds: Given) -> list[Record]:
+    """The records on disk that were asked for.
+
+    Raises
+    ------
+    UserError
+        If there are none.
+    """
+    names = methods_of(methods)
+    wanted_tasks = None if tasks == "all" else tasks_of(tasks)
+    wanted_seeds = None if seeds == "all" else seeds_of(seeds)
+    found = {path: store.read(path) for path in (Path(results) / "runs" / "records" / preset).glob("*/*/seed-*.json")}
+    for path in (path for path, record in found.items() if record is None):
+        log.warning("%s cannot be read and is left out; benchmark run makes it again", path)
+    order = {name: place for place, name in enumerate(METHODS)}
+    chosen = [
+        record
+        for record in found.values()
+        if record is not None
+        and record.method in names
+        and (wanted_tasks is None or record.task in wanted_tasks)
+        and (wanted_seeds is None or record.seed in wanted_seeds)
+    ]
+    if not chosen:
+        raise UserError(f"{results} holds no such records of the preset {preset}; make them with benchmark run")
+    return sorted(chosen, key=lambda record: (record.task, record.seed, order[record.method]))
+
+
+def failures(records: Sequence[Record]) -> list[str]:
+    """A line for each thing that went wrong."""
+    failed = (record for record in records if record.status != "ok")
+    return list(dict.fromkeys(f"{r.method} on {r.task}, seed {r.seed}: {r.reason}" for r in failed))

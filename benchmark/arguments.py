@@ -1,0 +1,203 @@
+"""What a user asks for, checked: from names and numbers, or text that lists them, to what a run takes."""
+
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, TypedDict, TypeVar, Unpack, get_args
+
+import torch
+
+from benchmark.data.tasks import check_name
+from benchmark.errors import UserError, unknown
+from benchmark.jobs.protocol import Protocol
+from benchmark.jobs.settings import parse_overrides
+from benchmark.judges.features import EXTRACTORS
+from benchmark.names import EMBEDDED, Accelerator, Precision, Preset, Split
+from methods import METHODS
+from methods.training import Devices
+
+Given = str | float | Iterable[str | float]
+"""One or several names or numbers: "vaex,hybrid", ["vaex", "hybrid"], 0, (0, 1, 2)."""
+Location = Path | str
+T = TypeVar("T")
+
+RELAXATIONS = "0,0.2,0.4,0.6,0.8,1"
+
+
+class Options(TypedDict, total=False):
+    """How a run is carried out; what each means and its default stand at `protocol_of`."""
+
+    relaxations: Given
+    settings: Sequence[str] | None
+    split: Split
+    limit: int | None
+    data_root: Location | None
+    fid: Given
+    inception_weights: Location | None
+    accelerator: Accelerator
+    devices: int
+    precision: Precision
+    raise_errors: bool
+
+
+def protocol_of(results: Location, preset: Preset, **options: Unpack[Options]) -> Protocol:
+    """How a run is carried out.
+
+    Parameters
+    ----------
+    results
+        Folder of everything that is written.
+    preset
+        "smoke", "default" or "paper".
+    **options
+        `relaxations`: values of r in [0, 1]; by default 0, 0.2, ..., 1.
+        `settings`: overrides, as in ["vaex.epochs=30"].
+        `split`: queries of "test" (default), or of "validation".
+        `limit`: queries, at most.
+        `data_root`: folder of data sets that are not embedded.
+        `fid`: extractors of Fréchet distances, "classifier" (default) and "inception".
+        `inception_weights`: file of pytorch-fid's weights; by default they are downloaded.
+        `accelerator`: "auto" (default), "cpu", "cuda" or "mps"; `devices`: how many one training uses.
+        `precision`: of trainings, "32-true" (default) or "bf16-mixed".
+        `raise_errors`: whether the first error ends the run instead of its job.
+
+    Raises
+    ------
+    UserError
+        For a value that is unknown or out of range, and for weights or devices that are not there.
+    """
+    _choice("preset", preset, Preset)
+    _choice("split", split := options.get("split", "test"), Split)
+    _choice("precision", precision := options.get("precision", "32-true"), Precision)
+    _positive("limit", limit := options.get("limit"))
+    _positive("devices", devices := options.get("devices", 1))
+    return Protocol(
+        results=Path(results),
+        preset=preset,
+        overrides=parse_overrides(options.get("settings") or []),
+        relaxations=relaxations_of(options.get("relaxations", RELAXATIONS)),
+        split=split,
+        limit=limit,
+        data_root=path_of(options.get("data_root")),
+        extractors=extractors_of(options.get("fid", "classifier")),
+        inception_weights=_weights(path_of(options.get("inception_weights"))),
+        devices=Devices(_accelerator(options.get("accelerator", "auto")), devices, precision),
+        raise_errors=options.get("raise_errors", False),
+    )
+
+
+# -- lists of names and numbers ----------------------------------------------------------------------------------------
+
+
+def entries_of(given: Given, option: str) -> list[str]:
+    """The entries of a list, or of comma-separated text, in order, each once."""
+    parts = given.split(",") if isinstance(given, str) else given if isinstance(given, Iterable) else [given]
+    entries = list(dict.fromkeys(entry for part in parts if (entry := str(part).strip())))
+    if not entries:
+        raise UserError(f"--{option} is empty; name one or more, separated by commas")
+    return entries
+
+
+def methods_of(given: Given) -> list[str]:
+    """Registered methods, in the order of the tables; all of them for "all"."""
+    names = list(METHODS) if given == "all" else [method_of(name) for name in entries_of(given, "methods")]
+    return [name for name in METHODS if name in names]
+
+
+def method_of(name: str) -> str:
+    """`name`, if it is a registered method."""
+    if name not in METHODS:
+        raise unknown("method", name, METHODS)
+    return name
+
+
+def tasks_of(given: Given) -> list[str]:
+    """Tasks whose data set is known; the embedded ones for "all"."""
+    tasks = list(EMBEDDED) if given == "all" else entries_of(given, "tasks")
+    for task in tasks:
+        check_name(task)
+    return tasks
+
+
+def seeds_of(given: Given) -> list[int]:
+    """Whole numbers from 0."""
+    entries = entries_of(given, "seeds")
+    if not all(entry.isdecimal() and len(entry) <= 10 and int(entry) < 2**32 for entry in entries):
+        raise UserError(f"--seeds takes whole numbers from 0, as in 0,1,2, not '{_text(given)}'")
+    return [int(entry) for entry in entries]
+
+
+def relaxations_of(given: Given) -> tuple[float, ...]:
+    """Numbers from 0 to 1, in order."""
+    try:
+        values = tuple(float(entry) for entry in entries_of(given, "relaxations"))
+    except ValueError:
+        values = (float("nan"),)
+    if not all(0 <= value <= 1 for value in values):
+        raise UserError(f"--relaxations takes numbers from 0 to 1, as in 0,0.5,1, not '{_text(given)}'")
+    return tuple(sorted(set(values)))
+
+
+def extractors_of(given: Given) -> tuple[str, ...]:
+    """Known feature extractors."""
+    names = entries_of(given, "fid")
+    for name in names:
+        if name not in EXTRACTORS:
+            raise unknown("feature extractor", name, EXTRACTORS)
+    return tuple(names)
+
+
+def _text(given: Given) -> str:
+    return str(given) if isinstance(given, str) or not isinstance(given, Iterable) else ",".join(map(str, given))
+
+
+def one_of(entries: list[T], option: str) -> T:
+    """The only entry."""
+    if len(entries) > 1:
+        raise UserError(f"--{option} takes one {option}, not {len(entries)}")
+    return entries[0]
+
+
+# -- single values -----------------------------------------------------------------------------------------------------
+
+
+def workers_of(jobs: int | None, devices: Devices) -> int:
+    """How many jobs run at once: `jobs`, or one a core, unless the jobs share something bigger."""
+    _positive("jobs", jobs)
+    if jobs is not None:
+        return jobs
+    if devices.accelerator != "cpu" or devices.devices > 1:
+        return 1
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _choice(kind: str, name: str, choices: Any) -> None:  # noqa: ANN401 - a Literal is no type
+    if name not in (known := get_args(choices)):
+        raise unknown(kind, name, known)
+
+
+def _positive(option: str, number: int | None) -> None:
+    if number is not None and number < 1:
+        raise UserError(f"--{option} takes a whole number from 1, not {number}")
+
+
+def path_of(given: Location | None) -> Path | None:
+    """The path, or None where none is given."""
+    return None if given is None else Path(given)
+
+
+def _weights(path: Path | None) -> Path | None:
+    if path is not None and not path.is_file():
+        raise UserError(f"there is no file {path}; --inception-weights names a file of weights")
+    return path
+
+
+def _accelerator(name: Accelerator) -> str:
+    """What "auto" stands for here; and a refusal of what this machine has not got."""
+    _choice("accelerator", name, Accelerator)
+    present = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if name == "auto":
+        return next((other for other in ("cuda", "mps") if present[other]), "cpu")
+    if not present[name]:
+        raise UserError(f"this machine has no {name} device; use --accelerator auto")
+    return name

@@ -1,0 +1,103 @@
+"""The command line: a file a command in `commands`, loaded when asked for; the exit code says what came of it."""
+
+import logging
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from functools import partial
+from importlib import import_module
+from typing import Annotated
+
+import typer
+
+from benchmark import __version__
+from benchmark.cli.options import complain
+from benchmark.errors import UserError
+
+UsageError: type[Exception] = typer.BadParameter.__bases__[0]
+"""What typer raises for an unknown option and the like; it exports no name for it."""
+
+INTRODUCTION = """Visual counterfactual explanations of image classifiers, compared under one roof.
+
+\b
+Start here:
+  benchmark run                        every method on real digits, minutes on two cores
+  benchmark run --preset smoke         the same in seconds; the numbers mean nothing
+  benchmark list                       methods, tasks, metrics, presets
+  benchmark report                     tables and figures again, from the records
+  benchmark paper vaex                 a paper's numbers and claims beside ours, as a page (all: of all four)
+  benchmark bias                       which methods show a bias that was planted in a classifier
+  benchmark compare vaex gan-search    differences between two methods, and whether they exceed chance
+  benchmark score --help               numbers for counterfactuals that another program made
+  benchmark check                      the numbers against results/baselines
+
+What was computed is kept in results/runs, so a run that was interrupted goes on where it was.
+"""
+
+COMMANDS = {
+    "run": "Fit, explain, score; then write and print the tables.",
+    "paper": "Run the methods of papers, and write a page a paper: its numbers and claims beside ours.",
+    "list": "Methods, tasks, metrics and presets.",
+    "report": "Write tables and figures again from the records, without computing anything.",
+    "check": "Compare the records with a baseline; exit code 1 and a table if numbers moved.",
+    "bias": "Plant a bias in a classifier of drawn faces, and ask which methods' counterfactuals show it.",
+    "compare": "Compare two methods on the same queries: differences, with interval and p.",
+    "score": "Score counterfactuals that another program made, by the judges and metrics of a run.",
+}
+"""Name -> its line of help. The file of that name, with its function `command`, is loaded when it is asked for."""
+
+
+def application(arguments: Sequence[str]) -> typer.Typer:
+    """The command line as far as `arguments` need it: of other commands only their line of help."""
+    app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
+    app.callback(invoke_without_command=True, help=INTRODUCTION)(introduction)
+    asked = next((argument for argument in arguments if not argument.startswith("-")), None)
+    for name, meaning in COMMANDS.items():
+        command = import_module(f"benchmark.cli.commands.{name}").command if name == asked else _not_loaded
+        app.command(name, help=meaning)(command)
+    return app
+
+
+def introduction(
+    context: typer.Context,
+    *,
+    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
+) -> None:
+    """Print the version if it is asked for, and the help where no command is given."""
+    if version:
+        typer.echo(__version__)
+        raise typer.Exit
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and exit with its code."""
+    logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING)
+    typed = sys.argv[1:] if arguments is None else list(arguments)
+    call = partial(application(typed), args=typed, prog_name="benchmark", standalone_mode=False)
+    sys.exit(_guarded(call, debug="--debug" in typed))
+
+
+def _not_loaded() -> None:
+    """Stands for a command in the list of all."""
+
+
+def _guarded(call: Callable[[], int | None], *, debug: bool) -> int:
+    """The exit code of `call`, with a user's mistake said in one line; to debug, with its traceback before that."""
+    try:
+        return int(call() or 0)
+    except UserError as error:
+        if debug:
+            traceback.print_exc()
+        complain(str(error))
+        return 2
+    except typer.Exit as error:
+        return int(error.exit_code)
+    except UsageError as error:
+        message = error.format_message().replace("Value error, ", "")  # type: ignore[attr-defined] # click's own method
+        complain(f"{message} (see benchmark --help)")
+        return 2
+    except (KeyboardInterrupt, typer.Abort):
+        complain("interrupted; the same command goes on where this one was")
+        return 130

@@ -1,0 +1,1 @@
+"""The commands: a file each, with a function `command` and what it needs."""

@@ -1,0 +1,99 @@
+"""`benchmark paper`."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from benchmark.arguments import protocol_of, seeds_of, tasks_of, workers_of
+from benchmark.cli import options
+from benchmark.cli.publishing import code_of
+from benchmark.errors import UserError, unknown
+from benchmark.jobs import estimate, runner
+from benchmark.jobs.progress import board
+from benchmark.jobs.protocol import Job, Protocol
+from benchmark.papers import PAPERS, load, running
+from benchmark.records.store import check_writable
+
+
+def command(
+    names: Annotated[list[str], typer.Argument(metavar="PAPER...", help="vaex, gan-search, hybrid, dvae; or all.")],
+    tasks: Annotated[
+        str | None,
+        typer.Option(
+            "--task",
+            "--tasks",
+            help="Comma-separated. [default: mnist,mnist/3-8 and such; for the preset paper, the paper's]",
+        ),
+    ] = None,
+    preset: options.Preset = "default",
+    seeds: options.Seeds = "0",
+    data_root: options.DataRoot = None,
+    fid: options.Fid = "classifier",
+    inception_weights: options.InceptionWeights = None,
+    jobs: options.Jobs = None,
+    accelerator: options.Accelerator = "auto",
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask before the preset paper starts.")] = False,
+    results: options.Results = Path("results"),
+) -> int:
+    """Run the jobs of papers, and print the pages."""
+    papers = _papers(names)
+    protocol = protocol_of(
+        results,
+        preset,
+        data_root=data_root,
+        fid=fid,
+        inception_weights=inception_weights,
+        accelerator=accelerator,
+    )
+    todo = {}
+    for name in papers:
+        paper = load(name)
+        chosen = tasks_of(tasks or (paper.task if preset == "paper" else paper.tasks))
+        todo[name] = [
+            Job(task, method, seed) for task in chosen for seed in seeds_of(seeds) for method in paper.methods
+        ]
+    check_writable(protocol.runs, results / "tables")
+    if preset == "paper":
+        _confirm(list(dict.fromkeys(job for wanted in todo.values() for job in wanted)), protocol, asked=not yes)
+    with board(Console(stderr=True)) as drawn:
+        records = running.run_papers(todo, protocol, workers_of(jobs, protocol.devices), drawn)
+    done = {Job(record.task, record.method, record.seed) for record in records if record.status == "ok"}
+    for name in papers:
+        if done & set(todo[name]):
+            page = results / "tables" / f"paper-{name}.md"
+            typer.echo(page.read_text(encoding="utf-8").partition("\n## Tables")[0])
+            typer.echo(f"\nwritten to {page}\n")
+    return code_of(records)
+
+
+def _papers(names: Sequence[str]) -> list[str]:
+    for name in names:
+        if name not in PAPERS and list(names) != ["all"]:
+            raise unknown("paper", name, PAPERS)
+    return list(PAPERS) if list(names) == ["all"] else list(dict.fromkeys(names))
+
+
+def _confirm(jobs: Sequence[Job], protocol: Protocol, *, asked: bool) -> None:
+    """Say what unfinished jobs need, from a few measured steps, and ask whether to start if that is to be `asked`.
+
+    Raises
+    ------
+    UserError
+        If nobody is there to answer.
+    typer.Abort
+        If the answer is no.
+    """
+    jobs = [job for job in jobs if runner.finished(job, protocol) is None]
+    if not jobs:
+        return
+    typer.echo("measuring a few steps of everything ...", err=True)
+    typer.echo(estimate.estimate(jobs, protocol).text(), err=True)
+    if not asked:
+        return
+    if not sys.stdin.isatty():
+        raise UserError("the preset paper asks before it starts, and nobody is there to answer; add --yes")
+    typer.confirm("start?", abort=True, err=True)

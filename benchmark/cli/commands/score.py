@@ -1,0 +1,39 @@
+"""`benchmark score`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from benchmark.api import score_record
+from benchmark.arguments import protocol_of
+from benchmark.cli import options
+from benchmark.jobs.outside import Files
+from benchmark.records.store import check_writable
+from benchmark.report.tables import tables, write_tables
+
+
+def command(
+    queries: Annotated[Path, typer.Option(help="Folder of PNG files; or an npy or npz file.")],
+    counterfactuals: Annotated[Path, typer.Option(help="The same, by the same names; or subfolders r=0.2 and so on.")],
+    task: Annotated[str, typer.Option(help="The task whose classifier and oracle judge, as in mnist or mnist/3-8.")],
+    targets: Annotated[
+        Path | None, typer.Option(help="csv with the header name,target. [default, with two classes: the other one]")
+    ] = None,
+    reconstructions: Annotated[Path | None, typer.Option(help='Answers to "change nothing", as the queries.')] = None,
+    name: Annotated[str, typer.Option(help="Name of the method in the tables.")] = "outside",
+    seed: Annotated[str, typer.Option(help="Seed of the classifier, the oracle and the splits.")] = "0",
+    preset: options.Preset = "default",
+    data_root: options.DataRoot = None,
+    fid: options.Fid = "classifier",
+    inception_weights: options.InceptionWeights = None,
+    out: Annotated[Path | None, typer.Option(help="Folder to write the tables to. [default: only print]")] = None,
+    results: options.Results = Path("results"),
+) -> int:
+    """Score files, print the tables, and write them if a folder is named."""
+    check_writable(*([out] if out else []), option="--out")
+    protocol = protocol_of(results, preset, data_root=data_root, fid=fid, inception_weights=inception_weights)
+    record = score_record(Files(queries, counterfactuals, targets, reconstructions), task, name, seed, protocol)
+    for table in write_tables([record], out) if out else tables([record]):
+        typer.echo(table.markdown())
+    return 0

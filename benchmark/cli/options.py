@@ -1,0 +1,34 @@
+"""Options that several commands share, and what a command says when something went wrong."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from benchmark import names
+
+Results = Annotated[Path, typer.Option(help="Folder of everything that is written.")]
+Methods = Annotated[str, typer.Option(help="Comma-separated names, or 'all': every method that suits the task.")]
+Tasks = Annotated[
+    str, typer.Option(help="Comma-separated, as in mnist,mnist/3-8,celeba/Male; 'all': the embedded ones.")
+]
+RecordedTasks = Annotated[str, typer.Option("--tasks", help="Comma-separated, or 'all': whatever has a record.")]
+Seeds = Annotated[str, typer.Option(help="Comma-separated numbers.")]
+RecordedSeeds = Annotated[str, typer.Option("--seeds", help="Comma-separated numbers, or 'all'.")]
+Relaxations = Annotated[str, typer.Option(help="Comma-separated values of r in [0, 1].")]
+Preset = Annotated[names.Preset, typer.Option(help="How large: `benchmark list` says what each is for.")]
+Settings = Annotated[
+    list[str] | None, typer.Option("--set", metavar="SECTION.FIELD=VALUE", help="Override one setting; repeatable.")
+]
+Split = Annotated[names.Split, typer.Option(help="Queries: validation to choose settings, test to report.")]
+DataRoot = Annotated[Path | None, typer.Option(help="Folder of data sets that are not embedded.")]
+Fid = Annotated[str, typer.Option(help="Extractors of Fréchet distances: classifier,inception.")]
+InceptionWeights = Annotated[Path | None, typer.Option(help="File of pytorch-fid's weights, for --fid inception.")]
+Jobs = Annotated[int | None, typer.Option(min=1, help="Jobs at once. [default: one a core; one on a GPU]")]
+Accelerator = Annotated[names.Accelerator, typer.Option(help="Where to train and explain.")]
+Debug = Annotated[bool, typer.Option(help="Stop at the first error, with its traceback.")]
+
+
+def complain(message: str) -> None:
+    """One line on the error stream."""
+    typer.echo(f"error: {' '.join(message.split())}", err=True)

@@ -1,0 +1,27 @@
+"""Names that a user may give, and what they mean; importing them takes no time."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Literal
+
+Preset = Literal["smoke", "default", "paper"]
+Split = Literal["validation", "test"]
+"""Queries to choose settings on, or to report."""
+Accelerator = Literal["auto", "cpu", "cuda", "mps"]
+Precision = Literal["32-true", "bf16-mixed"]
+
+PRESETS: Mapping[Preset, str] = MappingProxyType(
+    {
+        "smoke": "seconds; shows that everything runs, the numbers mean nothing",
+        "default": "minutes on two CPU cores",
+        "paper": "the papers' own sizes; wants a GPU and the papers' data",
+    }
+)
+"""Name -> what it is for. What a preset changes stands with the class that it changes."""
+
+DIGITS = ("mnist", "mnist/3-8")
+FACES = ("avatars/Smiling", "avatars/Eyeglasses", "avatars/Young")
+EMBEDDED = (*DIGITS, *FACES)
+"""Tasks that run without any files from outside."""
+EXAMPLES = (*EMBEDDED, "mnist-full", "fashion-mnist", "fashion-mnist/Coat-Shirt", "celeba/Smiling")
+"""What `benchmark list` shows."""
