@@ -10,6 +10,7 @@ from benchmark.papers.experiments import influence_of_modules
 from benchmark.papers.measures import Found, Measure, Setting, study
 from benchmark.papers.verdicts import at_least, at_most, every, more, untestable
 from benchmark.records.record import Record
+from metrics.metric import Format
 
 NEEDS_BEGAN = "needs a BEGAN trained on faces"
 NEEDS_BIGGAN = "needs a pretrained BigGAN-deep and ImageNet's classifiers, which cannot be had here"
@@ -163,7 +164,7 @@ def _at(end: str, name: str, column: str, *, error: str = "", spread: str = "") 
             record
         )
 
-    return Measure("hybrid", f"{column} at the {end} layer of hybrid", find, digits=3)
+    return Measure("hybrid", f"{column} at the {end} layer of hybrid", find, Format(3))
 
 
 _recognition = partial(_at, name="recognition", column="recognition rate", error="standard error")

@@ -211,7 +211,7 @@ def _difference(measure: Measure, records: Sequence[Record], printed: Printed, r
     apart = difference(measured, printed, row, column)
     if apart is None:
         return ""
-    text = ("+" if apart >= 0 else MINUS) + measured.shown(abs(apart))
+    text = ("+" if apart >= 0 else MINUS) + measured.shown.text(abs(apart))
     return f"({text})" if printed.tolerance is not None and abs(apart) <= printed.tolerance else text
 
 

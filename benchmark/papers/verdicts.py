@@ -16,7 +16,7 @@ import numpy as np
 
 from benchmark.bias.discovery import Outcome
 from benchmark.errors import UserError
-from benchmark.papers.measures import Measure, Measured, in_words, is_rate
+from benchmark.papers.measures import Measure, Measured, in_words, shown
 from benchmark.records.record import Record
 from benchmark.report.compare import SIGNIFICANT, compare
 
@@ -159,7 +159,7 @@ def falling(measures: Sequence[Measure]) -> Test:
     def test(evidence: Evidence) -> Verdict:
         found = [evidence.of(measure) for measure in measures]
         values = [one.value for one in found]
-        listed = ", ".join(one.shown(one.value) for one in found)
+        listed = ", ".join(one.shown.text(one.value) for one in found)
         told = f"{measures[0].name}, and on: {listed}{found[0].unit}"
         return Verdict(all(a >= b for a, b in pairwise(values)), told)
 
@@ -179,7 +179,7 @@ def ahead(first: str, second: str, metric: str, relaxations: Sequence[float] | N
         except UserError as error:
             raise UntestableError(str(error)) from error
         sure = [sign * one.difference.value > 0 for one in found if one.difference.p < SIGNIFICANT]
-        factor, unit = (100, " %") if is_rate(metric) else (1, "")
+        factor, unit = (100, " %") if shown(metric).percent else (1, "")
         parts = []
         for one in found:
             at = "" if one.relaxation is None else f"at r = {one.relaxation:g}: "
@@ -240,7 +240,7 @@ def untestable(why: str) -> Test:
 
 def _bound(found: Measured, bound: float) -> str:
     """A bound in the unit of what is held against it."""
-    return f"{100 * bound:g} %" if found.percent else f"{bound:g}"
+    return f"{100 * bound:g} %" if found.shown.percent else f"{bound:g}"
 
 
 def _negative(found: Measured) -> Measured:

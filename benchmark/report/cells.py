@@ -8,46 +8,11 @@ import pandas as pd
 from tabulate import tabulate
 
 from benchmark.records.record import Record
-from benchmark.report.compare import ARROWS
 from methods.files import write_whole
-from metrics import METRICS
+from metrics import Metric
 
 COLUMNS = ["task", "method", "seed", "relaxation", "metric", "subset", "value", "low", "high", "n"]
 """Of the tidy file; `relaxation` is empty where it does not apply."""
-
-RATES = (
-    "flip_rate",
-    "flip_rate_representation",
-    "oracle_agreement",
-    "adversarial_flips",
-    "oracle_aware_flips",
-    "reconstruction_flips",
-    "change",
-    "accuracy_phi",
-    "accuracy_phi_reconstruction",
-    "agreement",
-)
-"""Fractions, which pivoted tables show in per cent, with their interval."""
-
-DECIMALS = {
-    "nll": 1,
-    "kl": 1,
-    "bits_per_dim": 3,
-    "l1": 4,
-    "l2": 4,
-    "l0": 3,
-    "hoyer_sparsity": 3,
-    "mse": 5,
-    "composition": 4,
-    "reversibility": 4,
-    "diversity": 4,
-    "im2": 4,
-    "fisher_norm": 4,
-    "fisher_norm_plain": 4,
-    **{f"truth_{what}{of}": 4 for what in ("l1", "l1_drawn", "ssim") for of in ("", "_query", "_reconstruction")},
-}
-"""Where they are not one (rates) or two."""
-
 
 LATEX = {"↑": r"\textuparrow{}", "↓": r"\textdownarrow{}", "†": r"\textdagger{}"}
 
@@ -127,24 +92,18 @@ def count(group: pd.DataFrame) -> str:
     return "" if counts.empty else str(int(counts.max()))
 
 
-def cell(numbers: pd.DataFrame, metric: str) -> str:
+def cell(numbers: pd.DataFrame, metric: Metric) -> str:
     """One metric of one method, a row a seed: the value, over several seeds mean ± std, and some intervals.
 
-    Rates and distances of sets have an interval. Over several seeds it is the mean of theirs: their test images
-    overlap, so they are not pooled.
+    Over several seeds the interval is the mean of theirs: their test images overlap, so they are not pooled.
     """
     values = numbers["value"].dropna()
     if values.empty:
         return ""
-    factor, digits = (100, 1) if metric in RATES else (1, DECIMALS.get(metric, 2))
-    text = f"{factor * values.mean():.{digits}f}"
+    shown = metric.shown
+    text = shown.text(values.mean())
     if len(values) > 1:
-        text += f" ± {factor * values.std():.{digits}f}"
-    if (metric in RATES or metric.startswith(("fid", "sfid", "kid"))) and numbers["low"].notna().any():
-        text += f" [{factor * numbers['low'].mean():.{digits}f}, {factor * numbers['high'].mean():.{digits}f}]"
+        text += f" ± {shown.text(values.std())}"
+    if shown.interval and numbers["low"].notna().any():
+        text += f" [{shown.text(numbers['low'].mean())}, {shown.text(numbers['high'].mean())}]"
     return text
-
-
-def arrow(heading: str, metric: str) -> str:
-    """A heading with the direction in which the metric is better, if one is."""
-    return f"{heading} {ARROWS[METRICS[metric].better]}".strip()

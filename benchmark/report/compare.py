@@ -21,8 +21,6 @@ from metrics import METRICS
 
 SIGNIFICANT = 0.05
 """Below this a corrected p is called significant."""
-ARROWS = {"higher": "↑", "lower": "↓", "": ""}
-"""The direction that is better, as it stands in a heading."""
 
 
 # -- what records kept -------------------------------------------------------------------------------------------------
@@ -183,7 +181,7 @@ def describe(names: tuple[str, str], contrasts: Sequence[Contrast]) -> str:
             {
                 "task": task,
                 "r": "" if relaxation is None else f"{relaxation:g}",
-                "metric": f"{metric} {ARROWS[better]}".strip(),
+                "metric": f"{metric} {METRICS[metric].arrow}".strip(),
                 names[0]: f"{first:.4g}",
                 names[1]: f"{second:.4g}",
                 "difference [95 % interval]": f"{value:.4g} [{low:.4g}, {high:.4g}]",

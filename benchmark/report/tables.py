@@ -6,14 +6,12 @@ from pathlib import Path
 import pandas as pd
 
 from benchmark.records.record import Record
-from benchmark.report.cells import Table, arrow, as_table, cell, count, tidy
+from benchmark.report.cells import Table, as_table, cell, count, tidy
 from benchmark.report.compare import Marks, best
-from benchmark.report.summary import PLAUSIBILITY, is_yardstick, summaries
+from benchmark.report.summary import TITLES, columns, is_yardstick, summaries
 from methods.base import Study
 from methods.files import write_whole
-
-PROBED = ("cout", "composition", "reversibility", "diversity")
-"""What costs more than the others, and rests on the first queries only."""
+from metrics import METRICS
 
 UNMARKED = Marks(frozenset(), ())
 """Of tables that are made without the outcomes of single queries."""
@@ -60,12 +58,12 @@ def _flip_rates(records: Sequence[Record], task: str, notes: tuple[str, ...]) ->
         row = {
             "method": str(method),
             "n": count(group),
-            arrow("MSE", "mse"): cell(group[group["metric"] == "mse"], "mse"),
+            METRICS["mse"].title: cell(group[group["metric"] == "mse"], METRICS["mse"]),
         }
         for relaxation in sorted(group["relaxation"].dropna().unique()):
             row[f"r = {relaxation:g}"] = _flips(group[group["relaxation"] == relaxation])
         rows.append(row)
-    flips, agreement = arrow("flip rate %", "flip_rate"), arrow("oracle agreement %", "oracle_agreement")
+    flips, agreement = METRICS["flip_rate"].title, METRICS["oracle_agreement"].title
     title = f"{task}: {flips} [95 % interval] / {agreement}, against r"
     return as_table(f"flip-rate-{task.replace('/', '_')}", title, rows, records, notes)
 
@@ -73,7 +71,7 @@ def _flip_rates(records: Sequence[Record], task: str, notes: tuple[str, ...]) ->
 def _flips(numbers: pd.DataFrame) -> str:
     """The flip rate of one method at one relaxation, its interval, and the oracle's agreement."""
     flips, agreement = (numbers[numbers["metric"] == name] for name in ("flip_rate", "oracle_agreement"))
-    return f"{cell(flips, 'flip_rate')} / {100 * agreement['value'].mean():.1f}"
+    return f"{cell(flips, METRICS['flip_rate'])} / {100 * agreement['value'].mean():.1f}"
 
 
 def studies(records: Sequence[Record]) -> list[Table]:
@@ -133,10 +131,11 @@ def notes_of(records: Sequence[Record]) -> tuple[str, ...]:
         notes.append(
             f"FID, KID ({extractor}): {features}, n = {counts}, to as many other real images; real: of real to real"
         )
-    probed = numbers[numbers["metric"].isin(PROBED) & (numbers["subset"] == "all")]
-    if len(probed):
-        names = ", ".join(PLAUSIBILITY[name] for name in PROBED if name in set(probed["metric"]))
-        counts = " and ".join(f"{n:.0f}" for n in sorted(set(probed.groupby("task")["n"].max()), reverse=True))
+    probed = [name for table in TITLES for name, metric in columns(table).items() if metric.probed]
+    there = numbers[numbers["metric"].isin(probed) & (numbers["subset"] == "all")]
+    if len(there):
+        names = ", ".join(METRICS[name].heading for name in probed if name in set(there["metric"]))
+        counts = " and ".join(f"{n:.0f}" for n in sorted(set(there.groupby("task")["n"].max()), reverse=True))
         notes.append(f"{names}: of the first {counts} queries")
     for remark in dict.fromkeys(remark for record in good for remark in record.remarks):
         notes.append(f"{_of_whom(remark, good)}: {remark}")

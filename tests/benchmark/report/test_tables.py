@@ -1,5 +1,6 @@
 import csv
 import re
+from dataclasses import replace
 from io import StringIO
 from itertools import pairwise
 
@@ -10,6 +11,8 @@ from benchmark.report.cells import COLUMNS, tidy
 from benchmark.report.compare import Marks
 from benchmark.report.tables import tables, write_tables
 from methods.base import Study
+from metrics import METRICS
+from metrics.metric import Format
 
 
 @pytest.fixture
@@ -249,6 +252,14 @@ def test_method_without_a_metric_has_an_empty_cell(make_record, make_row):
     assert (row_of(models, "vaex")["KL"], row_of(models, "vaex-cat")["KL"]) == ("5.0", "")
     assert "bits/dim" not in models
     assert set(models["method"]) == {"vaex", "vaex-cat"}
+
+
+def test_a_line_of_the_registry_is_a_column(monkeypatch, make_record, make_row):
+    """A metric that the registry gains by one line stands in the table that the line names, written as it says."""
+    line = replace(METRICS["l1"], table="models", heading="brightness", better="higher", shown=Format(3))
+    monkeypatch.setattr("benchmark.report.summary.METRICS", METRICS | {"brightness": line})
+    record = make_record(rows=[*make_record().rows, make_row("brightness", 0.25, 0.0)])
+    assert row_of(named(tables([record]), "models").methods, "vaex")["brightness ↑"] == "0.250"
 
 
 @pytest.mark.parametrize("relaxations", [(0.0, 0.5), (0.5,)])
