@@ -597,11 +597,13 @@ def _publish(records: Sequence["Record"], results: Path) -> None:
     """Write tables and figures of `records`, and print the tables; where all failed, leave what is there."""
     from benchmark.papers.pages import write_pages  # noqa: PLC0415
     from benchmark.records.store import locked  # noqa: PLC0415
+    from benchmark.report.cells import Results  # noqa: PLC0415
     from benchmark.report.figures import write_figures  # noqa: PLC0415 - see `run`
     from benchmark.report.tables import write_tables  # noqa: PLC0415
 
     if all(record.status != "ok" for record in records):
         return
+    records = Results.of(records)  # their numbers become one table, for all that is written
     with locked(results / "runs" / "locks" / "tables.lock"):
         write_figures(records, results / "runs", results / "tables")  # which the pages show
         pages = write_pages(records, results / "runs", results / "tables")

@@ -8,6 +8,7 @@ import numpy as np
 
 from benchmark.bias.gates import CLASSIFIERS
 from benchmark.records.record import Record
+from benchmark.report.cells import written
 from metrics import METRICS
 from metrics.metric import PLAIN, RATE, Format
 
@@ -40,12 +41,7 @@ class Measured(NamedTuple):
 
     def text(self) -> str:
         """As it stands in a table: value, ± std over several seeds, [interval]."""
-        parts = [self.shown.text(self.value)]
-        if self.seeds > 1:
-            parts.append(f"± {self.shown.text(self.std)}")
-        if np.isfinite([self.low, self.high]).all():
-            parts.append(f"[{self.shown.text(self.low)}, {self.shown.text(self.high)}]")
-        return " ".join(parts)
+        return written(self.shown, self.value, self.std, self.low, self.high)
 
     def sentence(self) -> str:
         """The same inside a sentence, with unit, n and seeds."""

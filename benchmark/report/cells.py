@@ -1,15 +1,18 @@
-"""Records -> rows of numbers -> cells of a table, and a table as csv, Markdown and LaTeX."""
+"""Records -> one tidy table -> cells of a table, and a table as csv, Markdown and LaTeX."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 from tabulate import tabulate
 
 from benchmark.records.record import Record
 from methods.files import write_whole
 from metrics import Metric
+from metrics.metric import Format
 
 COLUMNS = ["task", "method", "seed", "relaxation", "metric", "subset", "value", "low", "high", "n"]
 """Of the tidy file; `relaxation` is empty where it does not apply."""
@@ -76,6 +79,41 @@ def tidy(records: Sequence[Record], *, timings: bool = False) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
+class Results(tuple[Record, ...]):
+    """Records, and their numbers as one tidy table, which is made once and handed down."""
+
+    @classmethod
+    def of(cls, records: Sequence[Record]) -> "Results":
+        """The records as results; results are themselves."""
+        return records if isinstance(records, cls) else cls(records)
+
+    @cached_property
+    def numbers(self) -> pd.DataFrame:
+        """A row a number of every successful record, as in metrics.csv."""
+        return tidy(self)
+
+    @property
+    def tasks(self) -> list[str]:
+        """In the order of the records."""
+        return list(dict.fromkeys(record.task for record in self))
+
+    @property
+    def good(self) -> "Results":
+        """Those that succeeded."""
+        return self.only(lambda record: record.status == "ok")
+
+    def on(self, task: str) -> "Results":
+        """Those of one task."""
+        return self.only(lambda record: record.task == task)
+
+    def only(self, wanted: Callable[[Record], bool]) -> "Results":
+        """Those that are `wanted`, with their rows of the same table."""
+        found = Results(record for record in self if wanted(record))
+        rows = pd.MultiIndex.from_frame(self.numbers[["task", "method", "seed"]])
+        found.numbers = self.numbers[rows.isin([(record.task, record.method, record.seed) for record in found])]
+        return found
+
+
 def as_table(
     name: str, title: str, rows: list[dict[str, str]], records: Sequence[Record], notes: tuple[str, ...]
 ) -> Table:
@@ -100,10 +138,15 @@ def cell(numbers: pd.DataFrame, metric: Metric) -> str:
     values = numbers["value"].dropna()
     if values.empty:
         return ""
-    shown = metric.shown
-    text = shown.text(values.mean())
-    if len(values) > 1:
-        text += f" ± {shown.text(values.std())}"
-    if shown.interval and numbers["low"].notna().any():
-        text += f" [{shown.text(numbers['low'].mean())}, {shown.text(numbers['high'].mean())}]"
+    ends = (numbers["low"].mean(), numbers["high"].mean()) if metric.shown.interval else (np.nan, np.nan)
+    return written(metric.shown, values.mean(), values.std(), *ends)
+
+
+def written(shown: Format, value: float, std: float, low: float, high: float) -> str:
+    """A number as it stands in all tables: value ± std over seeds [interval], without what is NaN."""
+    text = shown.text(value)
+    if np.isfinite(std):
+        text += f" ± {shown.text(std)}"
+    if np.isfinite([low, high]).all():
+        text += f" [{shown.text(low)}, {shown.text(high)}]"
     return text

@@ -1,11 +1,8 @@
 """The summaries: a row a task and method, at the strongest intervention, and marks at what stands out."""
 
-from collections.abc import Sequence
-
 import pandas as pd
 
-from benchmark.records.record import Record
-from benchmark.report.cells import Table, as_table, cell, count, tidy
+from benchmark.report.cells import Results, Table, as_table, cell, count
 from benchmark.report.compare import BEST, Marks
 from metrics import METRICS, Metric
 
@@ -22,9 +19,9 @@ UNBEATEN = "†"
 UNBEATEN_NOTE = f"{UNBEATEN}: no method is better than this reference: the number alone does not tell an explanation"
 
 
-def summaries(records: Sequence[Record], notes: tuple[str, ...], marks: Marks) -> list[Table]:
+def summaries(records: Results, notes: tuple[str, ...], marks: Marks) -> list[Table]:
     """Four tables, a row a task and method, at the smallest relaxation; marks at what stands out."""
-    numbers = tidy(records)
+    numbers = records.numbers
     strongest = numbers["relaxation"].min()
     here = numbers["relaxation"].isna() | (numbers["relaxation"] == strongest)
     numbers = numbers[here & (numbers["subset"] == "all")]

@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from benchmark.records.record import Record
-from benchmark.report.cells import Table, as_table, cell, count, tidy
+from benchmark.report.cells import Results, Table, as_table, cell, count, tidy
 from benchmark.report.compare import Marks, best
 from benchmark.report.summary import TITLES, columns, is_yardstick, summaries
 from methods.base import Study
@@ -22,15 +22,11 @@ def tables(records: Sequence[Record], marks: Marks = UNMARKED) -> list[Table]:
 
     `marks` says what the summaries mark as significantly best.
     """
-    good = [record for record in records if record.status == "ok"]
-    if not good:
+    results = Results.of(records)
+    if not (good := results.good):
         return []
-    notes = notes_of(records)
-    flips = [
-        _flip_rates(good, task, notes_of([record for record in records if record.task == task]))
-        for task in dict.fromkeys(record.task for record in good)
-    ]
-    return [*summaries(good, notes, marks), *flips, *studies(good)]
+    flips = [_flip_rates(good.on(task), notes_of(results.on(task))) for task in good.tasks]
+    return [*summaries(good, notes_of(results), marks), *flips, *studies(good)]
 
 
 def write_tables(records: Sequence[Record], folder: Path, runs: Path | None = None) -> list[Table]:
@@ -38,9 +34,10 @@ def write_tables(records: Sequence[Record], folder: Path, runs: Path | None = No
 
     With the outcomes of single queries, which lie in `runs`, the summaries mark what is significantly best.
     """
-    for name, timings in (("metrics", False), ("timings", True)):
-        write_whole(folder / f"{name}.csv", tidy(records, timings=timings).to_csv(index=False).encode())
-    made = tables(records, UNMARKED if runs is None else best(records, runs))
+    results = Results.of(records)
+    for name, numbers in (("metrics", results.numbers), ("timings", tidy(records, timings=True))):
+        write_whole(folder / f"{name}.csv", numbers.to_csv(index=False).encode())
+    made = tables(results, UNMARKED if runs is None else best(records, runs))
     for table in made:
         table.write(folder)
     return made
@@ -49,10 +46,9 @@ def write_tables(records: Sequence[Record], folder: Path, runs: Path | None = No
 # -- pivoting ----------------------------------------------------------------------------------------------------------
 
 
-def _flip_rates(records: Sequence[Record], task: str, notes: tuple[str, ...]) -> Table:
-    """One row a method, one column a relaxation: flip rate, its interval, and the oracle's agreement."""
-    numbers = tidy([record for record in records if record.task == task])
-    numbers = numbers[numbers["subset"] == "all"]
+def _flip_rates(results: Results, notes: tuple[str, ...]) -> Table:
+    """Of one task: a row a method, a column a relaxation: flip rate, its interval, and the oracle's agreement."""
+    task, numbers = results[0].task, results.numbers[results.numbers["subset"] == "all"]
     rows = []
     for method, group in numbers.groupby("method", sort=False):
         row = {
@@ -65,7 +61,7 @@ def _flip_rates(records: Sequence[Record], task: str, notes: tuple[str, ...]) ->
         rows.append(row)
     flips, agreement = METRICS["flip_rate"].title, METRICS["oracle_agreement"].title
     title = f"{task}: {flips} [95 % interval] / {agreement}, against r"
-    return as_table(f"flip-rate-{task.replace('/', '_')}", title, rows, records, notes)
+    return as_table(f"flip-rate-{task.replace('/', '_')}", title, rows, results, notes)
 
 
 def _flips(numbers: pd.DataFrame) -> str:
@@ -111,10 +107,10 @@ def _number(value: str | float) -> str:
 
 def notes_of(records: Sequence[Record]) -> tuple[str, ...]:
     """What a reader has to know before the numbers mean anything, without repeating itself."""
-    good = [record for record in records if record.status == "ok"]
+    good = Results.of(records).good
     notes = [f"preset `{preset}`, {split} split" for preset, split in dict.fromkeys((r.preset, r.split) for r in good)]
     notes += [f"**partial run**: --limit {limit}" for limit in dict.fromkeys(r.limit for r in good) if limit]
-    notes += [_task_note([r for r in good if r.task == task]) for task in dict.fromkeys(r.task for r in good)]
+    notes += [_task_note(good.on(task)) for task in good.tasks]
     for record in good:
         if changed := record.data.get("settings"):
             note = f"{record.task}: drawn with {', '.join(f'{name} = {value}' for name, value in changed.items())}"
@@ -123,7 +119,7 @@ def notes_of(records: Sequence[Record]) -> tuple[str, ...]:
         "[low, high]: 95 % interval (Wilson for rates, bootstrap for Fréchet distances, jackknife for KID, too "
         "narrow near 0)"
     )
-    numbers = tidy(good)
+    numbers = good.numbers
     for name in (name for name in numbers["metric"].unique() if is_yardstick(name)):
         counts = " and ".join(map(str, sorted({int(n) for n in numbers[numbers["metric"] == name]["n"]}, reverse=True)))
         extractor = name.removeprefix("fid_").removesuffix("_real")
@@ -153,9 +149,9 @@ def _of_whom(remark: str, records: Sequence[Record]) -> str:
     return "; ".join(", ".join(who) + (f" on {', '.join(tasks)}" if tasks else "") for tasks, who in groups.items())
 
 
-def _task_note(records: Sequence[Record]) -> str:
+def _task_note(records: Results) -> str:
     """The seeds of one task, and the test accuracy of its classifier and oracle, with n and interval."""
-    numbers = tidy(records).drop_duplicates(["seed", "metric"])
+    numbers = records.numbers.drop_duplicates(["seed", "metric"])
     parts = []
     for role in ("classifier", "oracle"):
         here = numbers[numbers["metric"] == f"{role}_accuracy"]

@@ -7,8 +7,9 @@ from itertools import pairwise
 import pandas as pd
 import pytest
 
-from benchmark.report.cells import COLUMNS, tidy
+from benchmark.report.cells import COLUMNS, Results, tidy
 from benchmark.report.compare import Marks
+from benchmark.report.figures import write_figures
 from benchmark.report.tables import tables, write_tables
 from methods.base import Study
 from metrics import METRICS
@@ -83,6 +84,26 @@ def test_failed_jobs_have_no_numbers(make_record):
     """Numbers of a failed job do not get into any table."""
     failed = make_record("vaex-cat", status="failed", reason="because")
     assert set(tidy([make_record(), failed])["method"]) == {"vaex"}
+
+
+def test_numbers_become_one_table_once(monkeypatch, tmp_path, records):
+    """However many tables and figures are made of records, their numbers are turned into the tidy table once."""
+    made = []
+    monkeypatch.setattr("benchmark.report.cells.tidy", lambda records: made.append(records) or tidy(records))
+    results = Results.of(records)
+    write_figures(results, tmp_path / "runs", tmp_path)
+    write_tables(results, tmp_path)
+    assert made == [results]
+
+
+def test_results_of_a_task_keep_their_numbers(records):
+    """What is left of records, of one task or one method, has their rows of the table and no others."""
+    results = Results.of(records)
+    for of, part in (("mnist/3-8", results.on("mnist/3-8")), ("vaex", results.only(lambda r: r.method == "vaex"))):
+        kept = [record for record in records if of in (record.task, record.method)]
+        assert list(part) == kept
+        pd.testing.assert_frame_equal(part.numbers.reset_index(drop=True), tidy(kept))
+    assert Results.of(results) is results
 
 
 # -- what is pivoted ---------------------------------------------------------------------------------------------------
