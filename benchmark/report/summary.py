@@ -1,9 +1,7 @@
 """The summaries: a row a task and method, at the strongest intervention, and marks at what stands out."""
 
-import pandas as pd
-
 from benchmark.report.cells import Results, Table, as_table, cell, count
-from benchmark.report.compare import BEST, Marks
+from benchmark.report.marks import BEST, UNBEATEN, UNBEATEN_NOTE, Marks, unbeaten_in
 from metrics import METRICS, Metric
 
 TITLES = {
@@ -14,10 +12,6 @@ TITLES = {
 }
 """Table -> title; a metric's line in the registry names its table."""
 
-UNBEATEN = "†"
-"""At a reference's number that no method's is better than."""
-UNBEATEN_NOTE = f"{UNBEATEN}: no method is better than this reference: the number alone does not tell an explanation"
-
 
 def summaries(records: Results, notes: tuple[str, ...], marks: Marks) -> list[Table]:
     """Four tables, a row a task and method, at the smallest relaxation; marks at what stands out."""
@@ -26,7 +20,7 @@ def summaries(records: Results, notes: tuple[str, ...], marks: Marks) -> list[Ta
     here = numbers["relaxation"].isna() | (numbers["relaxation"] == strongest)
     numbers = numbers[here & (numbers["subset"] == "all")]
     references = {record.method for record in records if record.reference}
-    unbeaten = _unbeaten(numbers, references)
+    unbeaten = unbeaten_in(numbers, references)
     made = []
     for table, title in TITLES.items():
         shown = columns(table)
@@ -52,20 +46,6 @@ def columns(table: str) -> dict[str, Metric]:
     """The metrics that have a column in `table`, by name, from the left."""
     found = {name: metric for name, metric in METRICS.items() if metric.table == table}
     return dict(sorted(found.items(), key=lambda item: item[1].place))
-
-
-def _unbeaten(numbers: pd.DataFrame, references: set[str]) -> set[tuple[str, str, str]]:
-    """(task, reference, metric) wherever no method's number is better than the reference's."""
-    found: set[tuple[str, str, str]] = set()
-    for (task, name), group in numbers.groupby(["task", "metric"]):
-        metric = METRICS.get(str(name))
-        if metric is None or not metric.better:
-            continue
-        means = group.groupby("method")["value"].mean().dropna() * (1 if metric.better == "higher" else -1)
-        own = means.index.isin(references)
-        best = means[~own].max()  # NaN if no method has the number
-        found |= {(str(task), str(method), str(name)) for method in means[own & (means >= best)].index}
-    return found
 
 
 def is_yardstick(metric: str) -> bool:

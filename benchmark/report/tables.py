@@ -7,14 +7,11 @@ import pandas as pd
 
 from benchmark.records.record import Record
 from benchmark.report.cells import Results, Table, as_table, cell, count, tidy
-from benchmark.report.compare import Marks, best
+from benchmark.report.marks import UNMARKED, Marks, best
 from benchmark.report.summary import TITLES, columns, is_yardstick, summaries
 from methods.base import Study
 from methods.files import write_whole
 from metrics import METRICS
-
-UNMARKED = Marks(frozenset(), ())
-"""Of tables that are made without the outcomes of single queries."""
 
 
 def tables(records: Sequence[Record], marks: Marks = UNMARKED) -> list[Table]:

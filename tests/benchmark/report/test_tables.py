@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 
 from benchmark.report.cells import COLUMNS, Results, tidy
-from benchmark.report.compare import Marks
 from benchmark.report.figures import write_figures
+from benchmark.report.marks import Marks
 from benchmark.report.tables import tables, write_tables
 from methods.base import Study
 from metrics import METRICS
