@@ -72,7 +72,7 @@ def run(
     limit: Annotated[
         int | None, typer.Option(min=1, help="Queries, at most; tables say that the run is partial.")
     ] = None,
-    fid: Annotated[str, typer.Option(help="Extractors of Fréchet distances: classifier,inception.")] = "classifier",
+    fid: Annotated[str, typer.Option(help="Extractors of Fréchet distances: oracle,inception.")] = "oracle",
     inception_weights: Annotated[Path | None, typer.Option(help="pytorch-fid's, for --fid inception.")] = None,
     jobs: Annotated[int | None, typer.Option(min=1, help="Jobs at once. [default: one a core; one on a GPU]")] = None,
     accelerator: Annotated[str, typer.Option(help="cpu, cuda, mps or auto.")] = "auto",
@@ -141,7 +141,7 @@ def paper(
     preset: Preset = "default",
     seeds: Seeds = "0",
     data_root: Annotated[Path | None, typer.Option(help="Folder of data sets that are not embedded.")] = None,
-    fid: Annotated[str, typer.Option(help="Extractors of Fréchet distances: classifier,inception.")] = "classifier",
+    fid: Annotated[str, typer.Option(help="Extractors of Fréchet distances: oracle,inception.")] = "oracle",
     inception_weights: Annotated[Path | None, typer.Option(help="pytorch-fid's, for --fid inception.")] = None,
     jobs: Annotated[int | None, typer.Option(min=1, help="Jobs at once. [default: one a core; one on a GPU]")] = None,
     accelerator: Annotated[str, typer.Option(help="cpu, cuda, mps or auto.")] = "auto",
@@ -361,7 +361,7 @@ def score(
     seed: Annotated[str, typer.Option(help="Of the classifier, the oracle and the splits.")] = "0",
     preset: Preset = "default",
     data_root: Annotated[Path | None, typer.Option(help="Folder of data sets that are not embedded.")] = None,
-    fid: Annotated[str, typer.Option(help="Extractors of Fréchet distances: classifier,inception.")] = "classifier",
+    fid: Annotated[str, typer.Option(help="Extractors of Fréchet distances: oracle,inception.")] = "oracle",
     inception_weights: Annotated[Path | None, typer.Option(help="pytorch-fid's, for --fid inception.")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder to write the tables to. [default: only print]")] = None,
     results: Results = Path("results"),

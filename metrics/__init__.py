@@ -342,7 +342,7 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
             shown=Format(4),
         ),
         **to_truth(),
-        **to_reals("classifier", "oracle", 10),
+        **to_reals("oracle", "oracle", 10),
         **to_reals("inception", "Inception", 20),
     }
 )

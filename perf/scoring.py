@@ -48,7 +48,7 @@ def judges():
     classifier = ConvClassifier(ClassifierConfig(), SHAPE, CLASSES).eval()
     oracle = ConvClassifier(ClassifierConfig(**ORACLE), SHAPE, CLASSES).eval()
     parts = list(Autoencoders(AutoencoderConfig(), SHAPE, CLASSES).eval().parts)
-    return Judges(classifier, oracle, {"classifier": penultimate(oracle)}, torch.device("cpu"), parts)
+    return Judges(classifier, oracle, {"oracle": penultimate(oracle)}, torch.device("cpu"), parts)
 
 
 def timed(spent, name, function):

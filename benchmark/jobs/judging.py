@@ -66,7 +66,7 @@ class Judging:
     def check_extractors(self) -> None:
         """Refuse to let Inception look at grey images."""
         if "inception" in self.protocol.extractors and self.data.shape[0] != 3:
-            raise UserError(f"{self.data.name} has no colours, which Inception needs; use --fid classifier")
+            raise UserError(f"{self.data.name} has no colours, which Inception needs; use --fid oracle")
 
     def seed(self, purpose: str, *rest: int) -> int:
         """A seed of its own for each purpose."""
@@ -256,8 +256,8 @@ class Judging:
         """The networks that answers are shown to."""
         oracle = self.network("oracle")
         extractors: dict[str, Callable[[Tensor], Tensor]] = {}
-        if "classifier" in self.protocol.extractors:
-            extractors["classifier"] = penultimate(oracle)
+        if "oracle" in self.protocol.extractors:
+            extractors["oracle"] = penultimate(oracle)
         if "inception" in self.protocol.extractors:
             extractors["inception"] = pooled(inception_network(self.protocol.inception_weights).to(self.device))
         judges = Judges(self.network("classifier"), oracle, extractors, self.device, self._autoencoder_networks())

@@ -82,7 +82,7 @@ def _set(k: int) -> str:
 
 
 def _distance(method: str, of: str, to: str) -> Measure:
-    return study(method, "normalised-fid-classifier", f"to {to}", {"set": of}, words=f"distance of {of} to {to} images")
+    return study(method, "normalised-fid-oracle", f"to {to}", {"set": of}, words=f"distance of {of} to {to} images")
 
 
 def _distances(method: str) -> dict[str, tuple[Measure | None, ...]]:

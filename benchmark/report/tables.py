@@ -120,7 +120,7 @@ def notes_of(records: Sequence[Record]) -> tuple[str, ...]:
     for name in (name for name in numbers["metric"].unique() if is_yardstick(name)):
         counts = " and ".join(map(str, sorted({int(n) for n in numbers[numbers["metric"] == name]["n"]}, reverse=True)))
         extractor = name.removeprefix("fid_").removesuffix("_real")
-        features = {"classifier": "the oracle's penultimate features"}.get(extractor, f"{extractor} features")
+        features = {"oracle": "the oracle's penultimate features"}.get(extractor, f"{extractor} features")
         notes.append(
             f"FID, KID ({extractor}): {features}, n = {counts}, to as many other real images; real: of real to real"
         )

@@ -113,7 +113,7 @@ MISTAKES = [
     (("--tasks", "/3-8"), ("data set",)),
     (("--preset", "smok"), ("did you mean 'smoke'", "paper")),
     (("--split", "tests"), ("did you mean 'test'", "validation")),
-    (("--fid", "inceptoin"), ("did you mean 'inception'", "classifier")),
+    (("--fid", "inceptoin"), ("did you mean 'inception'", "oracle")),
     (("--accelerator", "gpu"), ("cuda",)),
     (("--precision", "bf16"), ("bf16-mixed",)),
     (("--set", "vaex.epoch=3"), ("did you mean 'epochs'",)),

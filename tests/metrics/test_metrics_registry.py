@@ -76,7 +76,7 @@ def test_columns_are_told_apart():
 @pytest.mark.parametrize("family", ["fid", "kid"])
 def test_every_distance_of_sets_has_its_yardstick(family):
     """Beside each network's distance stands that of real images to the same real images."""
-    for network in ("classifier", "inception"):
+    for network in ("oracle", "inception"):
         reals = {METRICS[f"{family}_{network}{what}"].needs[1] for what in ("", "_reconstruction", "_samples", "_real")}
         assert reals == {f"real_{network}_features"}
         assert METRICS[f"{family}_{network}_real"].better == ""
@@ -99,7 +99,7 @@ def test_scale_is_for_people():
     """Unit, direction and range are said as far as there are any, an open end by a round bracket."""
     assert METRICS["cout"].scale == "higher is better, [-1, 1]"
     assert METRICS["nll"].scale == "nats/image, lower is better, (-∞, ∞)"
-    assert METRICS["fid_classifier_real"].scale == "[0, ∞)"
+    assert METRICS["fid_oracle_real"].scale == "[0, ∞)"
 
 
 def test_registry_is_read_only():

@@ -50,7 +50,7 @@ def test_tidy_columns(tmp_path, records):
     )
     assert len(rows) == sum(len(record.rows) for record in records)
     for row in (dict(zip(header, row, strict=True)) for row in rows):
-        with_relaxation = {"flip_rate", "oracle_agreement", "l1", "fid_classifier"}
+        with_relaxation = {"flip_rate", "oracle_agreement", "l1", "fid_oracle"}
         assert (row["relaxation"] != "") == (row["metric"] in with_relaxation)
         assert row["subset"] in {"all", "flipped"}
 
@@ -157,7 +157,7 @@ def test_fid_stands_beside_real_against_real(records):
     row = row_of(named(tables(records), "plausibility").methods, "vaex")
     fids = {name: cell.split()[0] for name, cell in row.items() if "FID" in name}
     assert list(fids.values()) == ["3.50", "2.50", "1.50"]
-    assert all("classifier" in name for name in fids)
+    assert all("oracle" in name for name in fids)
 
 
 def test_what_rests_on_the_first_queries_is_named(make_record, make_row):
@@ -208,7 +208,7 @@ def test_seeds_are_told_by_method_where_they_differ(make_record):
 
 def test_distance_without_an_interval_has_no_brackets(make_record, make_row):
     """Of two images a distance may have no interval, and the cell says nothing of one."""
-    distance = make_row("kid_classifier", 1.5, 0.0).model_copy(update={"low": None, "high": None})
+    distance = make_row("kid_oracle", 1.5, 0.0).model_copy(update={"low": None, "high": None})
     plausible = named(tables([make_record(rows=[*make_record().rows, distance])]), "plausibility").methods
     assert "1.50" in plausible.iloc[0].tolist()
 
@@ -298,8 +298,8 @@ def test_headings_say_which_direction_is_better(records):
     """A heading has an arrow upwards where more is better, downwards where less is, and none where neither is."""
     made = tables(records)
     headings = set(named(made, "summary").methods) | set(named(made, "plausibility").methods)
-    assert {"flip rate % ↑", "oracle agreement % ↑", "L1 ↓", "MSE ↓", "FID (classifier) x' ↓"} <= headings
-    assert "FID (classifier) real" in headings
+    assert {"flip rate % ↑", "oracle agreement % ↑", "L1 ↓", "MSE ↓", "FID (oracle) x' ↓"} <= headings
+    assert "FID (oracle) real" in headings
     flips = named(made, "flip-rate-mnist")
     assert "MSE ↓" in flips.methods
     assert "flip rate % ↑" in flips.title
