@@ -130,8 +130,8 @@ def _claims(claims: Sequence[Claim], tasks: Tasks, runs: Path, planted: Mapping[
         listed.append("\n".join(lines))
     table = tabulate(counts, headers="keys", tablefmt="github", disable_numparse=True)
     rule = (
-        "A number is held against a bound by its 95 % interval; where the interval holds both answers, nothing is "
-        "told. Bounds called ours are not the paper's."
+        "A number is held against a bound by its 95 % interval; where the interval holds both answers, it is "
+        "left open. Bounds called ours are not the paper's."
     )
     return f"## What the paper says\n\n{table}\n\n{rule}\n\n" + "\n".join(listed)
 

@@ -1,9 +1,8 @@
-"""What becomes of a paper's claim here: it holds, it does not, or it cannot be tested, with the numbers that say so.
+"""A paper's claim here: it holds, it does not, it is left open, or it cannot be tested; with the numbers behind it.
 
-A number is held against a bound by its 95 % interval: a claim holds if all of the interval keeps to the bound, does not
-hold if none of it does, and is not told by what lies between. Bounds are ours where a paper gives none. Intervals know
-the choice of queries and not that of trainings, so a claim is not told either if one seed by itself says the opposite
-of all.
+A claim holds if all of a number's 95 % interval keeps to the bound, does not hold if none of it does, and is left open
+if some of it does. Bounds are ours where a paper gives none. Intervals cover the choice of queries, not of trainings: a
+claim is also left open if one seed alone contradicts all seeds together.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -22,15 +21,19 @@ from benchmark.report.compare import SIGNIFICANT, compare
 
 
 class Verdict(NamedTuple):
-    """Whether a claim holds, None if that cannot be told, and why."""
+    """Whether a claim holds, None if that is open, and why."""
 
     holds: bool | None
     because: str
+    tested: bool = True
+    """Whether there were numbers to test it with."""
 
     @property
     def words(self) -> str:
         """As the pages say it."""
-        return {True: "holds here", False: "does not hold here", None: "cannot be tested here"}[self.holds]
+        if self.holds is None:
+            return "left open here" if self.tested else "cannot be tested here"
+        return "holds here" if self.holds else "does not hold here"
 
 
 class UntestableError(Exception):
@@ -90,11 +93,11 @@ Test = Callable[[Evidence], Verdict]
 
 
 def judge(test: Test, evidence: Evidence) -> Verdict:
-    """The verdict of `test`; that it cannot be tested if its numbers are not there, or a seed says the opposite."""
+    """The verdict of `test`: untested if it finds no numbers, left open if one seed alone contradicts all together."""
     try:
         verdict = test(evidence)
     except UntestableError as error:
-        return Verdict(None, str(error))
+        return Verdict(None, str(error), tested=False)
     seeds = sorted({record.seed for record in evidence.records})
     if verdict.holds is None or len(seeds) < 2:
         return verdict
@@ -224,7 +227,8 @@ def every(*tests: Test) -> Test:
         verdicts = [judge(one, evidence) for one in tests]
         outcomes = {verdict.holds for verdict in verdicts}
         holds = False if False in outcomes else None if None in outcomes else True
-        return Verdict(holds, "; ".join(verdict.because for verdict in verdicts))
+        because = "; ".join(verdict.because for verdict in verdicts)
+        return Verdict(holds, because, all(verdict.tested for verdict in verdicts))
 
     return test
 
@@ -233,7 +237,7 @@ def untestable(why: str) -> Test:
     """What nothing here can tell."""
 
     def test(evidence: Evidence) -> Verdict:  # noqa: ARG001 - whatever there is
-        return Verdict(None, why)
+        return Verdict(None, why, tested=False)
 
     return test
 
