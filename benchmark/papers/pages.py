@@ -20,7 +20,8 @@ from benchmark.papers.verdicts import Evidence, judge
 from benchmark.records.record import Record
 from benchmark.report.cells import Results, Table
 from benchmark.report.figures import write_variants
-from benchmark.report.tables import notes_of, studies
+from benchmark.report.notes import notes_of
+from benchmark.report.tables import studies
 from methods.files import write_whole
 
 PUBLISHED = "published"

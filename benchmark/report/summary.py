@@ -1,7 +1,8 @@
-"""The summaries: a row a task and method, at the strongest intervention, and marks at what stands out."""
+"""The summaries: a row a task and method, at the strongest intervention, with marks at what stands out."""
 
 from benchmark.report.cells import Results, Table, as_table, cell, count
 from benchmark.report.marks import BEST, UNBEATEN, UNBEATEN_NOTE, Marks, unbeaten_in
+from benchmark.report.notes import MORE, of_methods, of_metrics, of_run, of_tasks
 from metrics import METRICS, Metric
 
 TITLES = {
@@ -13,15 +14,18 @@ TITLES = {
 """Table -> title; a metric's line in the registry names its table."""
 
 
-def summaries(records: Results, notes: tuple[str, ...], marks: Marks) -> list[Table]:
-    """Four tables, a row a task and method, at the smallest relaxation; marks at what stands out."""
+def summaries(records: Results, marks: Marks) -> list[Table]:
+    """Four tables, a row a task and method, at the smallest relaxation; marks at what stands out.
+
+    The first has the notes that all share.
+    """
     numbers = records.numbers
     strongest = numbers["relaxation"].min()
     here = numbers["relaxation"].isna() | (numbers["relaxation"] == strongest)
     numbers = numbers[here & (numbers["subset"] == "all")]
     references = {record.method for record in records if record.reference}
     unbeaten = unbeaten_in(numbers, references)
-    made = []
+    made: list[Table] = []
     for table, title in TITLES.items():
         shown = columns(table)
         rows = [
@@ -35,10 +39,13 @@ def summaries(records: Results, notes: tuple[str, ...], marks: Marks) -> list[Ta
             for (task, method), group in numbers.groupby(["task", "method"], sort=False)
             if group["metric"].isin(shown).any()
         ]
-        daggers = (UNBEATEN_NOTE,) if any(metric in shown for _, _, metric in unbeaten) else ()
         if rows:
-            said = (*notes, *marks.notes, *daggers)
-            made.append(as_table(table, f"{title} at r = {strongest:g}", rows, records, said))
+            first = not made
+            notes = [*of_run(records), *(of_tasks(records) if first else (MORE,)), *of_metrics(records.numbers, shown)]
+            notes += of_methods(records) if first else ()
+            notes += marks.notes if first or any(metric in shown for _, _, metric in marks.best) else ()
+            notes += (UNBEATEN_NOTE,) if any(metric in shown for _, _, metric in unbeaten) else ()
+            made.append(as_table(table, f"{title} at r = {strongest:g}", rows, records, tuple(notes)))
     return made
 
 
@@ -46,8 +53,3 @@ def columns(table: str) -> dict[str, Metric]:
     """The metrics that have a column in `table`, by name, from the left."""
     found = {name: metric for name, metric in METRICS.items() if metric.table == table}
     return dict(sorted(found.items(), key=lambda item: item[1].place))
-
-
-def is_yardstick(metric: str) -> bool:
-    """Whether it is a Fréchet distance of real images to others, of which there is one an extractor."""
-    return metric.startswith("fid") and metric.endswith("_real")

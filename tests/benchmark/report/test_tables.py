@@ -174,6 +174,17 @@ def test_what_rests_on_the_first_queries_is_named(make_record, make_row):
     assert first(probed("mnist/3-8", 5), probed("mnist", 10)) == ["COUT: of the first 10 and 5 queries"]
 
 
+def test_shared_notes_stand_once(make_record):
+    """What all tables share stands under the first alone, and the others point there; the metrics' notes are theirs."""
+    first, *others = tables([make_record(remarks=["half the truth"])])
+    shared = [note for note in first.notes if "half the truth" in note or note.startswith("[low, high]")]
+    assert len(shared) == 2
+    assert not any(set(shared) & set(table.notes) for table in others)
+    assert all(any("`summary`" in note for note in table.notes) for table in others)
+    distances = [table.name for table in (first, *others) if any(note.startswith("FID") for note in table.notes)]
+    assert distances == ["plausibility"]
+
+
 @pytest.mark.parametrize("name", ["summary", "flip-rate-mnist", "flip-rate-mnist_3-8"])
 def test_references_stand_apart(records, name):
     """References are in a part of their own, in every format."""
