@@ -105,7 +105,9 @@ def _measured_by(metric: str, methods: Mapping[str, Sequence[Record]]) -> set[st
 
 UNBEATEN = "†"
 """At a reference's number that no method's is better than."""
-UNBEATEN_NOTE = f"{UNBEATEN}: no method is better than this reference: the number alone does not tell an explanation"
+UNBEATEN_NOTE = (
+    f"{UNBEATEN}: no method beats this trivial reference, so this number alone cannot tell a good explanation from none"
+)
 
 
 def unbeaten_in(numbers: pd.DataFrame, references: set[str]) -> set[tuple[str, str, str]]:
