@@ -141,7 +141,7 @@ def score(
     seed: int = 0,
     preset: Preset = "default",
     data_root: Location | None = None,
-    fid: Given = "classifier",
+    fid: Given = "oracle",
     inception_weights: Location | None = None,
     results: Location = "results",
 ) -> pd.DataFrame:

@@ -55,7 +55,7 @@ def protocol_of(results: Location, preset: Preset, **options: Unpack[Options]) -
         `split`: queries of "test" (default), or of "validation".
         `limit`: queries, at most.
         `data_root`: folder of data sets that are not embedded.
-        `fid`: extractors of Fréchet distances, "classifier" (default) and "inception".
+        `fid`: extractors of Fréchet distances, "oracle" (default) and "inception".
         `inception_weights`: file of pytorch-fid's weights; by default they are downloaded.
         `accelerator`: "auto" (default), "cpu", "cuda" or "mps"; `devices`: how many one training uses.
         `precision`: of trainings, "32-true" (default) or "bf16-mixed".
@@ -79,7 +79,7 @@ def protocol_of(results: Location, preset: Preset, **options: Unpack[Options]) -
         split=split,
         limit=limit,
         data_root=path_of(options.get("data_root")),
-        extractors=extractors_of(options.get("fid", "classifier")),
+        extractors=extractors_of(options.get("fid", "oracle")),
         inception_weights=_weights(path_of(options.get("inception_weights"))),
         devices=Devices(_accelerator(options.get("accelerator", "auto")), devices, precision),
         raise_errors=options.get("raise_errors", False),

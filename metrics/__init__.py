@@ -3,153 +3,23 @@
 To add a metric:
 
 1. write a pure function of tensors in `metrics/<file>.py` that returns an `Estimate`;
-2. add a line to `METRICS` that names the function and the evidence it needs, in the order of its arguments;
+2. add a line to `METRICS`: the function, the evidence it needs in the order of its arguments, and how tables show it;
 3. hold it by tests in `tests/metrics/`: a perfect, a useless and a degenerate input.
+
+The line is all that computing and showing need: the number is in `metrics.csv` and in the table that the line names.
 
 Evidence is what a run has collected once the networks were applied: whatever begins with "answer" exists once for each
 relaxation, the rest once for a job. A function is imported only when it is used.
 """
 
-import hashlib
-import importlib
-import inspect
-import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any, Literal, cast
 
 from metrics.base import Estimate
+from metrics.families import to_reals, to_truth
+from metrics.metric import ANY, FRACTION, POSITIVE, RATE, Format, Metric
 
 __all__ = ["METRICS", "Estimate", "Metric"]
-
-
-@dataclass(frozen=True)
-class Metric:
-    """One line of the registry.
-
-    Attributes
-    ----------
-    function : str
-        "module:function", imported on use.
-    needs : tuple of str
-        Names of the evidence, passed to the function in this order.
-    unit : str
-        "" for a fraction or a number without unit.
-    better : {"higher", "lower", ""}
-        "" where neither is: a yardstick, or one half of a trade-off.
-    range : tuple of float
-        Lowest and highest value there can be; infinite where there is no limit.
-    meaning : str
-        One line for people.
-    also_flipped : bool
-        Whether it is computed over the flipped queries too, beside all.
-
-    """
-
-    function: str
-    needs: tuple[str, ...]
-    unit: str
-    better: Literal["higher", "lower", ""]
-    range: tuple[float, float]
-    meaning: str
-    also_flipped: bool = False
-
-    @property
-    def scale(self) -> str:
-        """Unit, direction and range, for people."""
-        low, high = (f"{limit:g}".replace("inf", "∞") for limit in self.range)
-        ends = ("(" if low == "-∞" else "[") + f"{low}, {high}" + (")" if high == "∞" else "]")
-        return ", ".join(filter(None, (self.unit, self.better and f"{self.better} is better", ends)))
-
-    @property
-    def per_relaxation(self) -> bool:
-        """Whether there is one value for each relaxation, rather than one for a job."""
-        return any(need.startswith("answer") for need in self.needs)
-
-    def load(self) -> Callable[..., Estimate]:
-        """Import the function."""
-        module, name = self.function.split(":")
-        return cast(Callable[..., Estimate], getattr(importlib.import_module(module), name))
-
-    def fingerprint(self) -> str:
-        """Hash what decides the value, so that a metric is computed again once its definition is edited.
-
-        That is this line without its prose, the function's module, and the modules on which all metrics rest.
-        """
-        modules = (self.function.split(":")[0], "metrics.intervals", "metrics.base")
-        sources: list[Any] = [inspect.getsource(importlib.import_module(module)) for module in modules]
-        return hashlib.sha256(repr([replace(self, meaning=""), *sources]).encode()).hexdigest()[:16]
-
-
-FRACTION, POSITIVE, ANY = (0.0, 1.0), (0.0, math.inf), (-math.inf, math.inf)
-
-SETS = {
-    "": ("answer", "counterfactuals to real images"),
-    "_reconstruction": ("reconstruction", "reconstructions to real images"),
-    "_samples": ("sample", "generated samples to real images"),
-    "_real": ("query", "queries to as many other real images"),
-}
-"""What is held against real images: end of the metric's name -> beginning of the evidence's name, and its meaning."""
-
-
-def _to_reals(network: str, features: str) -> dict[str, Metric]:
-    """Fréchet and kernel distance of each set to real images by one network's features; of reals, a yardstick."""
-    found = {}
-    for family, function, limits, words in (
-        ("fid", "metrics.frechet:frechet_distance", POSITIVE, "Fréchet distance"),
-        ("kid", "metrics.kernel:kernel_distance", ANY, "kernel distance, without bias at small n,"),
-    ):
-        for suffix, (images, meaning) in SETS.items():
-            needs = (f"{images}_{network}_features", f"real_{network}_features")
-            better: Literal["lower", ""] = "" if images == "query" else "lower"
-            text = f"{words} of {meaning}, {features} features"
-            found[f"{family}_{network}{suffix}"] = Metric(function, needs, "", better, limits, text)
-    found[f"sfid_{network}"] = Metric(
-        "metrics.frechet:split_distance",
-        (f"answers_{network}_features", f"queries_{network}_features"),
-        "",
-        "lower",
-        POSITIVE,
-        f"split FID: Fréchet distance of answers to one half of the queries to the other half, {features} features",
-    )
-    return found
-
-
-ANCHORS = {
-    "": ("answers", "of the answers"),
-    "_query": ("queries", "of the queries as they are, an anchor"),
-    "_reconstruction": ("reconstructions", "of the reconstructions as they are, an anchor"),
-}
-"""What is held against the exact counterfactuals: end of the metric's name -> the evidence, and its meaning."""
-
-
-def _to_truth() -> dict[str, Metric]:
-    """Distances to the exact counterfactuals, where the data know them; and how many other attributes changed."""
-    families: tuple[tuple[str, tuple[str, ...], Literal["higher", "lower"], tuple[float, float], str], ...] = (
-        ("truth_l1", (), "lower", FRACTION, "mean absolute difference to the exact counterfactuals"),
-        ("truth_l1_drawn", ("queries",), "lower", FRACTION, "the same over the pixels that the attribute draws,"),
-        ("truth_ssim", (), "higher", (-1.0, 1.0), "structural similarity to the exact counterfactuals"),
-    )
-    found = {}
-    for name, more, better, limits, words in families:
-        for suffix, (images, meaning) in ANCHORS.items():
-            line = Metric(f"metrics.truth:{name}", (images, "exact", *more), "", better, limits, f"{words} {meaning}")
-            found[name + suffix] = replace(line, better="") if suffix == "_query" else line
-    for suffix, (seen, words) in {
-        "": ("answer", "answers"),
-        "_reconstruction": ("reconstruction", "reconstructions"),
-    }.items():
-        found[f"mnac{suffix}"] = Metric(
-            "metrics.truth:mnac",
-            (f"{seen}_other_attributes", "other_attributes"),
-            "attributes/face",
-            "lower",
-            POSITIVE,
-            f"mean number of attributes, that of the task apart, that oracles see change from queries to {words}",
-        )
-    return found
-
 
 METRICS: Mapping[str, Metric] = MappingProxyType(
     {
@@ -160,6 +30,9 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
             "higher",
             FRACTION,
             "share of counterfactuals that the classifier sees as their target class",
+            table="summary",
+            heading="flip rate",
+            shown=RATE,
         ),
         "flip_rate_representation": Metric(
             "metrics.rates:flip_rate",
@@ -168,6 +41,10 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
             "higher",
             FRACTION,
             "share of intervened representations, not pictures, that the classifier's head sees as their target class",
+            table="models",
+            heading="flip rate on φ",
+            place=1,
+            shown=RATE,
         ),
         "oracle_agreement": Metric(
             "metrics.rates:oracle_agreement",
@@ -177,6 +54,9 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
             FRACTION,
             "share of counterfactuals that an independent classifier sees as their target class",
             also_flipped=True,
+            table="summary",
+            heading="oracle agreement",
+            shown=RATE,
         ),
         "adversarial_flips": Metric(
             "metrics.rates:adversarial_flips",
@@ -185,6 +65,9 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
             "lower",
             FRACTION,
             "share of counterfactuals that convince the classifier, but not the oracle",
+            table="summary",
+            heading="adversarial flips",
+            shown=RATE,
         ),
         "oracle_aware_flips": Metric(
             "metrics.rates:oracle_aware_flips",
@@ -193,6 +76,9 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
             "higher",
             FRACTION,
             "share of counterfactuals that convince both the classifier and the oracle",
+            table="summary",
+            heading="oracle-aware flips",
+            shown=RATE,
         ),
         "reconstruction_flips": Metric(
             "metrics.rates:reconstruction_flips",
@@ -201,6 +87,9 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
             "lower",
             FRACTION,
             "share of queries whose reconstruction alone changes the class",
+            table="summary",
+            heading="reconstruction flips",
+            shown=RATE,
         ),
         "l1": Metric(
             "metrics.distances:l1",
@@ -210,6 +99,9 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
             FRACTION,
             "mean absolute difference to the query, of the intensity range",
             also_flipped=True,
+            table="summary",
+            heading="L1",
+            shown=Format(4),
         ),
         "l1_start": Metric(
             "metrics.concepts:mean_of_queries",
@@ -228,6 +120,9 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
             FRACTION,
             "root mean square difference to the query, of the intensity range",
             also_flipped=True,
+            table="summary",
+            heading="L2",
+            shown=Format(4),
         ),
         "l0": Metric(
             "metrics.distances:l0",
@@ -237,6 +132,9 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
             FRACTION,
             "share of pixels that differ from the query by more than 8/255",
             also_flipped=True,
+            table="summary",
+            heading="L0",
+            shown=Format(3),
         ),
         "hoyer_sparsity": Metric(
             "metrics.distances:hoyer_sparsity",
@@ -246,6 +144,9 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
             FRACTION,
             "how much of the change sits in few pixels (Hoyer), over the answers that change anything",
             also_flipped=True,
+            table="summary",
+            heading="Hoyer sparsity",
+            shown=Format(3),
         ),
         "mse": Metric(
             "metrics.distances:mse",
@@ -254,6 +155,9 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
             "lower",
             FRACTION,
             "mean squared error of the reconstructions",
+            table="summary",
+            heading="MSE",
+            shown=Format(5),
         ),
         "composition": Metric(
             "metrics.distances:composition",
@@ -262,6 +166,11 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
             "lower",
             FRACTION,
             "mean absolute difference of the first queries to five reconstructions one after the other",
+            probed=True,
+            table="plausibility",
+            heading="composition",
+            place=1,
+            shown=Format(4),
         ),
         "reversibility": Metric(
             "metrics.distances:reversibility",
@@ -271,6 +180,11 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
             FRACTION,
             "mean absolute difference of the first queries to their edits undone, at the smallest r",
             also_flipped=True,
+            probed=True,
+            table="plausibility",
+            heading="reversibility",
+            place=1,
+            shown=Format(4),
         ),
         "diversity": Metric(
             "metrics.distances:diversity",
@@ -280,6 +194,11 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
             FRACTION,
             "mean absolute difference between a first query's answers under several sampling seeds, at the smallest r",
             also_flipped=True,
+            probed=True,
+            table="plausibility",
+            heading="diversity",
+            place=1,
+            shown=Format(4),
         ),
         "cout": Metric(
             "metrics.transition:cout",
@@ -289,6 +208,9 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
             (-1.0, 1.0),
             "area under the target's less the old class's probability, the most changed pixels pasted first",
             also_flipped=True,
+            probed=True,
+            table="plausibility",
+            heading="COUT",
         ),
         "im1": Metric(
             "metrics.plausibility:im1",
@@ -298,6 +220,8 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
             POSITIVE,
             "error of the target class's autoencoder on the answer, over that of the old class's",
             also_flipped=True,
+            table="plausibility",
+            heading="IM1",
         ),
         "im2": Metric(
             "metrics.plausibility:im2",
@@ -307,6 +231,9 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
             POSITIVE,
             "disagreement of the target class's autoencoder with that of all classes, over the answer's L1",
             also_flipped=True,
+            table="plausibility",
+            heading="IM2",
+            shown=Format(4),
         ),
         "nll": Metric(
             "metrics.likelihood:nll",
@@ -315,6 +242,9 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
             "lower",
             ANY,
             "negative log-likelihood of the queries given their latents",
+            table="models",
+            heading="NLL",
+            shown=Format(1),
         ),
         "kl": Metric(
             "metrics.likelihood:kl",
@@ -323,6 +253,9 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
             "",
             ANY,
             "information that the latents carry beyond the prior",
+            table="models",
+            heading="KL",
+            shown=Format(1),
         ),
         "bits_per_dim": Metric(
             "metrics.likelihood:bits_per_dim",
@@ -331,6 +264,9 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
             "lower",
             ANY,
             "bits that the model spends on a channel of a pixel",
+            table="models",
+            heading="bits/dim",
+            shown=Format(3),
         ),
         "change": Metric(
             "metrics.concepts:change",
@@ -339,6 +275,7 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
             "higher",
             FRACTION,
             "share of intervened representations that the classifier's head sees as another class than the query's",
+            shown=RATE,
         ),
         "accuracy_phi": Metric(
             "metrics.concepts:agreement",
@@ -347,6 +284,7 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
             "",
             FRACTION,
             "accuracy of the classifier's head on its own representation φ",
+            shown=RATE,
         ),
         "accuracy_phi_reconstruction": Metric(
             "metrics.concepts:agreement",
@@ -355,6 +293,7 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
             "higher",
             FRACTION,
             "accuracy of the classifier's head on what the discrete code of φ stands for",
+            shown=RATE,
         ),
         "agreement": Metric(
             "metrics.concepts:agreement",
@@ -363,6 +302,7 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
             "higher",
             FRACTION,
             "share of queries that the classifier's head sees alike in φ and in what its discrete code stands for",
+            shown=RATE,
         ),
         "shared_fisher": Metric(
             "metrics.concepts:mean_of_queries",
@@ -371,6 +311,9 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
             "higher",
             FRACTION,
             "cosine of the information that the answering generator and the classifier's head take from φ",
+            table="models",
+            heading="shared Fisher",
+            place=1,
         ),
         "shared_fisher_plain": Metric(
             "metrics.concepts:mean_of_queries",
@@ -387,6 +330,7 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
             "",
             POSITIVE,
             "length of the answering generator's information, which a dot product can be raised by",
+            shown=Format(4),
         ),
         "fisher_norm_plain": Metric(
             "metrics.concepts:mean_of_queries",
@@ -395,9 +339,10 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
             "",
             POSITIVE,
             "the same of a generator that was trained without the regulariser",
+            shown=Format(4),
         ),
-        **_to_truth(),
-        **_to_reals("classifier", "oracle"),
-        **_to_reals("inception", "Inception"),
+        **to_truth(),
+        **to_reals("oracle", "oracle", 10),
+        **to_reals("inception", "Inception", 20),
     }
 )

@@ -53,7 +53,7 @@ def networks():
     classifier = ConvClassifier(ClassifierConfig(), SHAPE, CLASSES).eval()
     oracle = ConvClassifier(ClassifierConfig(**ORACLE), SHAPE, CLASSES).eval()
     parts = list(Autoencoders(AutoencoderConfig(), SHAPE, CLASSES).eval().parts)
-    return Networks(classifier, oracle, {"classifier": penultimate(oracle)}, torch.device("cpu"), parts)
+    return Networks(classifier, oracle, {"oracle": penultimate(oracle)}, torch.device("cpu"), parts)
 
 
 def timed(spent, name, function):

@@ -22,7 +22,7 @@ Settings = Annotated[
 ]
 Split = Annotated[names.Split, typer.Option(help="Queries: validation to choose settings, test to report.")]
 DataRoot = Annotated[Path | None, typer.Option(help="Folder of data sets that are not embedded.")]
-Fid = Annotated[str, typer.Option(help="Extractors of Fréchet distances: classifier,inception.")]
+Fid = Annotated[str, typer.Option(help="Extractors of Fréchet distances: oracle,inception.")]
 InceptionWeights = Annotated[Path | None, typer.Option(help="File of pytorch-fid's weights, for --fid inception.")]
 Jobs = Annotated[int | None, typer.Option(min=1, help="Jobs at once. [default: one a core; one on a GPU]")]
 Accelerator = Annotated[names.Accelerator, typer.Option(help="Where to train and explain.")]

@@ -10,6 +10,7 @@ from benchmark.cli.options import complain
 from benchmark.papers.pages import write_pages
 from benchmark.records.record import Record
 from benchmark.records.store import locked
+from benchmark.report.cells import Results
 from benchmark.report.figures import write_figures
 from benchmark.report.tables import write_tables
 
@@ -18,6 +19,7 @@ def publish(records: Sequence[Record], results: Path) -> None:
     """Write tables and figures of `records`, and print the tables; where all failed, leave what is there."""
     if all(record.status != "ok" for record in records):
         return
+    records = Results.of(records)  # their numbers become one table, for all that is written
     with locked(results / "runs" / "locks" / "tables.lock"):
         write_figures(records, results / "runs", results / "tables")  # which the pages show
         pages = write_pages(records, results / "runs", results / "tables")

@@ -22,7 +22,7 @@ class Protocol:
     split: str = "test"
     limit: int | None = None
     data_root: Path | None = None
-    extractors: tuple[str, ...] = ("classifier",)
+    extractors: tuple[str, ...] = ("oracle",)
     inception_weights: Path | None = None
     devices: Devices = field(default_factory=Devices)
     threads: int = 1

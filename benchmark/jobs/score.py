@@ -82,8 +82,8 @@ def networks(work: Work) -> Networks:
     """The networks that answers are shown to."""
     oracle, device = work.oracle.network(), work.workshop.device
     extractors: dict[str, Callable[[Tensor], Tensor]] = {}
-    if "classifier" in work.protocol.extractors:
-        extractors["classifier"] = penultimate(oracle)
+    if "oracle" in work.protocol.extractors:
+        extractors["oracle"] = penultimate(oracle)
     if "inception" in work.protocol.extractors:
         extractors["inception"] = pooled(inception_network(work.protocol.inception_weights).to(device))
     seeing = Networks(work.classifier.network(), oracle, extractors, device, work.autoencoders.networks())

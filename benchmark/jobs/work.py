@@ -89,4 +89,4 @@ class Work:
         """Refuse to let Inception look at grey images."""
         data = self.question.data
         if "inception" in self.protocol.extractors and data.shape[0] != 3:
-            raise UserError(f"{data.name} has no colours, which Inception needs; use --fid classifier")
+            raise UserError(f"{data.name} has no colours, which Inception needs; use --fid oracle")

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from benchmark.errors import UserError
 from benchmark.judges.classifier import ConvClassifier
 
-EXTRACTORS = ("classifier", "inception")
-"""`classifier`: the oracle's penultimate features. `inception`: pytorch-fid's, for three-channel images."""
+EXTRACTORS = ("oracle", "inception")
+"""`oracle`: the oracle's penultimate features. `inception`: pytorch-fid's, for three-channel images."""
 
 WEIGHTS_HELP = "download pt_inception-2015-12-05-6726825d.pth from the releases of pytorch-fid"
 

@@ -1,9 +1,17 @@
 """Gat, Lorberbom, Schwartz and Hazan, "Latent Space Explanation by Intervention", 2022."""
 
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor
+
 from benchmark.papers import Claim, Paper, Printed, Shown
-from benchmark.papers.experiments import regulariser
+from benchmark.papers.experiments import ROWS, Asked, Outcome, estimated, under
 from benchmark.papers.measures import Measure, fact, lead, metric, of_classifiers, study
 from benchmark.papers.verdicts import at_least, at_most, more, shows
+from methods.base import Illustration, Method, Study
+from methods.dvae.flips import flipped
+from methods.dvae.method import Dvae
 
 FACES = "CelebA, a binary classifier of each attribute"
 POLICIES = {
@@ -120,6 +128,76 @@ def _more_flips() -> Measure:
     words = "share of g(ψ) that flips, with the regulariser minus without,"
     return study("dvae", REGULARISER, "flip rate", {"generator": "with minus without"}, words=words, interval=True)
 
+
+# -- experiments -------------------------------------------------------------------------------------------------------
+
+
+def regulariser(method: Method, asked: Asked) -> Outcome:
+    """Pictures of the same codes by the generators with and without the regulariser (Figs. 3 and 6).
+
+    Bits are chosen by f_K alone, so that neither generator has a say in them.
+    """
+    assert isinstance(method, Dvae)  # noqa: S101 - registered so
+    chooser = under(method, until_picture=False)
+    told = chooser.explain(asked.queries, asked.targets, [0.0]).intervention
+    codes = (told["bits"], flipped(told["bits"], told["ranks"], 0.0))
+    phi = [method.network.dvae.decode(bits) for bits in codes]
+    pictures = {
+        name: [method.network.pixel_logits(name, part).sigmoid().view_as(asked.queries) for part in phi]
+        for name in method.network.generators
+    }
+    answering = method.network.answering
+    seen = [method.classifier.head(part).softmax(1) for part in phi]
+    figures = {"concepts": _concepts(asked, pictures[answering], seen)}
+    if len(pictures) > 1:
+        figures["regulariser"] = _with_and_without(asked, pictures)
+    rows, flips = [], {}
+    for name, (_, after) in pictures.items():
+        flips[name], agrees = (judge(after).argmax(1) == asked.targets for judge in (asked.classifier, asked.oracle))
+        cells = {"generator": "without" if name == "plain" else "with", **estimated("flip rate", flips[name])}
+        rows.append(cells | {"oracle agreement": float(agrees.double().mean())})
+    if len(pictures) > 1:
+        apart = flips["regularised"].double() - flips["plain"].double()
+        rows.append({"generator": "with minus without", **estimated("flip rate", apart), "oracle agreement": ""})
+    note = "g(ψ) of the same codes, flipped until f_K(ψ) is of the target class; [low, high]: of the flip rate"
+    return Outcome(
+        figures,
+        {
+            "regulariser": Study(
+                title="pictures by generators with and without the regulariser", rows=rows, notes=(note,)
+            )
+        },
+    )
+
+
+def _concepts(asked: Asked, drawn: Sequence[Tensor], seen: Sequence[Tensor]) -> Illustration:
+    """Queries, g(φ') and g(ψ), with what f_K gives the target in each (Fig. 3)."""
+    captions = []
+    for query in range(min(ROWS, len(asked.queries))):
+        own, target = int(asked.predicted[query]), int(asked.targets[query])
+        captions.append(
+            [f"{{{own}}} → {{{target}}}", *(f"p({{{target}}}) = {float(part[query, target]):.2f}" for part in seen)]
+        )
+    shown = torch.stack([asked.queries, *drawn], dim=1)[:ROWS]
+    title = "concepts before and after flipped bits; below each f_K's probability of the target"
+    return Illustration(title, shown, captions, ("query", "g(φ')", "g(ψ)"))
+
+
+def _with_and_without(asked: Asked, pictures: Mapping[str, Sequence[Tensor]]) -> Illustration:
+    """g(φ') and g(ψ) by both generators, with the class that the classifier sees in each (Fig. 6)."""
+    columns = [asked.queries, *pictures["plain"], *pictures["regularised"]]
+    classes = torch.stack([asked.classifier(part).argmax(1) for part in columns], dim=1)[:ROWS].tolist()
+    targets = asked.targets.tolist()
+    captions = [
+        [f"{{{row[0]}}} → {{{target}}}", *(f"{{{c}}}" for c in row[1:])]
+        for row, target in zip(classes, targets, strict=False)
+    ]
+    title = "pictures of the same codes without and with the regulariser; below each what the classifier sees"
+    headings = ("query", "without:\ng(φ')", "\ng(ψ)", "with:\ng(φ')", "\ng(ψ)")
+    return Illustration(title, torch.stack(columns, dim=1)[:ROWS], captions, headings)
+
+
+# -- the paper ---------------------------------------------------------------------------------------------------------
 
 PAPER = Paper(
     title="Gat et al. 2022, Latent Space Explanation by Intervention",

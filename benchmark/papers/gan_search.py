@@ -5,13 +5,18 @@ The paper has no table: its numbers stand in the text, its results are figures.
 
 from dataclasses import replace
 
+import torch
+from torch import Tensor
+
 from benchmark.bias.gates import CLASSIFIERS
 from benchmark.names import DIGITS
 from benchmark.papers import FACES, GREY, Claim, Paper, Printed, Shown
-from benchmark.papers.experiments import distance_term
+from benchmark.papers.experiments import Asked, Outcome, Row, estimated, under
 from benchmark.papers.measures import Measure, Setting, lead, metric, study
 from benchmark.papers.verdicts import ahead, among, at_least, at_most, shows, untestable
-from benchmark.report.frequencies import FREQUENCIES
+from benchmark.report.frequencies import FREQUENCIES, frequencies
+from methods.base import Method, Study
+from methods.pictures import unit
 
 NEEDS_ATTRIBUTES = "needs a generator that is conditioned on attributes, which those of this suite are not"
 BIAS = "Eyeglasses-on-Young"
@@ -81,6 +86,61 @@ def _surer(judge: str) -> Measure:
     words = f"the {judge}'s probability, prototype minus query,"
     return study("gan-search", PROTOTYPES, "difference", {"judge": judge}, words=words, interval=True)
 
+
+# -- experiments -------------------------------------------------------------------------------------------------------
+
+
+def distance_term(method: Method, asked: Asked) -> Outcome:
+    """The same searches with and without the distance term (Fig. 4), and walks to prototypes (Fig. 3)."""
+    without = under(method, distance="none").explain(asked.queries, asked.targets, [0.0]).intervention["path"]
+    found = [_of_paths(unit(paths), asked) for paths in (asked.intervention["path"], without)]
+    rows: list[Row] = []
+    for name, first in found[0].items():
+        second = found[1][name]
+        means = {"with": float(first.mean()), "without": float(second.mean())}
+        rows.append({"quantity": name, **means, **estimated("difference", first - second)})
+    notes = (
+        "difference: with the distance term minus without, on the same real queries; paths as they are kept, in "
+        f"{without.shape[1]} pictures",
+        "L1: mean absolute difference of the answer to the query; path length: sum of those from picture to picture; "
+        "over distance: divided by that from the first to the last, 1 where the path is straight",
+        "third class: neither the query's nor the target, as the classifier sees it",
+    )
+    study = Study(title="searches with and without the distance term", rows=rows, notes=notes)
+    studies = {"distance-term": study, "prototypes": _prototypes(method, asked)}
+    return Outcome({}, studies if asked.known is None else studies | {FREQUENCIES: frequencies(asked.known)})
+
+
+def _of_paths(paths: Tensor, asked: Asked) -> dict[str, Tensor]:
+    """What is measured of paths (N, T, C, H, W), each (N,)."""
+    length = (paths[:, 1:] - paths[:, :-1]).abs().flatten(2).mean(2).sum(1)
+    ends = (paths[:, -1] - paths[:, 0]).abs().flatten(1).mean(1)
+    classes = torch.stack([asked.classifier(frame).argmax(1) for frame in paths.unbind(1)], dim=1)
+    third = (classes != asked.targets[:, None]) & (classes != asked.predicted[:, None])
+    final = asked.classifier(paths[:, -1]).argmax(1)
+    return {
+        "L1 to the query": (paths[:, -1] - asked.queries).abs().flatten(1).mean(1),
+        "path length": length,
+        "length over distance": torch.where(ends > 0, length / ends, 1.0),
+        "share of paths through a third class": third.any(1).double(),
+        "share of answers that flip": (final == asked.targets).double(),
+    }
+
+
+def _prototypes(method: Method, asked: Asked) -> Study:
+    """How much surer the classifier and the oracle are of a prototype than of its query, reconstructed."""
+    path = unit(under(method, mode="prototype").explain(asked.queries, asked.targets, [0.0]).intervention["path"])
+    rows: list[Row] = []
+    for name, judge in (("classifier", asked.classifier), ("oracle", asked.oracle)):
+        own = asked.predicted[:, None]
+        before, after = (judge(path[:, end]).softmax(1).gather(1, own)[:, 0] for end in (0, -1))
+        means = {"query": float(before.mean()), "prototype": float(after.mean())}
+        rows.append({"judge": name, **means, **estimated("difference", after - before)})
+    note = "probability of the query's class: of the query as the generator reconstructs it, and of the walk's end"
+    return Study(title="walks to prototypes of the query's own class", rows=rows, notes=(note,))
+
+
+# -- the paper ---------------------------------------------------------------------------------------------------------
 
 PAPER = Paper(
     title="Liu et al. 2019, Generative Counterfactual Introspection for Explainable Deep Learning",

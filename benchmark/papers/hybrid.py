@@ -5,11 +5,19 @@ Published in 2020; its appendices count as parts of it.
 
 from functools import partial
 
+import torch
+
 from benchmark.papers import Claim, Paper, Printed, Shown
-from benchmark.papers.experiments import influence_of_modules
+from benchmark.papers.experiments import FEW, Asked, Outcome, Row
 from benchmark.papers.measures import Found, Measure, Setting, study
 from benchmark.papers.verdicts import at_least, at_most, every, more, untestable
 from benchmark.records.record import Record
+from methods.base import Method, Study
+from methods.hybrid.influence import influence
+from methods.hybrid.method import Hybridization
+from methods.hybrid.modules import cluster
+from methods.hybrid.network import Place
+from metrics.metric import Format
 
 NEEDS_BEGAN = "needs a BEGAN trained on faces"
 NEEDS_BIGGAN = "needs a pretrained BigGAN-deep and ImageNet's classifiers, which cannot be had here"
@@ -74,7 +82,7 @@ def _set(k: int) -> str:
 
 
 def _distance(method: str, of: str, to: str) -> Measure:
-    return study(method, "normalised-fid-classifier", f"to {to}", {"set": of}, words=f"distance of {of} to {to} images")
+    return study(method, "normalised-fid-oracle", f"to {to}", {"set": of}, words=f"distance of {of} to {to} images")
 
 
 def _distances(method: str) -> dict[str, tuple[Measure | None, ...]]:
@@ -163,7 +171,7 @@ def _at(end: str, name: str, column: str, *, error: str = "", spread: str = "") 
             record
         )
 
-    return Measure("hybrid", f"{column} at the {end} layer of hybrid", find, digits=3)
+    return Measure("hybrid", f"{column} at the {end} layer of hybrid", find, Format(3))
 
 
 _recognition = partial(_at, name="recognition", column="recognition rate", error="standard error")
@@ -182,6 +190,44 @@ def _agreement(what: str) -> Measure:
         interval=True,
     )
 
+
+# -- experiments -------------------------------------------------------------------------------------------------------
+
+COUNTS = range(2, 9)
+"""K that the influence of modules is told for."""
+
+
+def influence_of_modules(method: Method, asked: Asked) -> Outcome:  # noqa: ARG001 - modules ask no queries
+    """Influence of the modules of each layer against their number K, grouped anew for each (Fig. 8, top right)."""
+    assert isinstance(method, Hybridization)  # noqa: S101 - registered so
+    network, generator, config = method.network, method.generator, method.config
+    own, other = generator.noise(FEW), generator.noise(FEW)
+    height, width = network.maps.shape[1:]
+    rows: list[Row] = []
+    for fitted in network.single_places:
+        patterns = network.patterns(fitted, config.window, config.percentile)
+        for count in COUNTS:
+            place = Place(fitted.layers, fitted.channels, count, (height, width)).to(network.maps.device)
+            place.group(cluster(patterns, count))
+            modules = [place.swapped(single) for single in place.singles if not place.is_empty(single)]
+            effects = [influence(generator, place.layers, own, other, one).mean() for one in modules]
+            each = torch.stack(effects or [torch.zeros(())])
+            spread = float(each.std(correction=0))
+            rows.append({"layers": place.name, "K": count, "influence": float(each.mean()), "std": spread})
+    note = (
+        f"mean ± std over the modules that have channels; mean absolute change of a pixel over {FEW} pairs of samples"
+    )
+    study = Study(
+        title="influence of modules against their number K",
+        rows=rows,
+        notes=(note,),
+        axes=("K", "influence", "layers"),
+        spread="std",
+    )
+    return Outcome({}, {"module-count": study})
+
+
+# -- the paper ---------------------------------------------------------------------------------------------------------
 
 PAPER = Paper(
     title="Besserve et al. 2020, Counterfactuals uncover the modular structure of deep generative models",

@@ -1,4 +1,4 @@
-"""Where a number of ours is found that stands beside a published one: in the records of one task, a record a seed."""
+"""Look up our value for a published number, in one task's records (one per seed)."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -8,8 +8,9 @@ import numpy as np
 
 from benchmark.bias.gates import CLASSIFIERS
 from benchmark.records.record import Record
-from benchmark.report.cells import DECIMALS, RATES
-from benchmark.report.summary import HEADINGS
+from benchmark.report.cells import written
+from metrics import METRICS
+from metrics.metric import PLAIN, RATE, Format
 
 NONE = float("nan")
 
@@ -36,18 +37,11 @@ class Measured(NamedTuple):
     seeds: int
     std: float
     """Over seeds; NaN of one."""
-    percent: bool = False
-    """Whether a fraction is shown in per cent."""
-    digits: int = 2
+    shown: Format = PLAIN
 
     def text(self) -> str:
         """As it stands in a table: value, ± std over several seeds, [interval]."""
-        parts = [self.shown(self.value)]
-        if self.seeds > 1:
-            parts.append(f"± {self.shown(self.std)}")
-        if np.isfinite([self.low, self.high]).all():
-            parts.append(f"[{self.shown(self.low)}, {self.shown(self.high)}]")
-        return " ".join(parts)
+        return written(self.shown, self.value, self.std, self.low, self.high)
 
     def sentence(self) -> str:
         """The same inside a sentence, with unit, n and seeds."""
@@ -58,11 +52,7 @@ class Measured(NamedTuple):
     @property
     def unit(self) -> str:
         """What follows a number in a sentence."""
-        return " %" if self.percent else ""
-
-    def shown(self, value: float) -> str:
-        """Another value in the same unit and with the same digits."""
-        return f"{100 * value:.1f}" if self.percent else f"{value:.{self.digits}f}"
+        return " %" if self.shown.percent else ""
 
 
 @dataclass(frozen=True)
@@ -74,8 +64,7 @@ class Measure:
     """What it is called in a sentence."""
     find: Callable[[Record], Found | None]
     """Of a record of that method; None if it has no such number."""
-    percent: bool = False
-    digits: int = 2
+    shown: Format = PLAIN
     metric: str = ""
     """Its name in METRICS; empty if it is of a study."""
 
@@ -87,7 +76,7 @@ class Measure:
         value, low, high, n = np.array(found).T
         std = float(value.std(ddof=1)) if len(found) > 1 else NONE
         ends = float(low.mean()), float(high.mean())
-        return Measured(float(value.mean()), *ends, int(n.max()), len(found), std, self.percent, self.digits)
+        return Measured(float(value.mean()), *ends, int(n.max()), len(found), std, self.shown)
 
     def text(self, records: Sequence[Record]) -> str:
         """What stands in a table; empty if there is nothing."""
@@ -123,7 +112,7 @@ def metric(method: str, name: str, relaxation: float | None = None) -> Measure:
         return None
 
     at = "" if relaxation is None else f" at r = {relaxation:g}"
-    return Measure(method, f"{in_words(name)}{at} of {method}", find, is_rate(name), DECIMALS.get(name, 2), name)
+    return Measure(method, f"{in_words(name)}{at} of {method}", find, shown(name), name)
 
 
 def lead(method: str) -> Measure:
@@ -144,12 +133,14 @@ def fact(name: str, share: Callable[[float], float], words: str) -> Measure:
     def find(record: Record) -> Found | None:
         return Found(share(float(record.data[name]))) if name in record.data else None
 
-    return Measure(CLASSIFIERS, words, find, percent=True)
+    return Measure(CLASSIFIERS, words, find, RATE)
 
 
-def is_rate(name: str) -> bool:
-    """Whether a metric is a fraction that is shown in per cent."""
-    return name in RATES or name.endswith("_accuracy")
+def shown(name: str) -> Format:
+    """How the value of a metric, or the accuracy of a network, is written."""
+    if name in METRICS:
+        return METRICS[name].shown
+    return RATE if name.endswith("_accuracy") else PLAIN
 
 
 def in_words(name: str) -> str:
@@ -158,7 +149,7 @@ def in_words(name: str) -> str:
     if kind == "fid":
         extractor, _, of = rest.partition("_")
         return f"FID ({extractor}) of {of or 'answer'}s"
-    return HEADINGS.get(name, name.replace("_", " ")).removesuffix(" %")
+    return (METRICS[name].heading if name in METRICS else "") or name.replace("_", " ")
 
 
 def study(
@@ -197,7 +188,7 @@ def study(
         return Found(value, value - half, value + half, n)
 
     at = ", ".join(f"{key} {value:g}" if isinstance(value, float) else f"{key} {value}" for key, value in where.items())
-    return Measure(method, f"{words or f'{column} ({at})'} of {method}", find, digits=3)
+    return Measure(method, f"{words or f'{column} ({at})'} of {method}", find, Format(3))
 
 
 def _words(value: object) -> str:

@@ -19,9 +19,10 @@ from benchmark.papers.panel import with_panel
 from benchmark.papers.planting import outcomes
 from benchmark.papers.verdicts import Evidence, judge
 from benchmark.records.record import Record
-from benchmark.report.cells import Table
+from benchmark.report.cells import Results, Table
 from benchmark.report.figures import write_variants
-from benchmark.report.tables import notes_of, studies
+from benchmark.report.notes import notes_of
+from benchmark.report.tables import studies
 from methods.files import write_whole
 
 PUBLISHED = "published"
@@ -36,18 +37,20 @@ Tasks = Mapping[str, Sequence[Record]]
 
 def write_pages(records: Sequence[Record], runs: Path, folder: Path, names: Iterable[str] = PAPERS) -> list[Path]:
     """The page of each paper that has successful records, with its tables as LaTeX and its numbers as csv."""
-    made = []
+    results, made = Results.of(records), []
     for name in names:
         paper = load(name)
-        good = [record for record in records if record.status == "ok" and record.method in paper.methods]
-        if good:
+        if good := _of(paper, results):
             made.append(_write_page(name, paper, good, runs, folder))
     return made
 
 
-def _write_page(name: str, paper: Paper, records: Sequence[Record], runs: Path, folder: Path) -> Path:
-    of_task = [[record for record in records if record.task == task] for task in _tasks(records)]
-    tasks = {some[0].task: with_panel([with_outcome(one, runs) for one in some], runs) for some in of_task}
+def _of(paper: Paper, results: Results) -> Results:
+    return results.good.only(lambda record: record.method in paper.methods)
+
+
+def _write_page(name: str, paper: Paper, records: Results, runs: Path, folder: Path) -> Path:
+    tasks = {task: with_panel([with_outcome(one, runs) for one in records.on(task)], runs) for task in records.tasks}
     planted = outcomes(paper, records[0].preset, runs)
     ours = tasks | {bias: found.evidence for bias, found in planted.items() if found.evidence}
     beside = partial(_beside, ours=ours)
@@ -83,10 +86,6 @@ def _write_page(name: str, paper: Paper, records: Sequence[Record], runs: Path, 
     return path
 
 
-def _tasks(records: Sequence[Record]) -> list[str]:
-    return list(dict.fromkeys(record.task for record in records))
-
-
 def _beside(part: Printed | Shown, ours: Tasks) -> Tasks:
     """Those of `ours`, tasks and planted biases, that stand beside a table or figure of the paper."""
     if part.of:
@@ -98,7 +97,7 @@ def _bullets(lines: Iterable[str]) -> str:
     return "\n".join(f"- {line}" for line in lines)
 
 
-def _introduction(name: str, paper: Paper, records: Sequence[Record]) -> str:
+def _introduction(name: str, paper: Paper, records: Results) -> str:
     """What a reader has to know of the page, of the paper and of these records."""
     made = (
         f"Written by `python -m benchmark paper {name}`. Published numbers stand in the rows called *{PUBLISHED}*, "
@@ -133,8 +132,8 @@ def _claims(claims: Sequence[Claim], tasks: Tasks, runs: Path, planted: Mapping[
         listed.append("\n".join(lines))
     table = tabulate(counts, headers="keys", tablefmt="github", disable_numparse=True)
     rule = (
-        "A number is held against a bound by its 95 % interval; where the interval holds both answers, nothing is "
-        "told. Bounds called ours are not the paper's."
+        "A number is held against a bound by its 95 % interval; where the interval holds both answers, it is "
+        "left open. Bounds called ours are not the paper's."
     )
     return f"## What the paper says\n\n{table}\n\n{rule}\n\n" + "\n".join(listed)
 
@@ -212,7 +211,7 @@ def _difference(measure: Measure, records: Sequence[Record], printed: Printed, r
     apart = difference(measured, printed, row, column)
     if apart is None:
         return ""
-    text = ("+" if apart >= 0 else MINUS) + measured.shown(abs(apart))
+    text = ("+" if apart >= 0 else MINUS) + measured.shown.text(abs(apart))
     return f"({text})" if printed.tolerance is not None and abs(apart) <= printed.tolerance else text
 
 

@@ -1,9 +1,8 @@
-"""What becomes of a paper's claim here: it holds, it does not, or it cannot be tested, with the numbers that say so.
+"""A paper's claim here: it holds, it does not, it is left open, or it cannot be tested; with the numbers behind it.
 
-A number is held against a bound by its 95 % interval: a claim holds if all of the interval keeps to the bound, does not
-hold if none of it does, and is not told by what lies between. Bounds are ours where a paper gives none. Intervals know
-the choice of queries and not that of trainings, so a claim is not told either if one seed by itself says the opposite
-of all.
+A claim holds if all of a number's 95 % interval keeps to the bound, does not hold if none of it does, and is left open
+if some of it does. Bounds are ours where a paper gives none. Intervals cover the choice of queries, not of trainings: a
+claim is also left open if one seed alone contradicts all seeds together.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -17,21 +16,25 @@ import numpy as np
 from benchmark.bias.discovery import BiasOutcome
 from benchmark.data.tasks import data_set_of
 from benchmark.errors import UserError
-from benchmark.papers.measures import Measure, Measured, in_words, is_rate
+from benchmark.papers.measures import Measure, Measured, in_words, shown
 from benchmark.records.record import Record
 from benchmark.report.compare import SIGNIFICANT, compare
 
 
 class Verdict(NamedTuple):
-    """Whether a claim holds, None if that cannot be told, and why."""
+    """Whether a claim holds, None if that is open, and why."""
 
     holds: bool | None
     because: str
+    tested: bool = True
+    """Whether there were numbers to test it with."""
 
     @property
     def words(self) -> str:
         """As the pages say it."""
-        return {True: "holds here", False: "does not hold here", None: "cannot be tested here"}[self.holds]
+        if self.holds is None:
+            return "left open here" if self.tested else "cannot be tested here"
+        return "holds here" if self.holds else "does not hold here"
 
 
 class UntestableError(Exception):
@@ -91,11 +94,11 @@ Test = Callable[[Evidence], Verdict]
 
 
 def judge(test: Test, evidence: Evidence) -> Verdict:
-    """The verdict of `test`; that it cannot be tested if its numbers are not there, or a seed says the opposite."""
+    """The verdict of `test`: untested if it finds no numbers, left open if one seed alone contradicts all together."""
     try:
         verdict = test(evidence)
     except UntestableError as error:
-        return Verdict(None, str(error))
+        return Verdict(None, str(error), tested=False)
     seeds = sorted({record.seed for record in evidence.records})
     if verdict.holds is None or len(seeds) < 2:
         return verdict
@@ -160,7 +163,7 @@ def falling(measures: Sequence[Measure]) -> Test:
     def test(evidence: Evidence) -> Verdict:
         found = [evidence.of(measure) for measure in measures]
         values = [one.value for one in found]
-        listed = ", ".join(one.shown(one.value) for one in found)
+        listed = ", ".join(one.shown.text(one.value) for one in found)
         told = f"{measures[0].name}, and on: {listed}{found[0].unit}"
         return Verdict(all(a >= b for a, b in pairwise(values)), told)
 
@@ -180,7 +183,7 @@ def ahead(first: str, second: str, metric: str, relaxations: Sequence[float] | N
         except UserError as error:
             raise UntestableError(str(error)) from error
         sure = [sign * one.difference.value > 0 for one in found if one.difference.p < SIGNIFICANT]
-        factor, unit = (100, " %") if is_rate(metric) else (1, "")
+        factor, unit = (100, " %") if shown(metric).percent else (1, "")
         parts = []
         for one in found:
             at = "" if one.relaxation is None else f"at r = {one.relaxation:g}: "
@@ -225,7 +228,8 @@ def every(*tests: Test) -> Test:
         verdicts = [judge(one, evidence) for one in tests]
         outcomes = {verdict.holds for verdict in verdicts}
         holds = False if False in outcomes else None if None in outcomes else True
-        return Verdict(holds, "; ".join(verdict.because for verdict in verdicts))
+        because = "; ".join(verdict.because for verdict in verdicts)
+        return Verdict(holds, because, all(verdict.tested for verdict in verdicts))
 
     return test
 
@@ -234,14 +238,14 @@ def untestable(why: str) -> Test:
     """What nothing here can tell."""
 
     def test(evidence: Evidence) -> Verdict:  # noqa: ARG001 - whatever there is
-        return Verdict(None, why)
+        return Verdict(None, why, tested=False)
 
     return test
 
 
 def _bound(found: Measured, bound: float) -> str:
     """A bound in the unit of what is held against it."""
-    return f"{100 * bound:g} %" if found.percent else f"{bound:g}"
+    return f"{100 * bound:g} %" if found.shown.percent else f"{bound:g}"
 
 
 def _negative(found: Measured) -> Measured:

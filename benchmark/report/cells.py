@@ -1,53 +1,21 @@
-"""Records -> rows of numbers -> cells of a table, and a table as csv, Markdown and LaTeX."""
+"""Records -> one tidy table -> cells of a table, and a table as csv, Markdown and LaTeX."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 from tabulate import tabulate
 
 from benchmark.records.record import Record
-from benchmark.report.compare import ARROWS
 from methods.files import write_whole
-from metrics import METRICS
+from metrics import Metric
+from metrics.metric import Format
 
 COLUMNS = ["task", "method", "seed", "relaxation", "metric", "subset", "value", "low", "high", "n"]
 """Of the tidy file; `relaxation` is empty where it does not apply."""
-
-RATES = (
-    "flip_rate",
-    "flip_rate_representation",
-    "oracle_agreement",
-    "adversarial_flips",
-    "oracle_aware_flips",
-    "reconstruction_flips",
-    "change",
-    "accuracy_phi",
-    "accuracy_phi_reconstruction",
-    "agreement",
-)
-"""Fractions, which pivoted tables show in per cent, with their interval."""
-
-DECIMALS = {
-    "nll": 1,
-    "kl": 1,
-    "bits_per_dim": 3,
-    "l1": 4,
-    "l2": 4,
-    "l0": 3,
-    "hoyer_sparsity": 3,
-    "mse": 5,
-    "composition": 4,
-    "reversibility": 4,
-    "diversity": 4,
-    "im2": 4,
-    "fisher_norm": 4,
-    "fisher_norm_plain": 4,
-    **{f"truth_{what}{of}": 4 for what in ("l1", "l1_drawn", "ssim") for of in ("", "_query", "_reconstruction")},
-}
-"""Where they are not one (rates) or two."""
-
 
 LATEX = {"↑": r"\textuparrow{}", "↓": r"\textdownarrow{}", "†": r"\textdagger{}"}
 
@@ -111,6 +79,41 @@ def tidy(records: Sequence[Record], *, timings: bool = False) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
+class Results(tuple[Record, ...]):
+    """Records, and their numbers as one tidy table, which is made once and handed down."""
+
+    @classmethod
+    def of(cls, records: Sequence[Record]) -> "Results":
+        """The records as results; results are themselves."""
+        return records if isinstance(records, cls) else cls(records)
+
+    @cached_property
+    def numbers(self) -> pd.DataFrame:
+        """A row a number of every successful record, as in metrics.csv."""
+        return tidy(self)
+
+    @property
+    def tasks(self) -> list[str]:
+        """In the order of the records."""
+        return list(dict.fromkeys(record.task for record in self))
+
+    @property
+    def good(self) -> "Results":
+        """Those that succeeded."""
+        return self.only(lambda record: record.status == "ok")
+
+    def on(self, task: str) -> "Results":
+        """Those of one task."""
+        return self.only(lambda record: record.task == task)
+
+    def only(self, wanted: Callable[[Record], bool]) -> "Results":
+        """Those that are `wanted`, with their rows of the same table."""
+        found = Results(record for record in self if wanted(record))
+        rows = pd.MultiIndex.from_frame(self.numbers[["task", "method", "seed"]])
+        found.numbers = self.numbers[rows.isin([(record.task, record.method, record.seed) for record in found])]
+        return found
+
+
 def as_table(
     name: str, title: str, rows: list[dict[str, str]], records: Sequence[Record], notes: tuple[str, ...]
 ) -> Table:
@@ -127,24 +130,23 @@ def count(group: pd.DataFrame) -> str:
     return "" if counts.empty else str(int(counts.max()))
 
 
-def cell(numbers: pd.DataFrame, metric: str) -> str:
+def cell(numbers: pd.DataFrame, metric: Metric) -> str:
     """One metric of one method, a row a seed: the value, over several seeds mean ± std, and some intervals.
 
-    Rates and distances of sets have an interval. Over several seeds it is the mean of theirs: their test images
-    overlap, so they are not pooled.
+    Over several seeds the interval is the mean of theirs: their test images overlap, so they are not pooled.
     """
     values = numbers["value"].dropna()
     if values.empty:
         return ""
-    factor, digits = (100, 1) if metric in RATES else (1, DECIMALS.get(metric, 2))
-    text = f"{factor * values.mean():.{digits}f}"
-    if len(values) > 1:
-        text += f" ± {factor * values.std():.{digits}f}"
-    if (metric in RATES or metric.startswith(("fid", "sfid", "kid"))) and numbers["low"].notna().any():
-        text += f" [{factor * numbers['low'].mean():.{digits}f}, {factor * numbers['high'].mean():.{digits}f}]"
+    ends = (numbers["low"].mean(), numbers["high"].mean()) if metric.shown.interval else (np.nan, np.nan)
+    return written(metric.shown, values.mean(), values.std(), *ends)
+
+
+def written(shown: Format, value: float, std: float, low: float, high: float) -> str:
+    """A number as it stands in all tables: value ± std over seeds [interval], without what is NaN."""
+    text = shown.text(value)
+    if np.isfinite(std):
+        text += f" ± {shown.text(std)}"
+    if np.isfinite([low, high]).all():
+        text += f" [{shown.text(low)}, {shown.text(high)}]"
     return text
-
-
-def arrow(heading: str, metric: str) -> str:
-    """A heading with the direction in which the metric is better, if one is."""
-    return f"{heading} {ARROWS[METRICS[metric].better]}".strip()

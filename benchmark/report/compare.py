@@ -21,8 +21,6 @@ from metrics import METRICS
 
 SIGNIFICANT = 0.05
 """Below this a corrected p is called significant."""
-ARROWS = {"higher": "↑", "lower": "↓", "": ""}
-"""The direction that is better, as it stands in a heading."""
 
 
 # -- what records kept -------------------------------------------------------------------------------------------------
@@ -31,13 +29,13 @@ Kept = Mapping[str, Tensor]
 """What the score stage kept of single queries."""
 
 
-def _kept(record: Record, runs: Path) -> Kept:
+def outcomes_of(record: Record, runs: Path) -> Kept:
     """What `record` rests on; empty where it is not on disk any more, or from before values were kept."""
     kept, _ = find(runs, record.artefacts.get("score", ""))
     return kept if "asked" in kept else {}
 
 
-def _asked(record: Record) -> dict[str, Any]:
+def conditions(record: Record) -> dict[str, Any]:
     """What two records must have in common for their queries and targets to be the same."""
     judges = {"classifier": record.classifier, "oracle": record.oracle}
     return {
@@ -50,7 +48,7 @@ def _asked(record: Record) -> dict[str, Any]:
     }
 
 
-def _values(records: Sequence[Record], kept: Sequence[Kept], metric: str, relaxation: float | None) -> Array | None:
+def values_of(records: Sequence[Record], kept: Sequence[Kept], metric: str, relaxation: float | None) -> Array | None:
     """The values of `metric` at `relaxation`, seed after seed, (M,); None if a seed has none."""
     found = []
     for record, values in zip(records, (part.get(f"value.{metric}") for part in kept), strict=True):
@@ -125,7 +123,7 @@ def compare(
 
 
 def _check_pair(first: Record, second: Record) -> None:
-    one, other = _asked(first), _asked(second)
+    one, other = conditions(first), conditions(second)
     differing = [f"{name} {one[name]} and {other[name]}" for name in one if one[name] != other[name]]
     if differing:
         raise UserError(
@@ -145,13 +143,13 @@ def _contrasts(
     shared = set.intersection(*(set(record.relaxations) for pair in pairs for record in pair))
     if not (chosen := sorted(shared)[:1] if relaxations is None else relaxations) or not set(chosen) <= shared:
         known = ", ".join(f"{r:g}" for r in sorted(shared)) or "none"
-        raise UserError(f"{' and '.join(r.method for r in pairs[0])} were not both asked there on {task}: r of {known}")
+        raise UserError(f"on {task} both were run only at r = {known}: choose --relaxation among these")
     sides = list(zip(*pairs, strict=True))  # all of the first method, all of the second
     kept = [[_kept_or_refused(record, runs) for record in side] for side in sides]
     found = {}
     for name in metrics:
         for r in chosen if METRICS[name].per_relaxation else (None,):
-            values = [_values(*side, name, r) for side in zip(sides, kept, strict=True)]
+            values = [values_of(*side, name, r) for side in zip(sides, kept, strict=True)]
             if values[0] is not None and values[1] is not None:
                 found[name, r] = (values[0], values[1])
     if not found:
@@ -165,7 +163,7 @@ def _contrasts(
 
 
 def _kept_or_refused(record: Record, runs: Path) -> Kept:
-    kept = _kept(record, runs)
+    kept = outcomes_of(record, runs)
     if not kept:
         raise UserError(
             f"{runs} does not hold the outcomes of {record.method} on {record.task}, seed {record.seed}; "
@@ -183,7 +181,7 @@ def describe(names: tuple[str, str], contrasts: Sequence[Contrast]) -> str:
             {
                 "task": task,
                 "r": "" if relaxation is None else f"{relaxation:g}",
-                "metric": f"{metric} {ARROWS[better]}".strip(),
+                "metric": f"{metric} {METRICS[metric].arrow}".strip(),
                 names[0]: f"{first:.4g}",
                 names[1]: f"{second:.4g}",
                 "difference [95 % interval]": f"{value:.4g} [{low:.4g}, {high:.4g}]",
@@ -207,87 +205,3 @@ def _verdict(names: tuple[str, str], better: str, value: float, p: float) -> str
     if p >= SIGNIFICANT:
         return ""
     return names[(value > 0) != (better == "higher")] if better else "(they differ)"
-
-
-# -- the best of all methods -------------------------------------------------------------------------------------------
-
-BEST = "*"
-BEST_NOTE = (
-    f"{BEST}: better than every other method on the same queries, under each seed, and each p (the larger of bootstrap "
-    f"and sign flips, Holm-corrected over the comparisons with the apparent best) below {SIGNIFICANT}; it knows the "
-    "choice of queries, not that of trainings; references do not compete, what has no value of every query at every r "
-    "(FID, KID, numbers over some queries only) cannot"
-)
-UNTOLD = (
-    "no mark, as its methods were not all asked the same under the same seeds, or outcomes are gone; run them again"
-)
-
-
-class Marks(NamedTuple):
-    """What a table marks, and what its reader has to know."""
-
-    best: frozenset[tuple[str, str, str]]
-    """(task, method, metric)."""
-    notes: tuple[str, ...]
-
-
-def best(records: Sequence[Record], runs: Path) -> Marks:
-    """Whatever is significantly best of its task by a metric, at the smallest relaxation.
-
-    The method that looks best must do so under each seed, and differ significantly from each other one, where p is
-    Holm-corrected over these comparisons. Nothing is marked on a task whose methods were not all asked the same, under
-    the same seeds, or rest on outcomes that are gone; a note says so.
-    """
-    competing = [record for record in records if record.status == "ok" and not record.reference]
-    strongest = min((r for record in records for r in record.relaxations), default=0.0)
-    found: set[tuple[str, str, str]] = set()
-    notes: dict[str, None] = {}
-    for task in dict.fromkeys(record.task for record in competing):
-        methods: dict[str, list[Record]] = {}
-        for record in sorted(competing, key=lambda record: record.seed):
-            if record.task == task:
-                methods.setdefault(record.method, []).append(record)
-        if len(methods) < 2:
-            continue
-        if (winners := _best_of_task(methods, runs, strongest)) is None:
-            notes[f"{task}: {UNTOLD}"] = None
-        else:
-            found |= {(task, method, metric) for method, metric in winners}
-            notes[BEST_NOTE] = None
-    return Marks(frozenset(found), tuple(notes))
-
-
-def _best_of_task(methods: Mapping[str, Sequence[Record]], runs: Path, strongest: float) -> set[tuple[str, str]] | None:
-    """(method, metric) of whatever is significantly best among `methods`, a record a seed each; None if untold."""
-    asked = {tuple((record.seed, *_asked(record).values()) for record in records) for records in methods.values()}
-    kept = {method: [_kept(record, runs) for record in records] for method, records in methods.items()}
-    if len(asked) > 1 or not all(part for parts in kept.values() for part in parts):
-        return None
-    images = [part["asked"].numpy() for part in next(iter(kept.values()))]
-    ends = np.cumsum([len(part) for part in images])[:-1]
-    columns: dict[tuple[str, str], list[Array]] = {}
-    for name, metric in METRICS.items():
-        relaxation = strongest if metric.per_relaxation else None
-        found = {method: _values(records, kept[method], name, relaxation) for method, records in methods.items()}
-        values = {method: part for method, part in found.items() if part is not None}
-        if metric.better and len(values) > 1 and values.keys() == _measured_by(name, methods):
-            sign = 1 if metric.better == "higher" else -1
-            winner = max(values, key=lambda method: sign * values[method].mean())
-            ahead = [values[winner] - part for method, part in values.items() if method != winner]
-            if all(sign * of_seed.mean() > 0 for part in ahead for of_seed in np.split(part, ends)):
-                columns[winner, name] = ahead
-    if not columns:
-        return set()
-    differences = np.stack([part for parts in columns.values() for part in parts], axis=1)
-    ps = iter(paired(differences, np.concatenate(images)))
-    corrected = {key: holm([next(ps).p for _ in parts]) for key, parts in columns.items()}
-    return {key for key, family in corrected.items() if max(family) < SIGNIFICANT}
-
-
-def _measured_by(metric: str, methods: Mapping[str, Sequence[Record]]) -> set[str]:
-    """The methods that have a number for `metric`, whether or not there is a value of every query behind it."""
-    return {
-        method
-        for method, records in methods.items()
-        if any(row.metric == metric for record in records for row in record.rows)
-    }

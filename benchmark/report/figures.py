@@ -19,7 +19,7 @@ from torch import Tensor
 
 from benchmark.records.record import Record
 from benchmark.records.store import find
-from benchmark.report.cells import tidy
+from benchmark.report.cells import Results
 from methods.files import write_whole
 
 QUERIES = 8
@@ -46,12 +46,11 @@ def styled() -> Iterator[None]:
 
 def write_figures(records: Sequence[Record], runs: Path, folder: Path) -> list[Path]:
     """All figures of the successful `records`; returns the files."""
-    good = [record for record in records if record.status == "ok"]
+    good = Results.of(records).good
     with styled():
         files = []
-        for task in dict.fromkeys(record.task for record in good):
-            of_task = [record for record in good if record.task == task]
-            files += save(flip_rates(of_task), folder / f"flip-rate-{task.replace('/', '_')}")
+        for task in good.tasks:
+            files += save(flip_rates(good.on(task)), folder / f"flip-rate-{task.replace('/', '_')}")
         for record in good:
             if record.seed == min(other.seed for other in good if other.task == record.task):
                 files += _of_record(record, runs, folder)
@@ -72,7 +71,7 @@ def _of_record(record: Record, runs: Path, folder: Path) -> list[Path]:
 
 def flip_rates(records: Sequence[Record]) -> Figure:
     """Flip rate against r with its 95 % interval, a line a method (over several seeds, their mean); dashed: oracle."""
-    numbers = tidy(records)
+    numbers = Results.of(records).numbers
     numbers = numbers[numbers["subset"] == "all"]
     figure = Figure(figsize=(7.2, 3.8), layout="constrained")
     axes = figure.add_subplot()

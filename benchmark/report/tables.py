@@ -6,17 +6,13 @@ from pathlib import Path
 import pandas as pd
 
 from benchmark.records.record import Record
-from benchmark.report.cells import Table, arrow, as_table, cell, count, tidy
-from benchmark.report.compare import Marks, best
-from benchmark.report.summary import PLAUSIBILITY, is_yardstick, summaries
+from benchmark.report.cells import Results, Table, as_table, cell, count, tidy
+from benchmark.report.marks import UNMARKED, Marks, best
+from benchmark.report.notes import MORE, of_run, of_task
+from benchmark.report.summary import summaries
 from methods.base import Study
 from methods.files import write_whole
-
-PROBED = ("cout", "composition", "reversibility", "diversity")
-"""What costs more than the others, and rests on the first queries only."""
-
-UNMARKED = Marks(frozenset(), ())
-"""Of tables that are made without the outcomes of single queries."""
+from metrics import METRICS
 
 
 def tables(records: Sequence[Record], marks: Marks = UNMARKED) -> list[Table]:
@@ -24,15 +20,11 @@ def tables(records: Sequence[Record], marks: Marks = UNMARKED) -> list[Table]:
 
     `marks` says what the summaries mark as significantly best.
     """
-    good = [record for record in records if record.status == "ok"]
-    if not good:
+    results = Results.of(records)
+    if not (good := results.good):
         return []
-    notes = notes_of(records)
-    flips = [
-        _flip_rates(good, task, notes_of([record for record in records if record.task == task]))
-        for task in dict.fromkeys(record.task for record in good)
-    ]
-    return [*summaries(good, notes, marks), *flips, *studies(good)]
+    flips = [_flip_rates(results.on(task)) for task in good.tasks]
+    return [*summaries(results, marks), *flips, *studies(good)]
 
 
 def write_tables(records: Sequence[Record], folder: Path, runs: Path | None = None) -> list[Table]:
@@ -40,9 +32,10 @@ def write_tables(records: Sequence[Record], folder: Path, runs: Path | None = No
 
     With the outcomes of single queries, which lie in `runs`, the summaries mark what is significantly best.
     """
-    for name, timings in (("metrics", False), ("timings", True)):
-        write_whole(folder / f"{name}.csv", tidy(records, timings=timings).to_csv(index=False).encode())
-    made = tables(records, UNMARKED if runs is None else best(records, runs))
+    results = Results.of(records)
+    for name, numbers in (("metrics", results.numbers), ("timings", tidy(records, timings=True))):
+        write_whole(folder / f"{name}.csv", numbers.to_csv(index=False).encode())
+    made = tables(results, UNMARKED if runs is None else best(records, runs))
     for table in made:
         table.write(folder)
     return made
@@ -51,29 +44,29 @@ def write_tables(records: Sequence[Record], folder: Path, runs: Path | None = No
 # -- pivoting ----------------------------------------------------------------------------------------------------------
 
 
-def _flip_rates(records: Sequence[Record], task: str, notes: tuple[str, ...]) -> Table:
-    """One row a method, one column a relaxation: flip rate, its interval, and the oracle's agreement."""
-    numbers = tidy([record for record in records if record.task == task])
-    numbers = numbers[numbers["subset"] == "all"]
+def _flip_rates(results: Results) -> Table:
+    """Of one task: a row a method, a column a relaxation: flip rate, its interval, and the oracle's agreement."""
+    task, numbers = results[0].task, results.numbers[results.numbers["subset"] == "all"]
     rows = []
     for method, group in numbers.groupby("method", sort=False):
         row = {
             "method": str(method),
             "n": count(group),
-            arrow("MSE", "mse"): cell(group[group["metric"] == "mse"], "mse"),
+            METRICS["mse"].title: cell(group[group["metric"] == "mse"], METRICS["mse"]),
         }
         for relaxation in sorted(group["relaxation"].dropna().unique()):
             row[f"r = {relaxation:g}"] = _flips(group[group["relaxation"] == relaxation])
         rows.append(row)
-    flips, agreement = arrow("flip rate %", "flip_rate"), arrow("oracle agreement %", "oracle_agreement")
+    notes = (*of_run(results), of_task(results.good), MORE)
+    flips, agreement = METRICS["flip_rate"].title, METRICS["oracle_agreement"].title
     title = f"{task}: {flips} [95 % interval] / {agreement}, against r"
-    return as_table(f"flip-rate-{task.replace('/', '_')}", title, rows, records, notes)
+    return as_table(f"flip-rate-{task.replace('/', '_')}", title, rows, results, notes)
 
 
 def _flips(numbers: pd.DataFrame) -> str:
     """The flip rate of one method at one relaxation, its interval, and the oracle's agreement."""
     flips, agreement = (numbers[numbers["metric"] == name] for name in ("flip_rate", "oracle_agreement"))
-    return f"{cell(flips, 'flip_rate')} / {100 * agreement['value'].mean():.1f}"
+    return f"{cell(flips, METRICS['flip_rate'])} / {100 * agreement['value'].mean():.1f}"
 
 
 def studies(records: Sequence[Record]) -> list[Table]:
@@ -106,71 +99,3 @@ def _study_notes(parts: Sequence[tuple[Record, Study]]) -> tuple[str, ...]:
 def _number(value: str | float) -> str:
     """A study's cell: text and whole numbers as they are, others to four significant digits."""
     return f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
-# -- notes -------------------------------------------------------------------------------------------------------------
-
-
-def notes_of(records: Sequence[Record]) -> tuple[str, ...]:
-    """What a reader has to know before the numbers mean anything, without repeating itself."""
-    good = [record for record in records if record.status == "ok"]
-    notes = [f"preset `{preset}`, {split} split" for preset, split in dict.fromkeys((r.preset, r.split) for r in good)]
-    notes += [f"**partial run**: --limit {limit}" for limit in dict.fromkeys(r.limit for r in good) if limit]
-    notes += [_task_note([r for r in good if r.task == task]) for task in dict.fromkeys(r.task for r in good)]
-    for record in good:
-        if changed := record.data.get("settings"):
-            note = f"{record.task}: drawn with {', '.join(f'{name} = {value}' for name, value in changed.items())}"
-            notes += [note] if note not in notes else []
-    notes.append(
-        "[low, high]: 95 % interval (Wilson for rates, bootstrap for Fréchet distances, jackknife for KID, too "
-        "narrow near 0)"
-    )
-    numbers = tidy(good)
-    for name in (name for name in numbers["metric"].unique() if is_yardstick(name)):
-        counts = " and ".join(map(str, sorted({int(n) for n in numbers[numbers["metric"] == name]["n"]}, reverse=True)))
-        extractor = name.removeprefix("fid_").removesuffix("_real")
-        features = {"classifier": "the oracle's penultimate features"}.get(extractor, f"{extractor} features")
-        notes.append(
-            f"FID, KID ({extractor}): {features}, n = {counts}, to as many other real images; real: of real to real"
-        )
-    probed = numbers[numbers["metric"].isin(PROBED) & (numbers["subset"] == "all")]
-    if len(probed):
-        names = ", ".join(PLAUSIBILITY[name] for name in PROBED if name in set(probed["metric"]))
-        counts = " and ".join(f"{n:.0f}" for n in sorted(set(probed.groupby("task")["n"].max()), reverse=True))
-        notes.append(f"{names}: of the first {counts} queries")
-    for remark in dict.fromkeys(remark for record in good for remark in record.remarks):
-        notes.append(f"{_of_whom(remark, good)}: {remark}")
-    notes += [f"**failed**: {r.method} on {r.task}, seed {r.seed}: {r.reason}" for r in records if r.status != "ok"]
-    return tuple(notes)
-
-
-def _of_whom(remark: str, records: Sequence[Record]) -> str:
-    """The methods that say it, and on which tasks, where a method does not say it of all that it was asked."""
-    groups: dict[tuple[str, ...], list[str]] = {}
-    for method in dict.fromkeys(r.method for r in records if remark in r.remarks):
-        asked = dict.fromkeys(r.task for r in records if r.method == method)
-        saying = dict.fromkeys(r.task for r in records if r.method == method and remark in r.remarks)
-        groups.setdefault(() if saying == asked else tuple(saying), []).append(method)
-    return "; ".join(", ".join(who) + (f" on {', '.join(tasks)}" if tasks else "") for tasks, who in groups.items())
-
-
-def _task_note(records: Sequence[Record]) -> str:
-    """The seeds of one task, and the test accuracy of its classifier and oracle, with n and interval."""
-    numbers = tidy(records).drop_duplicates(["seed", "metric"])
-    parts = []
-    for role in ("classifier", "oracle"):
-        here = numbers[numbers["metric"] == f"{role}_accuracy"]
-        value, low, high = (100 * here[column].mean() for column in ("value", "low", "high"))
-        parts.append(f"{role} {value:.1f} [{low:.1f}, {high:.1f}]")
-    n = int(numbers[numbers["metric"] == "classifier_accuracy"]["n"].max())
-    by_method: dict[tuple[int, ...], list[str]] = {}
-    for method in dict.fromkeys(record.method for record in records):
-        by_method.setdefault(tuple(sorted(r.seed for r in records if r.method == method)), []).append(method)
-    told = {_seeds(seeds): f"{', '.join(who)}: " * (len(by_method) > 1) for seeds, who in by_method.items()}
-    runs = "; ".join(who + seeds for seeds, who in told.items())
-    return f"{records[0].task}: {runs}; test accuracy % of the {' and the '.join(parts)}, n = {n}"
-
-
-def _seeds(seeds: Sequence[int]) -> str:
-    """What a cell shows of a method that was asked under `seeds`."""
-    return f"seed {seeds[0]}" if len(seeds) == 1 else f"mean ± std over seeds {', '.join(map(str, seeds))}"

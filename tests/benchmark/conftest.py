@@ -113,11 +113,11 @@ def number(metric, value, relaxation=None, half=0.05, n=100, subset="all"):
 def make(method="vaex", seed=0, task="mnist", flips=0.75, relaxations=(0.0, 1.0), **changes):
     """A record of a job that succeeded, with round numbers."""
     rows = [number("classifier_accuracy", 0.95), number("oracle_accuracy", 0.9), number("mse", 0.003, half=0.001)]
-    rows += [number("reconstruction_flips", 0.01, half=0.01), number("fid_classifier_real", 1.5)]
-    rows += [number("fid_classifier_reconstruction", 2.5)]
+    rows += [number("reconstruction_flips", 0.01, half=0.01), number("fid_oracle_real", 1.5)]
+    rows += [number("fid_oracle_reconstruction", 2.5)]
     for r in relaxations:
         rows += [number("flip_rate", flips * (1 - r), r), number("oracle_agreement", flips * (1 - r) / 2, r)]
-        rows += [number("l1", 0.1, r), number("l1", 0.2, r, subset="flipped"), number("fid_classifier", 3.5, r)]
+        rows += [number("l1", 0.1, r), number("l1", 0.2, r, subset="flipped"), number("fid_oracle", 3.5, r)]
         rows += [number("oracle_agreement", 0.5, r, subset="flipped")]
     facts = {
         "task": task,

@@ -128,7 +128,7 @@ MISTAKES = [
     (("--tasks", "/3-8"), ("data set",)),
     (("--preset", "smok"), ("--preset", "'smok'", "'smoke'", "'default'", "'paper'")),
     (("--split", "tests"), ("--split", "'tests'", "'test'", "'validation'")),
-    (("--fid", "inceptoin"), ("did you mean 'inception'", "classifier")),
+    (("--fid", "inceptoin"), ("did you mean 'inception'", "oracle")),
     (("--accelerator", "gpu"), ("--accelerator", "'gpu'", "'auto'", "'cuda'")),
     (("--precision", "bf16"), ("--precision", "'bf16'", "'bf16-mixed'", "'32-true'")),
     (("--set", "vaex.epoch=3"), ("did you mean 'epochs'",)),

@@ -20,23 +20,23 @@ def pixels(images):
     return images.flatten(1)[:, :3]
 
 
-EYES = Networks(pixels, pixels, {"classifier": pixels}, torch.device("cpu"))
+EYES = Networks(pixels, pixels, {"oracle": pixels}, torch.device("cpu"))
 
 
 def test_samples_are_scored():
     """Samples of a generator are held against the real images, as queries are; a job without them has no such row."""
-    assert "fid_classifier_samples" not in frechet(None)
+    assert "fid_oracle_samples" not in frechet(None)
     as_queries, others = frechet(IMAGES[:COUNT]), frechet(IMAGES[2 * COUNT :])
-    assert as_queries["fid_classifier_samples"].value == as_queries["fid_classifier_real"].value
-    assert others["fid_classifier_samples"].value != others["fid_classifier_real"].value
-    assert others["fid_classifier_samples"].n == COUNT
+    assert as_queries["fid_oracle_samples"].value == as_queries["fid_oracle_real"].value
+    assert others["fid_oracle_samples"].value != others["fid_oracle_real"].value
+    assert others["fid_oracle_samples"].n == COUNT
 
 
 def test_distances_between_sets_are_normalised():
     """Every set stands against those before it, in units of the distance of generated to real images."""
     real, generated, one = IMAGES.split(COUNT)
     sets = {"samples": generated, "one": one, "again": one.flip(0)}
-    rows = {row["set"]: row for row in normalised_distances(sets, real, EYES)["normalised-fid-classifier"].rows}
+    rows = {row["set"]: row for row in normalised_distances(sets, real, EYES)["normalised-fid-oracle"].rows}
     unit = frechet_distance(pixels(generated.double() / 255), pixels(real.double() / 255)).value
     to_real = frechet_distance(pixels(one.double() / 255), pixels(real.double() / 255)).value
     assert list(rows) == ["generated", "one", "again"]

@@ -32,7 +32,7 @@ def command(
     preset: options.Preset = "default",
     seeds: options.Seeds = "0",
     data_root: options.DataRoot = None,
-    fid: options.Fid = "classifier",
+    fid: options.Fid = "oracle",
     inception_weights: options.InceptionWeights = None,
     jobs: options.Jobs = None,
     accelerator: options.Accelerator = "auto",

@@ -24,7 +24,7 @@ def command(
     limit: Annotated[
         int | None, typer.Option(min=1, help="Queries, at most; tables say that the run is partial.")
     ] = None,
-    fid: options.Fid = "classifier",
+    fid: options.Fid = "oracle",
     inception_weights: options.InceptionWeights = None,
     jobs: options.Jobs = None,
     accelerator: options.Accelerator = "auto",

@@ -25,7 +25,7 @@ def command(
     seed: Annotated[str, typer.Option(help="Seed of the classifier, the oracle and the splits.")] = "0",
     preset: options.Preset = "default",
     data_root: options.DataRoot = None,
-    fid: options.Fid = "classifier",
+    fid: options.Fid = "oracle",
     inception_weights: options.InceptionWeights = None,
     out: Annotated[Path | None, typer.Option(help="Folder to write the tables to. [default: only print]")] = None,
     results: options.Results = Path("results"),

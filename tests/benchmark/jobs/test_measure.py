@@ -158,9 +158,9 @@ def test_values_are_of_every_query_and_relaxation():
 
 def test_what_is_no_mean_keeps_no_values():
     """A Fréchet distance, which is of sets, keeps nothing of a single query."""
-    networks = Networks(EYES.classifier, EYES.oracle, {"classifier": lambda x: x.flatten(1)}, torch.device("cpu"))
+    networks = Networks(EYES.classifier, EYES.oracle, {"oracle": lambda x: x.flatten(1)}, torch.device("cpu"))
     found, outcomes = scored(answers(MIXED), networks, reals=pictures(0, 0, 0))
-    assert ("fid_classifier", 0, "all") in found
+    assert ("fid_oracle", 0, "all") in found
     assert not any(name.startswith("value.fid") for name in outcomes)
 
 
@@ -201,14 +201,14 @@ def test_labels_are_evidence():
 
 def test_frechet_distances_compare_equal_numbers():
     """Fréchet distances are between as many answers, reconstructions and queries as there are real images."""
-    features = {"classifier": lambda images: images.flatten(1)}
+    features = {"oracle": lambda images: images.flatten(1)}
     networks = Networks(EYES.classifier, EYES.oracle, features, torch.device("cpu"))
     found, _ = scored(answers(MIXED), networks, reals=pictures(0, 0, 0))
     fids = {metric: number for (metric, _, _), number in found.items() if metric.startswith("fid")}
-    assert fids.keys() == {"fid_classifier", "fid_classifier_reconstruction", "fid_classifier_real"}
+    assert fids.keys() == {"fid_oracle", "fid_oracle_reconstruction", "fid_oracle_real"}
     assert {number.n for number in fids.values()} == {3}
-    assert fids["fid_classifier_real"].value == pytest.approx(0, abs=1e-9)
-    assert fids["fid_classifier"].value > 0
+    assert fids["fid_oracle_real"].value == pytest.approx(0, abs=1e-9)
+    assert fids["fid_oracle"].value > 0
 
 
 def test_batches_do_not_matter():
@@ -280,6 +280,6 @@ def test_networks_see_each_image_once():
 
         return count
 
-    networks = Networks(EYES.classifier, EYES.oracle, {"classifier": counted(lambda x: x.flatten(1))}, EYES.device)
+    networks = Networks(EYES.classifier, EYES.oracle, {"oracle": counted(lambda x: x.flatten(1))}, EYES.device)
     scored(answers(MIXED, MIXED), networks, reals=pictures(0, 0, 0))
     assert seen == [3, 4, 3, 4, 4]  # reals, queries, reconstructions, and the answers at two relaxations

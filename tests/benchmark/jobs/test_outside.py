@@ -11,9 +11,9 @@ from benchmark.records.store import find
 from metrics import METRICS
 
 GREY = (1, 28, 28)
-RECONSTRUCTED = {"reconstruction_flips", "mse", "fid_classifier_reconstruction", "kid_classifier_reconstruction"}
+RECONSTRUCTED = {"reconstruction_flips", "mse", "fid_oracle_reconstruction", "kid_oracle_reconstruction"}
 """Metrics of reconstructions."""
-OF_THE_METHOD = {"sample_classifier_features", "answer_start_l1", "null_edits", "answer_undone", "answer_draws"}
+OF_THE_METHOD = {"sample_oracle_features", "answer_start_l1", "null_edits", "answer_undone", "answer_draws"}
 """Evidence that only the method itself can give."""
 ON_THE_FIRST = ("fid", "kid", "cout")
 """Beginnings of metrics that may rest on some of the queries, the first ones."""

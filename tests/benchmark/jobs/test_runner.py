@@ -202,7 +202,7 @@ def test_record_key_depends_on_what_determines_the_numbers(protocol, tmp_path):
     weights = [tmp_path / name for name in "ab"]
     for path in weights:
         path.write_text(path.name)
-    inception = replace(protocol, extractors=("classifier", "inception"))
+    inception = replace(protocol, extractors=("oracle", "inception"))
     others = [
         replace(protocol, relaxations=(0.0, 1.0)),
         replace(protocol, split="validation"),
@@ -289,7 +289,7 @@ def test_limit_is_noted(protocol, tmp_path):
 def test_inception_refuses_grey_images_before_training(tmp_path):
     """Inception needs colours: grey data is refused before anything is computed, with what to do instead."""
     protocol = Protocol(results=tmp_path / "results", preset="smoke", extractors=("inception",))
-    with pytest.raises(UserError, match="--fid classifier"):
+    with pytest.raises(UserError, match="--fid oracle"):
         run(protocol, "null")
     assert not list(tmp_path.rglob("*.safetensors"))
 

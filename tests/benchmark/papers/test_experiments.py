@@ -2,9 +2,11 @@ import pandas as pd
 import pytest
 import torch
 
-from benchmark.papers.experiments import COUNTS, FEW, Asked, estimated, influence_of_modules, own_class
+from benchmark.papers.experiments import FEW, Asked, estimated
 from benchmark.papers.gan_search import PAPER
+from benchmark.papers.hybrid import COUNTS, influence_of_modules
 from benchmark.papers.panel import panel, with_panel
+from benchmark.papers.vaex import own_class
 from benchmark.papers.verdicts import Evidence, judge
 from benchmark.report.frequencies import Known, frequencies
 from methods.base import Counterfactuals

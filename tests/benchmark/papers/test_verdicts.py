@@ -53,6 +53,15 @@ def test_bounds_are_held_by_intervals(evidence, value, holds):
     assert judge(at_most(flips(), 0.7), found).holds is {HOLDS: FAILS, FAILS: HOLDS, UNTOLD: UNTOLD}[holds]
 
 
+def test_undecided_is_not_untested(evidence):
+    """A claim whose numbers do not decide it is left open; one of which a part has no numbers cannot be tested."""
+    open_ = at_least(flips(), 0.7)
+    found = evidence({"flip_rate": (0.7, 0.1)})
+    assert judge(open_, found).words == "left open here"
+    assert judge(every(open_, open_), found).words == "left open here"
+    assert judge(every(open_, untestable("needs faces")), found).words == "cannot be tested here"
+
+
 def test_verdicts_carry_the_numbers(evidence):
     """A verdict shows value, interval, n and the bound, in the unit of the tables."""
     because = judge(at_least(flips(), 0.7), evidence({"flip_rate": (0.9, 0.05)})).because
@@ -144,7 +153,7 @@ def test_among_leaves_other_data_sets_untold(evidence):
 
 def test_untestable(evidence):
     """What cannot be tested says why."""
-    assert untestable("needs faces")(evidence({})) == (None, "needs faces")
+    assert untestable("needs faces")(evidence({})) == Verdict(None, "needs faces", tested=False)
 
 
 def test_study_finds_its_row(make_record):

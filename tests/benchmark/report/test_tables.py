@@ -1,15 +1,19 @@
 import csv
 import re
+from dataclasses import replace
 from io import StringIO
 from itertools import pairwise
 
 import pandas as pd
 import pytest
 
-from benchmark.report.cells import COLUMNS, tidy
-from benchmark.report.compare import Marks
+from benchmark.report.cells import COLUMNS, Results, tidy
+from benchmark.report.figures import write_figures
+from benchmark.report.marks import Marks
 from benchmark.report.tables import tables, write_tables
 from methods.base import Study
+from metrics import METRICS
+from metrics.metric import Format
 
 
 @pytest.fixture
@@ -46,7 +50,7 @@ def test_tidy_columns(tmp_path, records):
     )
     assert len(rows) == sum(len(record.rows) for record in records)
     for row in (dict(zip(header, row, strict=True)) for row in rows):
-        with_relaxation = {"flip_rate", "oracle_agreement", "l1", "fid_classifier"}
+        with_relaxation = {"flip_rate", "oracle_agreement", "l1", "fid_oracle"}
         assert (row["relaxation"] != "") == (row["metric"] in with_relaxation)
         assert row["subset"] in {"all", "flipped"}
 
@@ -80,6 +84,26 @@ def test_failed_jobs_have_no_numbers(make_record):
     """Numbers of a failed job do not get into any table."""
     failed = make_record("vaex-cat", status="failed", reason="because")
     assert set(tidy([make_record(), failed])["method"]) == {"vaex"}
+
+
+def test_numbers_become_one_table_once(monkeypatch, tmp_path, records):
+    """However many tables and figures are made of records, their numbers are turned into the tidy table once."""
+    made = []
+    monkeypatch.setattr("benchmark.report.cells.tidy", lambda records: made.append(records) or tidy(records))
+    results = Results.of(records)
+    write_figures(results, tmp_path / "runs", tmp_path)
+    write_tables(results, tmp_path)
+    assert made == [results]
+
+
+def test_results_of_a_task_keep_their_numbers(records):
+    """What is left of records, of one task or one method, has their rows of the table and no others."""
+    results = Results.of(records)
+    for of, part in (("mnist/3-8", results.on("mnist/3-8")), ("vaex", results.only(lambda r: r.method == "vaex"))):
+        kept = [record for record in records if of in (record.task, record.method)]
+        assert list(part) == kept
+        pd.testing.assert_frame_equal(part.numbers.reset_index(drop=True), tidy(kept))
+    assert Results.of(results) is results
 
 
 # -- what is pivoted ---------------------------------------------------------------------------------------------------
@@ -133,7 +157,7 @@ def test_fid_stands_beside_real_against_real(records):
     row = row_of(named(tables(records), "plausibility").methods, "vaex")
     fids = {name: cell.split()[0] for name, cell in row.items() if "FID" in name}
     assert list(fids.values()) == ["3.50", "2.50", "1.50"]
-    assert all("classifier" in name for name in fids)
+    assert all("oracle" in name for name in fids)
 
 
 def test_what_rests_on_the_first_queries_is_named(make_record, make_row):
@@ -148,6 +172,17 @@ def test_what_rests_on_the_first_queries_is_named(make_record, make_row):
     assert first(make_record()) == []
     assert first(probed("mnist", 10, 7)) == ["COUT: of the first 10 queries"]
     assert first(probed("mnist/3-8", 5), probed("mnist", 10)) == ["COUT: of the first 10 and 5 queries"]
+
+
+def test_shared_notes_stand_once(make_record):
+    """What all tables share stands under the first alone, and the others point there; the metrics' notes are theirs."""
+    first, *others = tables([make_record(remarks=["half the truth"])])
+    shared = [note for note in first.notes if "half the truth" in note or note.startswith("[low, high]")]
+    assert len(shared) == 2
+    assert not any(set(shared) & set(table.notes) for table in others)
+    assert all(any("`summary`" in note for note in table.notes) for table in others)
+    distances = [table.name for table in (first, *others) if any(note.startswith("FID") for note in table.notes)]
+    assert distances == ["plausibility"]
 
 
 @pytest.mark.parametrize("name", ["summary", "flip-rate-mnist", "flip-rate-mnist_3-8"])
@@ -184,7 +219,7 @@ def test_seeds_are_told_by_method_where_they_differ(make_record):
 
 def test_distance_without_an_interval_has_no_brackets(make_record, make_row):
     """Of two images a distance may have no interval, and the cell says nothing of one."""
-    distance = make_row("kid_classifier", 1.5, 0.0).model_copy(update={"low": None, "high": None})
+    distance = make_row("kid_oracle", 1.5, 0.0).model_copy(update={"low": None, "high": None})
     plausible = named(tables([make_record(rows=[*make_record().rows, distance])]), "plausibility").methods
     assert "1.50" in plausible.iloc[0].tolist()
 
@@ -251,6 +286,14 @@ def test_method_without_a_metric_has_an_empty_cell(make_record, make_row):
     assert set(models["method"]) == {"vaex", "vaex-cat"}
 
 
+def test_a_line_of_the_registry_is_a_column(monkeypatch, make_record, make_row):
+    """A metric that the registry gains by one line stands in the table that the line names, written as it says."""
+    line = replace(METRICS["l1"], table="models", heading="brightness", better="higher", shown=Format(3))
+    monkeypatch.setattr("benchmark.report.summary.METRICS", METRICS | {"brightness": line})
+    record = make_record(rows=[*make_record().rows, make_row("brightness", 0.25, 0.0)])
+    assert row_of(named(tables([record]), "models").methods, "vaex")["brightness ↑"] == "0.250"
+
+
 @pytest.mark.parametrize("relaxations", [(0.0, 0.5), (0.5,)])
 def test_methods_asked_at_other_relaxations(make_record, relaxations):
     """Methods that were asked at different relaxations share a table, with empty cells where nothing was asked."""
@@ -266,8 +309,8 @@ def test_headings_say_which_direction_is_better(records):
     """A heading has an arrow upwards where more is better, downwards where less is, and none where neither is."""
     made = tables(records)
     headings = set(named(made, "summary").methods) | set(named(made, "plausibility").methods)
-    assert {"flip rate % ↑", "oracle agreement % ↑", "L1 ↓", "MSE ↓", "FID (classifier) x' ↓"} <= headings
-    assert "FID (classifier) real" in headings
+    assert {"flip rate % ↑", "oracle agreement % ↑", "L1 ↓", "MSE ↓", "FID (oracle) x' ↓"} <= headings
+    assert "FID (oracle) real" in headings
     flips = named(made, "flip-rate-mnist")
     assert "MSE ↓" in flips.methods
     assert "flip rate % ↑" in flips.title

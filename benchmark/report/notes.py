@@ -1,0 +1,108 @@
+"""Notes under tables: each has its own, and what all share stands under the first."""
+
+from collections.abc import Collection, Sequence
+
+import pandas as pd
+
+from benchmark.records.record import Record
+from benchmark.report.cells import Results
+from metrics import METRICS
+
+MORE = "notes that all tables share stand under `summary`"
+"""Under every table but the first."""
+INTERVALS = (
+    "[low, high]: 95 % interval (Wilson for rates, bootstrap for Fréchet distances, jackknife for KID, too narrow near "
+    "0)"
+)
+
+
+def notes_of(records: Sequence[Record]) -> tuple[str, ...]:
+    """All that there is to know: for a page, which stands alone."""
+    results = Results.of(records)
+    return (*of_run(results), *of_tasks(results), *of_metrics(results.numbers, METRICS), *of_methods(results))
+
+
+def of_run(records: Sequence[Record]) -> list[str]:
+    """Preset and split, and what every table warns of: that the run is partial, and jobs that failed."""
+    good = Results.of(records).good
+    notes = [f"preset `{preset}`, {split} split" for preset, split in dict.fromkeys((r.preset, r.split) for r in good)]
+    notes += [f"**partial run**: --limit {limit}" for limit in dict.fromkeys(r.limit for r in good) if limit]
+    notes += [f"**failed**: {r.method} on {r.task}, seed {r.seed}: {r.reason}" for r in records if r.status != "ok"]
+    return notes
+
+
+def of_tasks(records: Sequence[Record]) -> list[str]:
+    """Seeds, accuracies and settings of the tasks, and what the intervals are."""
+    good = Results.of(records).good
+    notes = [of_task(good.on(task)) for task in good.tasks]
+    for record in good:
+        if changed := record.data.get("settings"):
+            notes.append(
+                f"{record.task}: drawn with {', '.join(f'{name} = {value}' for name, value in changed.items())}"
+            )
+    return [*dict.fromkeys(notes), INTERVALS]
+
+
+def of_metrics(numbers: pd.DataFrame, shown: Collection[str]) -> list[str]:
+    """Which features distances of sets rest on, and which numbers rest on the first queries; of the metrics `shown`."""
+    there, notes = set(numbers["metric"]) & set(shown), []
+    for yardstick in filter(is_yardstick, numbers["metric"].unique()):
+        extractor = yardstick.removeprefix("fid_").removesuffix("_real")
+        if any(name.partition("_")[2].startswith(extractor) for name in there):
+            found = sorted({int(n) for n in numbers[numbers["metric"] == yardstick]["n"]}, reverse=True)
+            features = {"oracle": "the oracle's penultimate features"}.get(extractor, f"{extractor} features")
+            notes.append(
+                f"FID, KID ({extractor}): {features}, n = {' and '.join(map(str, found))}, to as many other real "
+                "images; real: of real to real"
+            )
+    probed = [name for name in METRICS if name in there and METRICS[name].probed]
+    if probed:
+        first = numbers[numbers["metric"].isin(probed) & (numbers["subset"] == "all")].groupby("task")["n"].max()
+        counts = " and ".join(f"{n:.0f}" for n in sorted(set(first), reverse=True))
+        headings = ", ".join(METRICS[name].heading for name in sorted(probed, key=lambda name: METRICS[name].place))
+        notes.append(f"{headings}: of the first {counts} queries")
+    return notes
+
+
+def of_methods(records: Sequence[Record]) -> list[str]:
+    """What methods say of themselves, each remark once with those that make it."""
+    good = Results.of(records).good
+    remarks = dict.fromkeys(remark for record in good for remark in record.remarks)
+    return [f"{_of_whom(remark, good)}: {remark}" for remark in remarks]
+
+
+def is_yardstick(metric: str) -> bool:
+    """Whether it is a Fréchet distance of real images to others, of which there is one an extractor."""
+    return metric.startswith("fid") and metric.endswith("_real")
+
+
+def _of_whom(remark: str, records: Sequence[Record]) -> str:
+    """The methods that say it, and on which tasks, where a method does not say it of all that it was asked."""
+    groups: dict[tuple[str, ...], list[str]] = {}
+    for method in dict.fromkeys(r.method for r in records if remark in r.remarks):
+        asked = dict.fromkeys(r.task for r in records if r.method == method)
+        saying = dict.fromkeys(r.task for r in records if r.method == method and remark in r.remarks)
+        groups.setdefault(() if saying == asked else tuple(saying), []).append(method)
+    return "; ".join(", ".join(who) + (f" on {', '.join(tasks)}" if tasks else "") for tasks, who in groups.items())
+
+
+def of_task(records: Results) -> str:
+    """The seeds of one task, and the test accuracy of its classifier and oracle, with n and interval."""
+    numbers = records.numbers.drop_duplicates(["seed", "metric"])
+    parts = []
+    for role in ("classifier", "oracle"):
+        here = numbers[numbers["metric"] == f"{role}_accuracy"]
+        value, low, high = (100 * here[column].mean() for column in ("value", "low", "high"))
+        parts.append(f"{role} {value:.1f} [{low:.1f}, {high:.1f}]")
+    n = int(numbers[numbers["metric"] == "classifier_accuracy"]["n"].max())
+    by_method: dict[tuple[int, ...], list[str]] = {}
+    for method in dict.fromkeys(record.method for record in records):
+        by_method.setdefault(tuple(sorted(r.seed for r in records if r.method == method)), []).append(method)
+    told = {_seeds(seeds): f"{', '.join(who)}: " * (len(by_method) > 1) for seeds, who in by_method.items()}
+    runs = "; ".join(who + seeds for seeds, who in told.items())
+    return f"{records[0].task}: {runs}; test accuracy % of the {' and the '.join(parts)}, n = {n}"
+
+
+def _seeds(seeds: Sequence[int]) -> str:
+    """What a cell shows of a method that was asked under `seeds`."""
+    return f"seed {seeds[0]}" if len(seeds) == 1 else f"mean ± std over seeds {', '.join(map(str, seeds))}"

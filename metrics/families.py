@@ -1,0 +1,135 @@
+"""Lines of the registry that are made alike: distances to real images, and to exact counterfactuals."""
+
+from dataclasses import replace
+from typing import Literal, NamedTuple
+
+from metrics.metric import ANY, FRACTION, POSITIVE, Format, Metric
+
+DISTANCE = Format(interval=True)
+"""Of a distance of sets."""
+
+SETS = {
+    "": ("answer", "counterfactuals to real images"),
+    "_reconstruction": ("reconstruction", "reconstructions to real images"),
+    "_samples": ("sample", "generated samples to real images"),
+    "_real": ("query", "queries to as many other real images"),
+}
+"""What is held against real images: end of the metric's name -> beginning of the evidence's name, and its meaning."""
+
+OF_SETS = {
+    "fid": "FID ({}) x'",
+    "sfid": "split FID ({}) x'",
+    "fid_reconstruction": "FID ({}) x̃",
+    "fid_real": "FID ({}) real",
+    "kid": "KID ({}) x'",
+    "kid_real": "KID ({}) real",
+}
+"""Distances of sets that have a column, from the left: the metric's name without its network -> heading."""
+
+
+def to_reals(network: str, features: str, place: int) -> dict[str, Metric]:
+    """Fréchet and kernel distances of sets by one network's features; columns from `place` on.
+
+    Those of real images to others are yardsticks.
+    """
+    found = {}
+    for family, function, limits, words in (
+        ("fid", "metrics.frechet:frechet_distance", POSITIVE, "Fréchet distance"),
+        ("kid", "metrics.kernel:kernel_distance", ANY, "kernel distance, without bias at small n,"),
+    ):
+        for suffix, (images, meaning) in SETS.items():
+            needs = (f"{images}_{network}_features", f"real_{network}_features")
+            better: Literal["lower", ""] = "" if images == "query" else "lower"
+            text = f"{words} of {meaning}, {features} features"
+            found[f"{family}_{network}{suffix}"] = Metric(function, needs, "", better, limits, text, shown=DISTANCE)
+    needs = (f"answers_{network}_features", f"queries_{network}_features")
+    text = f"split FID: Fréchet distance of answers to one half of the queries to the other half, {features} features"
+    found[f"sfid_{network}"] = Metric(
+        "metrics.frechet:split_distance", needs, "", "lower", POSITIVE, text, shown=DISTANCE
+    )
+    for at, (name, heading) in enumerate(OF_SETS.items(), place):
+        family, _, suffix = name.partition("_")
+        full = "_".join(filter(None, (family, network, suffix)))
+        found[full] = replace(found[full], table="plausibility", heading=heading.format(network), place=at)
+    samples = f"fid_{network}_samples"
+    found[samples] = replace(found[samples], table="models", heading=f"FID ({network}) samples", place=place)
+    return found
+
+
+ANCHORS = {
+    "": ("answers", "of the answers"),
+    "_query": ("queries", "of the queries as they are, an anchor"),
+    "_reconstruction": ("reconstructions", "of the reconstructions as they are, an anchor"),
+}
+"""What is held against the exact counterfactuals: end of the metric's name -> the evidence, and its meaning."""
+
+
+class _ToTruth(NamedTuple):
+    """A similarity to the exact counterfactuals."""
+
+    more: tuple[str, ...]
+    """Evidence beside the pictures and the exact ones."""
+    better: Literal["higher", "lower"]
+    range: tuple[float, float]
+    meaning: str
+    headings: tuple[str, str, str]
+    """Of the answers, the queries and the reconstructions."""
+
+
+TO_TRUTH = {
+    "truth_l1": _ToTruth(
+        (),
+        "lower",
+        FRACTION,
+        "mean absolute difference to the exact counterfactuals",
+        ("L1 to truth", "of x", "of x̃"),
+    ),
+    "truth_l1_drawn": _ToTruth(
+        ("queries",),
+        "lower",
+        FRACTION,
+        "the same over the pixels that the attribute draws,",
+        ("L1 to truth, drawn pixels", "of x, drawn", "of x̃, drawn"),
+    ),
+    "truth_ssim": _ToTruth(
+        (),
+        "higher",
+        (-1.0, 1.0),
+        "structural similarity to the exact counterfactuals",
+        ("SSIM to truth", "SSIM of x", "SSIM of x̃"),
+    ),
+}
+
+
+def to_truth() -> dict[str, Metric]:
+    """Distances to the exact counterfactuals, where the data know them; and how many other attributes changed."""
+    found = {}
+    for name, (more, better, limits, words, headings) in TO_TRUTH.items():
+        for (suffix, (images, meaning)), heading in zip(ANCHORS.items(), headings, strict=True):
+            found[name + suffix] = Metric(
+                f"metrics.truth:{name}",
+                (images, "exact", *more),
+                "",
+                "" if suffix == "_query" else better,
+                limits,
+                f"{words} {meaning}",
+                table="truth",
+                heading=heading,
+                place=1,
+                shown=Format(4),
+            )
+    for suffix, seen, words, heading in (
+        ("", "answer", "answers", "other attributes changed"),
+        ("_reconstruction", "reconstruction", "reconstructions", "in x̃"),
+    ):
+        found[f"mnac{suffix}"] = Metric(
+            "metrics.truth:mnac",
+            (f"{seen}_other_attributes", "other_attributes"),
+            "attributes/face",
+            "lower",
+            POSITIVE,
+            f"mean number of attributes, that of the task apart, that oracles see change from queries to {words}",
+            table="truth",
+            heading=heading,
+        )
+    return found

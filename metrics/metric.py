@@ -1,0 +1,117 @@
+"""A line of the registry: what a metric computes, of which evidence, and how tables show it."""
+
+import hashlib
+import importlib
+import inspect
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple, cast
+
+from metrics.base import Estimate
+
+FRACTION, POSITIVE, ANY = (0.0, 1.0), (0.0, math.inf), (-math.inf, math.inf)
+"""Ranges of values."""
+
+
+class Format(NamedTuple):
+    """How tables write a number."""
+
+    digits: int = 2
+    """After the point."""
+    percent: bool = False
+    """Whether a fraction stands in per cent."""
+    interval: bool = False
+    """Whether its 95 % interval stands beside it."""
+
+    def text(self, value: float) -> str:
+        """A value, an end of an interval or a spread, without a unit."""
+        return f"{(100 if self.percent else 1) * value:.{self.digits}f}"
+
+
+PLAIN = Format()
+RATE = Format(1, percent=True, interval=True)
+"""Of a share of queries."""
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One line of the registry.
+
+    Attributes
+    ----------
+    function : str
+        "module:function", imported on use.
+    needs : tuple of str
+        Names of the evidence, passed to the function in this order.
+    unit : str
+        "" for a fraction or a number without unit.
+    better : {"higher", "lower", ""}
+        "" where neither is: a yardstick, or one half of a trade-off.
+    range : tuple of float
+        Lowest and highest value there can be; infinite where there is no limit.
+    meaning : str
+        One line for people.
+    also_flipped : bool
+        Whether it is computed over the flipped queries too, beside all.
+    probed : bool
+        Whether it rests on the first queries only, because it costs more than the others.
+    table : {"summary", "plausibility", "models", "truth", ""}
+        The table that it has a column in; "" if it is in `metrics.csv` only.
+    heading : str
+        Of its column, without unit and direction.
+    place : int
+        Of its column in the table, from the left; those of one place stand in the order of the registry.
+    shown : Format
+        How the number is written.
+
+    """
+
+    function: str
+    needs: tuple[str, ...]
+    unit: str
+    better: Literal["higher", "lower", ""]
+    range: tuple[float, float]
+    meaning: str
+    also_flipped: bool = False
+    probed: bool = False
+    table: Literal["summary", "plausibility", "models", "truth", ""] = ""
+    heading: str = ""
+    place: int = 0
+    shown: Format = PLAIN
+
+    @property
+    def arrow(self) -> str:
+        """The direction that is better, in a heading."""
+        return {"higher": "↑", "lower": "↓", "": ""}[self.better]
+
+    @property
+    def title(self) -> str:
+        """The heading of its column, with unit and direction."""
+        return " ".join(filter(None, (self.heading, "%" * self.shown.percent, self.arrow)))
+
+    @property
+    def scale(self) -> str:
+        """Unit, direction and range, for people."""
+        low, high = (f"{limit:g}".replace("inf", "∞") for limit in self.range)
+        ends = ("(" if low == "-∞" else "[") + f"{low}, {high}" + (")" if high == "∞" else "]")
+        return ", ".join(filter(None, (self.unit, self.better and f"{self.better} is better", ends)))
+
+    @property
+    def per_relaxation(self) -> bool:
+        """Whether there is one value for each relaxation, rather than one for a job."""
+        return any(need.startswith("answer") for need in self.needs)
+
+    def load(self) -> Callable[..., Estimate]:
+        """Import the function."""
+        module, name = self.function.split(":")
+        return cast(Callable[..., Estimate], getattr(importlib.import_module(module), name))
+
+    def fingerprint(self) -> str:
+        """Hash what decides the value, so that a metric is computed again once its definition is edited.
+
+        That is the function, its evidence and subsets, its module, and the modules on which all metrics rest.
+        """
+        modules = (self.function.split(":")[0], "metrics.intervals", "metrics.base")
+        sources: list[Any] = [inspect.getsource(importlib.import_module(module)) for module in modules]
+        return hashlib.sha256(repr([self.function, self.needs, self.also_flipped, *sources]).encode()).hexdigest()[:16]
