@@ -5,11 +5,11 @@ from benchmark.jobs.settings import (
     CLASSIFIER,
     DATA,
     ORACLE,
-    PRESETS,
     check_overrides,
     method_config,
     parse_overrides,
 )
+from benchmark.names import PRESETS
 from methods import METHODS
 
 

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.bias.discovery import Outcome
+from benchmark.bias.discovery import BiasOutcome
 from benchmark.papers.measures import lead, metric, study
 from benchmark.papers.verdicts import (
     Evidence,
@@ -130,7 +130,7 @@ def test_planted_bias_has_to_be_above_zero(make_record, make_row, value, half, h
     """A bias shows if all of the interval is above 0; one of no width at 0 shows nothing. With sign -1, below."""
     gates = make_record("classifiers", data={"open": True})
     method = make_record("dvae", rows=[make_row("lead_confounded", value, 0.0, half=half)])
-    found = Evidence("mnist", [], Path("nowhere"), {"a-on-b": Outcome(gates, [method])})
+    found = Evidence("mnist", [], Path("nowhere"), {"a-on-b": BiasOutcome(gates, [method])})
     assert judge(shows("a-on-b", lead("dvae"), "a remark"), found).holds is holds
     assert judge(shows("a-on-b", lead("dvae"), sign=-1), found).holds is {HOLDS: FAILS, UNTOLD: UNTOLD}.get(
         holds, HOLDS if value < 0 else FAILS
