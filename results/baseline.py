@@ -1,8 +1,8 @@
 """Write the baseline that `benchmark check` holds runs against: `baseline.py RUN RETRAINED RETRAINED RETRAINED ...`.
 
-Each argument is a results folder of the same jobs, each trained anew with other rounding: perf/retrain.py makes them.
-What is held stands in baselines/held.toml. The values of the first folder are the ones that the same trained networks
-have to repeat; the others say what retraining does.
+RUN is a results folder, whose networks have to repeat their numbers. Each RETRAINED is one of the same jobs, trained
+anew with other rounding, as perf/retrain.py makes them; or the metrics.csv of such a run on another processor. They say
+what retraining does. What is held stands in baselines/held.toml.
 """
 
 import json
@@ -10,36 +10,50 @@ import sys
 import tomllib
 from pathlib import Path
 
-from benchmark.records.record import read
+import pandas as pd
+
+from benchmark.errors import UserError
+from benchmark.records.record import Record, read
 from benchmark.report.baseline import baseline_of, with_weights
 from methods.files import write_whole
 
 HERE = Path(__file__).parent / "baselines"
-TASKS, SEEDS = ("mnist",), (0,)
+PRESET, TASK, SEED = "default", "mnist", 0
 """What was trained anew."""
 
 
-def main(folders: list[Path], preset: str = "default") -> None:
-    """Write baselines/PRESET.csv."""
+def main(places: list[Path]) -> None:
+    """Write baselines/default.csv, whose first lines say how each column was made."""
     held = tomllib.loads((HERE / "held.toml").read_text(encoding="utf-8"))
-    runs, says = [], [f"# What `benchmark check` holds, preset {preset}; written by results/baseline.py."]
-    for place, folder in enumerate(folders):
-        found = (read(path) for path in sorted((folder / "runs" / "records" / preset).glob("*/*/seed-*.json")))
-        records = [
-            r for r in found if r and r.status == "ok" and r.task in TASKS and r.seed in SEEDS and r.method in held
-        ]
-        runs.append(with_weights(records))
-        rounding = folder / "rounding.json"
-        how = json.loads(rounding.read_text(encoding="utf-8")) if rounding.exists() else {}
-        machine = records[0].environment
-        name = "value" if place == 0 else f"retrained_{place}"
-        said = " ".join(f"{key}={value}" for key, value in how.items()) or "as it comes"
-        says.append(
-            f"# {name}: {said}; {machine['cpu']}; torch {machine['packages']['torch']}; {machine['commit'][:12]}"
-        )
-    table = baseline_of(runs, held)
-    text = "\n".join(says) + "\n" + table.to_csv(index=False)
-    write_whole(HERE / f"{preset}.csv", text.encode())
+    runs, said = zip(*(numbers_of(place, set(held)) for place in places), strict=True)
+    names = ["value", *(f"retrained_{place}" for place in range(1, len(runs)))]
+    head = "".join(f"# {name}: {how}\n" for name, how in zip(names, said, strict=True))
+    table = baseline_of(runs, held).to_csv(index=False)
+    write_whole(
+        HERE / f"{PRESET}.csv",
+        f"# What `benchmark check` holds; written by results/baseline.py\n{head}{table}".encode(),
+    )
+
+
+def numbers_of(place: Path, methods: set[str]) -> tuple[pd.DataFrame, str]:
+    """The numbers of a run, with the hashes of its networks, and how it was made."""
+    if place.is_file():
+        table = pd.read_csv(place, keep_default_na=False, na_values=[""])
+        here = (table["task"] == TASK) & (table["seed"] == SEED)
+        return table[here].assign(weights=str(place)), "another processor, published before"
+    found = (read(path) for path in sorted((place / "runs" / "records" / PRESET / TASK).glob(f"*/seed-{SEED}.json")))
+    records = [record for record in found if record and record.status == "ok" and record.method in methods]
+    if not records:
+        raise UserError(f"{place} holds no records of {TASK}, seed {SEED}")
+    return with_weights(records), how_made(place, records[0])
+
+
+def how_made(place: Path, record: Record) -> str:
+    """Rounding, processor, version of torch and commit of a run."""
+    rounding, made = place / "rounding.json", record.environment
+    settings = json.loads(rounding.read_text(encoding="utf-8")) if rounding.exists() else {}
+    how = " ".join(f"{name}={value}" for name, value in settings.items()) or "as it comes"
+    return f"{how}; {made['cpu']}; torch {made['packages']['torch']}; commit {made['commit'][:12]}"
 
 
 if __name__ == "__main__":

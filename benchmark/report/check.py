@@ -16,7 +16,7 @@ from tabulate import tabulate
 
 from benchmark.errors import UserError
 from benchmark.report.baseline import KEY, jobs_of, values_of
-from benchmark.report.retraining import FRACTION, POSITIVE, natural, scale_of, scaled, spread
+from benchmark.report.retraining import FRACTION, POSITIVE, kinds_of, natural, scale_of, scaled, spread
 from metrics import METRICS
 
 ALARMS = 0.01
@@ -95,9 +95,9 @@ def _check_counts(both: pd.DataFrame) -> None:
 
 def _critical(baseline: pd.DataFrame, degrees: pd.Series) -> np.ndarray:
     """How many standard deviations a number may be off: half of `ALARMS` is shared by kinds, and by numbers in each."""
-    of_kind = baseline.groupby("metric")["metric"].transform("size")
-    kinds = baseline["metric"].nunique()
-    return cast(np.ndarray, student.isf(ALARMS / 2 / kinds / of_kind / 2, degrees))
+    kinds = kinds_of(baseline)
+    of_kind = kinds.groupby(kinds).transform("size")
+    return cast(np.ndarray, student.isf(ALARMS / 2 / kinds.nunique() / of_kind / 2, degrees))
 
 
 def _together(both: pd.DataFrame, baseline: pd.DataFrame, known: pd.DataFrame) -> pd.DataFrame:
@@ -160,7 +160,7 @@ def describe(found: Findings, baseline: pd.DataFrame) -> str:
         )
     if same < len(numbers):
         parts.append(
-            "A network trained anew is found, 4 times in 5, if by its own numbers (points; factors):\n"
+            "smallest changes that are seen in 4 of 5 networks trained anew (points; x: factors):\n"
             + _grid(_smallest(would_see(baseline)))
         )
     return "\n\n".join(parts)

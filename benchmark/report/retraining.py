@@ -2,7 +2,7 @@
 
 It is estimated on a scale on which it does not depend on the value: the arcsine of the square root for fractions, the
 logarithm for errors and distances. The spread of a handful of trainings is uncertain, so that of one number is drawn
-towards those of the same metric (moderated variances, Smyth 2004).
+towards those of its kind (moderated variances, Smyth 2004).
 """
 
 from collections.abc import Callable
@@ -50,16 +50,21 @@ def natural(baseline: pd.DataFrame, scaled: pd.Series) -> np.ndarray:
     return np.array([scale_of(metric).back(value) for metric, value in zip(baseline["metric"], scaled, strict=True)])
 
 
+def kinds_of(baseline: pd.DataFrame) -> pd.Series:
+    """What numbers vary alike with: all fractions with each other, and any other number with those of its metric."""
+    return baseline["metric"].map(lambda metric: "fractions" if scale_of(metric) is FRACTION else metric)
+
+
 def spread(baseline: pd.DataFrame) -> pd.DataFrame:
     """Centre, standard deviation and degrees of freedom of each number between trainings, on its scale.
 
-    A number that came out the same in all trainings is taken to vary by half a query.
+    A number that hardly varied in a handful of trainings is not taken for one that cannot: see `_least`.
     """
     values = scaled(baseline["metric"], baseline[values_of(baseline)].to_numpy(float))
-    variance = np.maximum(values.var(axis=1, ddof=1), _half_a_query(baseline) ** 2)
+    variance = np.maximum(values.var(axis=1, ddof=1), _least(baseline) ** 2)
     table = pd.DataFrame({"centre": values.mean(axis=1), "variance": variance}, index=baseline.index)
     degrees = values.shape[1] - 1
-    for _, group in table.groupby(baseline["metric"]):
+    for _, group in table.groupby(kinds_of(baseline)):
         prior, weight = _prior(group["variance"].to_numpy(), degrees)
         table.loc[group.index, "sd"] = np.sqrt((weight * prior + degrees * group["variance"]) / (weight + degrees))
         table.loc[group.index, "degrees"] = weight + degrees
@@ -67,12 +72,10 @@ def spread(baseline: pd.DataFrame) -> pd.DataFrame:
     return table.assign(sd=table["sd"] * np.sqrt(1 + 1 / values.shape[1]))[["centre", "sd", "degrees"]]
 
 
-def _half_a_query(baseline: pd.DataFrame) -> np.ndarray:
-    """Half of what one query moves a fraction by, on its scale; a millionth of the value for the others."""
-    value, n = baseline["value"].to_numpy(float), baseline["n"].to_numpy(float)
-    inward = np.where(value > 0.5, value - 1 / n, value + 1 / n)
-    fraction = np.abs(FRACTION.to(inward) - FRACTION.to(value)) / 2
-    return np.where([scale_of(metric) is FRACTION for metric in baseline["metric"]], fraction, 1e-6)
+def _least(baseline: pd.DataFrame) -> np.ndarray:
+    """The least standard deviation: of a fraction half of what drawing n other queries does, of others a millionth."""
+    fractions = [scale_of(metric) is FRACTION for metric in baseline["metric"]]
+    return np.where(fractions, 0.25 / np.sqrt(baseline["n"].to_numpy(float)), 1e-6)
 
 
 MOST_WEIGHT = 1e3

@@ -49,7 +49,7 @@ def test_networks_trained_anew_may_differ(check, baseline):
     outcome = check(against=baseline.assign(weights="other"))
     assert outcome.code == 0
     assert f"{len(baseline)} from networks trained anew" in outcome.out
-    assert "4 times in 5" in outcome.out
+    assert "seen in 4 of 5" in outcome.out
 
 
 def test_what_nobody_ran_is_named(check, baseline):
