@@ -1,0 +1,207 @@
+"""The picture that compares: a query a row, a method a column, and a frame that says who sees the target."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+from torch import Tensor
+
+from benchmark.records.record import Record
+from benchmark.report.answers import Answers
+from benchmark.report.drawing import DPI, height_of, width_of, wrapped
+from methods import METHODS
+
+ACROSS = 1700
+"""Pixels that all columns together should have."""
+SIDE = (64, 120)
+"""Pixels of a picture's longer side: no fewer, and no more unless the pictures themselves are larger."""
+LARGEST = 180
+FRAME, GAP, MARGIN = 5, 6, 14
+"""Pixels."""
+TEXT, SMALL, TITLE = 8.0, 7.0, 9.0
+"""Points."""
+
+
+@dataclass(frozen=True)
+class Frame:
+    """What is drawn around an answer."""
+
+    colour: tuple[int, int, int]
+    width: int
+    """Pixels, at most `FRAME`."""
+    dashed: bool
+    words: str
+
+
+BOTH = Frame((0, 158, 115), FRAME, dashed=False, words="solid green: classifier and oracle see the target")
+ONE = Frame((230, 140, 0), FRAME, dashed=True, words="dashed orange: only the classifier does")
+NEITHER = Frame((150, 150, 150), 2, dashed=False, words="thin grey: no flip")
+FRAMES = (BOTH, ONE, NEITHER)
+"""The colours of the Okabe–Ito palette; width and dashes say the same without any."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """A heading, pictures (Q, C, H, W) uint8, and the frame of each; none around queries."""
+
+    heading: str
+    pictures: Tensor
+    frames: Sequence[Frame | None]
+
+
+def all_methods(answered: Sequence[tuple[Record, Answers]]) -> Figure | None:
+    """The answers of all methods to the same first queries at the smallest relaxation; None if there are none.
+
+    Left out: a method that was not asked at that relaxation, or asked something else than the first of them; and a
+    reference that answers with the query, which is there.
+    """
+    if not answered:
+        return None
+    record, first = answered[0]
+    smallest = min(r for _, answers in answered for r in answers.relaxations)
+    columns = [Column("query", first.queries, [None] * len(first.queries))]
+    for other, answers in sorted(answered, key=lambda pair: _rank(pair[0])):
+        if smallest in answers.relaxations and _same_questions(answers, first):
+            column = _column(other, answers, answers.relaxations.index(smallest))
+            if not (other.reference and torch.equal(column.pictures, first.queries)):
+                columns.append(column)
+    if len(columns) == 1:
+        return None
+    labels = [f"{own} → {target}" for own, target in zip(first.predicted, first.targets, strict=True)]
+    n = max((row.n for row in record.rows if row.metric == "flip_rate"), default=len(labels))
+    title = (
+        f"{record.task}: the answers of all methods to the same queries at r = {smallest:g} "
+        f"(the first {len(labels)} of {n}, not chosen ones; preset {record.preset}, seed {record.seed})"
+    )
+    return gallery(columns, labels, title)
+
+
+def _rank(record: Record) -> int:
+    """Exact answers first, other references last."""
+    entry = METHODS.get(record.method)
+    if record.reference and entry is not None and entry.load().takes_truth:
+        return 0
+    return 2 if record.reference else 1
+
+
+def _same_questions(one: Answers, other: Answers) -> bool:
+    return one.targets == other.targets and torch.equal(one.queries, other.queries)
+
+
+def _column(record: Record, answers: Answers, place: int) -> Column:
+    verdicts = zip(answers.reached[place].tolist(), answers.agreed[place].tolist(), strict=True)
+    frames = [(BOTH if agreed else ONE) if reached else NEITHER for reached, agreed in verdicts]
+    heading = f"{record.method}\n(reference)" if record.reference else record.method
+    return Column(heading, answers.images[place], frames)
+
+
+def gallery(columns: Sequence[Column], labels: Sequence[str], title: str) -> Figure:
+    """Columns of pictures side by side, a label before each row, and below what the frames mean."""
+    cells = [_enlarged(column.pictures, len(columns)) for column in columns]
+    _, high, wide, _ = cells[0].shape
+    high, wide = high + 2 * FRAME, wide + 2 * FRAME
+    apart = max(wide, SIDE[0]) + GAP
+    labels = ["\n→ ".join(label.split(" → ")) if width_of(label, TEXT) > 1 else label for label in labels]
+    before = 2 * MARGIN + _pixels(max(width_of(line, TEXT) for label in labels for line in label.split("\n")))
+    headings = [_broken(column.heading, apart - 3 * GAP) for column in columns]
+    across = max(before + len(columns) * apart + MARGIN, 480)
+    title_lines = _filled(title, TITLE, across - 2 * MARGIN)
+    places = _flow([frame.words for frame in FRAMES], across)
+    over = MARGIN + _pixels(height_of(len(title_lines), TITLE)) + GAP
+    above = over + _pixels(height_of(max(heading.count("\n") + 1 for heading in headings), SMALL)) + GAP
+    rows_apart = max(high, _pixels(height_of(max(label.count("\n") + 1 for label in labels), TEXT))) + GAP
+    below = above + len(labels) * rows_apart + GAP
+    line = _pixels(height_of(1, SMALL)) + GAP
+    canvas = np.full((below + line * (1 + max(row for row, _ in places)) + GAP, across, 3), 255, dtype=np.uint8)
+    figure, axes = _sheet(canvas)
+    axes.text(MARGIN, MARGIN, "\n".join(title_lines), fontsize=TITLE, va="top")
+    for place, (column, pictures, heading) in enumerate(zip(columns, cells, headings, strict=True)):
+        left = before + place * apart + (apart - GAP - wide) // 2
+        axes.text(left + wide / 2, above - GAP, heading, fontsize=SMALL, ha="center", va="bottom")
+        for row, (picture, frame) in enumerate(zip(pictures, column.frames, strict=True)):
+            top = above + row * rows_apart + (rows_apart - GAP - high) // 2
+            _framed(canvas[top : top + high, left : left + wide], frame)
+            canvas[top + FRAME : top + high - FRAME, left + FRAME : left + wide - FRAME] = picture
+    for row, label in enumerate(labels):
+        middle = above + row * rows_apart + (rows_apart - GAP) / 2
+        axes.text(before - MARGIN, middle, label, fontsize=TEXT, ha="right", va="center")
+    for frame, (row, left) in zip(FRAMES, places, strict=True):
+        top = below + row * line
+        _framed(canvas[top : top + line - GAP, left : left + line - GAP], frame)
+        axes.text(left + line, top + (line - GAP) / 2, frame.words, fontsize=SMALL, va="center")
+    axes.imshow(canvas, interpolation="nearest", aspect="auto")
+    return figure
+
+
+def _pixels(inches: float) -> int:
+    return round(inches * DPI)
+
+
+def _sheet(canvas: NDArray[np.uint8]) -> tuple[Figure, Axes]:
+    """A figure of as many pixels as the canvas, whose coordinates are the canvas's."""
+    high, wide, _ = canvas.shape
+    figure = Figure(figsize=(wide / DPI, high / DPI))
+    axes = figure.add_axes((0, 0, 1, 1), xlim=(0, wide), ylim=(high, 0))
+    axes.set_axis_off()
+    return figure, axes
+
+
+def _enlarged(pictures: Tensor, columns: int) -> NDArray[np.uint8]:
+    """Pictures (Q, C, H, W) as (Q, h, w, 3): each pixel several times, or fewer pixels where there are too many."""
+    longer = max(pictures.shape[2:])
+    times = max(1, round(min(max(ACROSS / columns, SIDE[0]), SIDE[1]) / longer))
+    if longer > LARGEST:
+        shape = [max(1, side * LARGEST // longer) for side in pictures.shape[2:]]
+        pictures = torch.nn.functional.interpolate(pictures.float(), shape, mode="area").round().to(torch.uint8)
+    pixels: NDArray[np.uint8] = pictures.permute(0, 2, 3, 1).numpy()
+    return pixels.repeat(times, axis=1).repeat(times, axis=2).repeat(3 // pixels.shape[3], axis=3)
+
+
+def _framed(place: NDArray[np.uint8], frame: Frame | None) -> None:
+    """Draw a frame along the inner edge of a place of the canvas."""
+    if frame is None:
+        return
+    inside = np.zeros(place.shape[:2], dtype=bool)
+    inside[frame.width : -frame.width, frame.width : -frame.width] = True
+    if frame.dashed:
+        down, across = np.indices(inside.shape)
+        high, wide = inside.shape
+        along = np.where((down < frame.width) | (down >= high - frame.width), across, down)
+        inside |= along % (4 * frame.width) >= 3 * frame.width
+    place[~inside] = frame.colour
+
+
+def _broken(heading: str, pixels: int) -> str:
+    """A heading in lines that are no wider than so many pixels, broken after a hyphen, or where it must be."""
+    lines = [""]
+    for part in re.findall(r"\n|[^-_ /\n]+[-_ /]?|[-_ /]", heading):
+        if part == "\n" or lines[-1] and _pixels(width_of(lines[-1] + part, SMALL)) > pixels:
+            lines.append("")
+        for letter in part.strip("\n"):
+            if lines[-1] and _pixels(width_of(lines[-1] + letter, SMALL)) > pixels:
+                lines.append("")
+            lines[-1] += letter
+    return "\n".join(lines)
+
+
+def _filled(text: str, size: float, pixels: int) -> list[str]:
+    """A text in lines that are no wider than so many pixels."""
+    return wrapped(text, max(1, int(len(text) * pixels / _pixels(width_of(text, size)) * 0.95)))
+
+
+def _flow(texts: Sequence[str], pixels: int) -> list[tuple[int, int]]:
+    """(line, left edge) of what stands side by side, and in the next line where there is no more room."""
+    places: list[tuple[int, int]] = []
+    row, left = 0, MARGIN
+    for text in texts:
+        wide = _pixels(height_of(1, SMALL) + width_of(text, SMALL)) + 2 * GAP
+        if left > MARGIN and left + wide > pixels - MARGIN:
+            row, left = row + 1, MARGIN
+        places.append((row, left))
+        left += wide + 2 * MARGIN
+    return places
