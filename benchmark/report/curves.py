@@ -65,7 +65,7 @@ def _key(figure: Figure) -> None:
             for style, name in (("-", "flips"), ("--", "oracle"))
         ],
         labels=["flip rate: the classifier sees the target (band: 95 %)", "the oracle sees it"],
-        title="against the relaxation r (0: the intervention acts fully)",
+        title="relaxation r (0: the intervention acts fully)",
         title_fontsize=8,
         loc="outside lower center",
         ncols=2,

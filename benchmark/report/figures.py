@@ -59,9 +59,7 @@ def _stem(*parts: str) -> str:
     return "-".join(part.replace("/", "_") for part in parts)
 
 
-def _of_record(
-    record: Record, answers: Answers | None, runs: Path, folder: Path, formats: Sequence[str]
-) -> list[Path]:
+def _of_record(record: Record, answers: Answers | None, runs: Path, folder: Path, formats: Sequence[str]) -> list[Path]:
     files = [] if answers is None else _answers(record, answers, folder, formats)
     files += _studies(record, folder, formats)
     return files + _illustrations(record, runs, record.artefacts.get("show", ""), folder, formats)

@@ -23,6 +23,10 @@ SIDE = (64, 120)
 LARGEST = 180
 FRAME, GAP, MARGIN = 5, 6, 14
 """Pixels."""
+KEY, LINE = 34, 26
+"""Pixels of a frame in the key, and from one of its lines to the next."""
+NARROWEST, LONGEST = 480, 100
+"""Pixels of the figure, at least; of a part of a heading, at most."""
 TEXT, SMALL, TITLE = 8.0, 7.0, 9.0
 """Points."""
 
@@ -103,37 +107,33 @@ def _column(record: Record, answers: Answers, place: int) -> Column:
 def gallery(columns: Sequence[Column], labels: Sequence[str], title: str) -> Figure:
     """Columns of pictures side by side, a label before each row, and below what the frames mean."""
     cells = [_enlarged(column.pictures, len(columns)) for column in columns]
-    _, high, wide, _ = cells[0].shape
-    high, wide = high + 2 * FRAME, wide + 2 * FRAME
-    apart = max(wide, SIDE[0]) + GAP
-    labels = ["\n→ ".join(label.split(" → ")) if width_of(label, TEXT) > 1 else label for label in labels]
+    high, wide = (side + 2 * FRAME for side in cells[0].shape[1:3])
+    labels = [label.replace(" → ", "\n→ ") if width_of(label, TEXT) > 1 else label for label in labels]
+    apart = max(wide, *(_needed(column.heading) for column in columns)) + GAP
+    headings = [_broken(column.heading, apart - GAP) for column in columns]
     before = 2 * MARGIN + _pixels(max(width_of(line, TEXT) for label in labels for line in label.split("\n")))
-    headings = [_broken(column.heading, apart - 3 * GAP) for column in columns]
-    across = max(before + len(columns) * apart + MARGIN, 480)
-    title_lines = _filled(title, TITLE, across - 2 * MARGIN)
+    across = max(before + len(columns) * apart + MARGIN, NARROWEST)
+    titles = _filled(title, TITLE, across - 2 * MARGIN)
+    above = MARGIN + _high([titles], TITLE) + GAP + _high([text.split("\n") for text in headings], SMALL) + GAP
+    down = max(high, _high([label.split("\n") for label in labels], TEXT)) + GAP
+    below = above + len(labels) * down + GAP
     places = _flow([frame.words for frame in FRAMES], across)
-    over = MARGIN + _pixels(height_of(len(title_lines), TITLE)) + GAP
-    above = over + _pixels(height_of(max(heading.count("\n") + 1 for heading in headings), SMALL)) + GAP
-    rows_apart = max(high, _pixels(height_of(max(label.count("\n") + 1 for label in labels), TEXT))) + GAP
-    below = above + len(labels) * rows_apart + GAP
-    line = _pixels(height_of(1, SMALL)) + GAP
-    canvas = np.full((below + line * (1 + max(row for row, _ in places)) + GAP, across, 3), 255, dtype=np.uint8)
+    canvas = np.full((below + LINE * (1 + places[-1][0]) + GAP, across, 3), 255, dtype=np.uint8)
     figure, axes = _sheet(canvas)
-    axes.text(MARGIN, MARGIN, "\n".join(title_lines), fontsize=TITLE, va="top")
+    axes.text(MARGIN, MARGIN, "\n".join(titles), fontsize=TITLE, va="top")
     for place, (column, pictures, heading) in enumerate(zip(columns, cells, headings, strict=True)):
         left = before + place * apart + (apart - GAP - wide) // 2
         axes.text(left + wide / 2, above - GAP, heading, fontsize=SMALL, ha="center", va="bottom")
         for row, (picture, frame) in enumerate(zip(pictures, column.frames, strict=True)):
-            top = above + row * rows_apart + (rows_apart - GAP - high) // 2
+            top = above + row * down + (down - GAP - high) // 2
             _framed(canvas[top : top + high, left : left + wide], frame)
             canvas[top + FRAME : top + high - FRAME, left + FRAME : left + wide - FRAME] = picture
     for row, label in enumerate(labels):
-        middle = above + row * rows_apart + (rows_apart - GAP) / 2
-        axes.text(before - MARGIN, middle, label, fontsize=TEXT, ha="right", va="center")
+        axes.text(before - MARGIN, above + row * down + (down - GAP) / 2, label, fontsize=TEXT, ha="right", va="center")
     for frame, (row, left) in zip(FRAMES, places, strict=True):
-        top = below + row * line
-        _framed(canvas[top : top + line - GAP, left : left + line - GAP], frame)
-        axes.text(left + line, top + (line - GAP) / 2, frame.words, fontsize=SMALL, va="center")
+        top = below + row * LINE
+        _framed(canvas[top : top + LINE - GAP, left : left + KEY], frame)
+        axes.text(left + KEY + GAP, top + (LINE - GAP) / 2, frame.words, fontsize=SMALL, va="center")
     axes.imshow(canvas, interpolation="nearest", aspect="auto")
     return figure
 
@@ -142,10 +142,15 @@ def _pixels(inches: float) -> int:
     return round(inches * DPI)
 
 
+def _high(texts: Sequence[Sequence[str]], size: float) -> int:
+    """Pixels of the highest of several texts, each a list of lines."""
+    return _pixels(height_of(max(len(text) for text in texts), size))
+
+
 def _sheet(canvas: NDArray[np.uint8]) -> tuple[Figure, Axes]:
     """A figure of as many pixels as the canvas, whose coordinates are the canvas's."""
     high, wide, _ = canvas.shape
-    figure = Figure(figsize=(wide / DPI, high / DPI))
+    figure = Figure(figsize=((wide + 0.01) / DPI, (high + 0.01) / DPI))  # whole pixels, also when rounded down
     axes = figure.add_axes((0, 0, 1, 1), xlim=(0, wide), ylim=(high, 0))
     axes.set_axis_off()
     return figure, axes
@@ -170,22 +175,33 @@ def _framed(place: NDArray[np.uint8], frame: Frame | None) -> None:
     inside[frame.width : -frame.width, frame.width : -frame.width] = True
     if frame.dashed:
         down, across = np.indices(inside.shape)
-        high, wide = inside.shape
+        high = len(inside)
         along = np.where((down < frame.width) | (down >= high - frame.width), across, down)
         inside |= along % (4 * frame.width) >= 3 * frame.width
     place[~inside] = frame.colour
 
 
+def _parts(heading: str) -> list[str]:
+    """What of a heading stays in one line: it may be broken after a hyphen and the like."""
+    return re.findall(r"\n|[^-_ /\n]+[-_ /]?|[-_ /]", heading)
+
+
+def _needed(heading: str) -> int:
+    """Pixels for its longest part, unless that is longer than any heading should be."""
+    return min(LONGEST, max(_pixels(width_of(part, SMALL)) for part in _parts(heading)))
+
+
 def _broken(heading: str, pixels: int) -> str:
-    """A heading in lines that are no wider than so many pixels, broken after a hyphen, or where it must be."""
+    """A heading in lines that are no wider than so many pixels; a part that is wider is broken where it must be."""
     lines = [""]
-    for part in re.findall(r"\n|[^-_ /\n]+[-_ /]?|[-_ /]", heading):
-        if part == "\n" or lines[-1] and _pixels(width_of(lines[-1] + part, SMALL)) > pixels:
+    for part in _parts(heading):
+        wide = _pixels(width_of(part, SMALL))
+        if part == "\n" or (lines[-1] and _pixels(width_of(lines[-1] + part, SMALL)) > pixels - GAP):
             lines.append("")
-        for letter in part.strip("\n"):
-            if lines[-1] and _pixels(width_of(lines[-1] + letter, SMALL)) > pixels:
-                lines.append("")
-            lines[-1] += letter
+        fitting = len(part) if wide <= pixels else int(0.8 * len(part) * pixels / wide)
+        first, *more = re.findall(f".{{1,{fitting}}}", part) or [""]
+        lines[-1] += first
+        lines += more
     return "\n".join(lines)
 
 
@@ -199,7 +215,7 @@ def _flow(texts: Sequence[str], pixels: int) -> list[tuple[int, int]]:
     places: list[tuple[int, int]] = []
     row, left = 0, MARGIN
     for text in texts:
-        wide = _pixels(height_of(1, SMALL) + width_of(text, SMALL)) + 2 * GAP
+        wide = KEY + GAP + _pixels(width_of(text, SMALL))
         if left > MARGIN and left + wide > pixels - MARGIN:
             row, left = row + 1, MARGIN
         places.append((row, left))

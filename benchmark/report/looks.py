@@ -1,9 +1,10 @@
-"""One colour and one marker a method, in every figure and whichever others are in it: a hue a family, references grey."""
+"""One colour and one marker a method, whichever others are in a figure: a hue a family, references grey."""
 
 from collections.abc import Sequence
 from zlib import crc32
 
 import seaborn as sns
+from matplotlib.colors import to_rgb
 
 from benchmark.records.record import Record
 from methods import METHODS
@@ -61,4 +62,6 @@ def look(method: str, *, reference: bool) -> tuple[Colour, str]:
 
 def _shade(hue: str, mixed: float) -> Colour:
     """A hue mixed with white, or below 0 with black."""
-    return tuple(sns.blend_palette([hue, "white" if mixed > 0 else "black"], 101, as_cmap=False)[round(100 * abs(mixed))])
+    end, part = float(mixed > 0), abs(mixed)
+    red, green, blue = ((1 - part) * value + part * end for value in to_rgb(hue))
+    return red, green, blue
