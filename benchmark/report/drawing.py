@@ -52,8 +52,8 @@ def drawn(figure: Figure) -> NDArray[np.uint8]:
     """The pixels of a figure: (H, W, 3)."""
     figure.set_dpi(DPI)
     canvas = FigureCanvasAgg(figure)
-    canvas.draw()
-    pixels: NDArray[np.uint8] = np.asarray(canvas.buffer_rgba())[..., :3]
+    canvas.draw()  # type: ignore[no-untyped-call] # nor has the next
+    pixels: NDArray[np.uint8] = np.asarray(canvas.buffer_rgba())[..., :3]  # type: ignore[no-untyped-call]
     return pixels
 
 

@@ -15,6 +15,7 @@ from benchmark.data import celeba
 from benchmark.names import EXAMPLES, PRESETS, Preset
 from benchmark.papers import PAPERS
 from benchmark.records.record import read, write
+from benchmark.report.figures import write_figures
 from methods import METHODS
 from methods.base import Study
 from metrics import METRICS
@@ -118,7 +119,7 @@ def test_run_leaves_tables(smoke):
 
 def test_records_of_a_run_can_be_drawn(smoke, tmp_path):
     """Curves, the picture that compares, and a grid a method are made of what a run leaves on disk."""
-    drawn = {path.name for path in write_figures(records_of(smoke), smoke / "runs", tmp_path, smoke=True)}
+    drawn = {path.name for path in write_figures(benchmark.read(smoke, "smoke"), smoke / "runs", tmp_path, smoke=True)}
     assert {"flip-rate-mnist.png", "all-methods-mnist.png"} <= drawn
     assert {f"counterfactuals-mnist-{name}.png" for name in ASKED} <= drawn
 
@@ -286,7 +287,7 @@ def test_celeba_from_end_to_end(cli, tmp_path, faces):
     numbers = pd.read_csv(tmp_path / "tables" / "metrics.csv", keep_default_na=False)
     assert set(numbers["task"]) == {"celeba/Smiling"}
     assert set(numbers[numbers["metric"] == "classifier_accuracy"]["n"]) == {16}
-    drawn = write_figures(records_of(tmp_path), tmp_path / "runs", tmp_path / "figures", smoke=True)
+    drawn = write_figures(benchmark.read(tmp_path, "smoke"), tmp_path / "runs", tmp_path / "figures", smoke=True)
     assert tmp_path / "figures" / "counterfactuals-celeba_Smiling-vaex.png" in drawn
 
 
