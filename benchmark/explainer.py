@@ -15,7 +15,8 @@ from benchmark.jobs.progress import Board
 from benchmark.jobs.protocol import Job, Protocol, images_of
 from benchmark.jobs.runner import limited
 from benchmark.jobs.work import Work
-from benchmark.report.figures import grid, styled
+from benchmark.report.drawing import styled
+from benchmark.report.grid import grid
 from methods.base import Method
 from methods.pictures import eight_bit
 

@@ -14,7 +14,8 @@ from benchmark.bias.trial import BIASED_AT_LEAST, KINDS, UNBIASED_AT_MOST, Case,
 from benchmark.records.record import Record, Row
 from benchmark.records.store import find
 from benchmark.report.cells import Table
-from benchmark.report.figures import grid, save, styled
+from benchmark.report.drawing import save, styled
+from benchmark.report.grid import grid
 from benchmark.report.tables import studies
 from methods import BASELINE, METHODS
 

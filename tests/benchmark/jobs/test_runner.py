@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import nn
 
+import benchmark
 import benchmark.jobs.record as recording
 import methods
 from benchmark.errors import UserError
@@ -19,6 +20,7 @@ from benchmark.jobs.record import record_key
 from benchmark.jobs.work import Work
 from benchmark.records.record import read
 from benchmark.records.store import find
+from benchmark.report.figures import write_figures
 from benchmark.report.tables import write_tables
 from methods import METHODS, Entry
 from methods.base import Counterfactuals, Method, MethodConfig
@@ -130,6 +132,9 @@ def test_same_run_gives_the_same_tables(cli, smoke, tmp_path):
     outcome = cli("run", "--methods", "all", "--preset", "smoke", "--results", tmp_path, "--jobs", "1")
     assert outcome.code == 0, outcome.err
     assert tables_of(tmp_path / "tables") == tables_of(smoke / "tables")
+    for folder, name in ((tmp_path, "one"), (smoke, "other")):
+        write_figures(benchmark.read(folder, "smoke"), folder / "runs", tmp_path / name, smoke=True)
+    assert tables_of(tmp_path / "one") == tables_of(tmp_path / "other")
 
 
 def test_second_run_computes_nothing(cli, results, stamps):

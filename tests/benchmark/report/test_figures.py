@@ -10,11 +10,14 @@ import pytest
 import torch
 
 from benchmark.records.store import Artefact
-from benchmark.report.figures import FORMATS, flip_rates, grid, lines, write_figures
+from benchmark.report.curves import flip_rates, lines
+from benchmark.report.figures import write_figures
+from benchmark.report.grid import grid
 from methods.base import Study
 
 SIDE = 12
 RELAXATIONS = (0.0, 1.0)
+BOTH = ("png", "svg")
 
 
 def pictures(rng, *shape):
@@ -32,6 +35,7 @@ def keep(runs, method, channels=1, count=3):
     }
     scored = {
         "answer_classes": torch.zeros(len(RELAXATIONS), count, dtype=torch.int64),
+        "answer_oracle_classes": torch.zeros(len(RELAXATIONS), count, dtype=torch.int64),
         "target_probability": torch.full((len(RELAXATIONS), count), 0.25),
     }
     path = {"intervention.path": pictures(rng, count, 4, channels, SIDE, SIDE)}
@@ -76,9 +80,9 @@ def whole_png(content):
 
 def test_files_are_valid(records, tmp_path):
     """Each figure is a whole PNG and a well-formed SVG of the same name, and all that were written are returned."""
-    written = write_figures(records, tmp_path / "runs", tmp_path / "figures")
+    written = write_figures(records, tmp_path / "runs", tmp_path / "figures", formats=BOTH)
     assert sorted(written) == sorted((tmp_path / "figures").iterdir())
-    assert {path.suffix for path in written} == {f".{suffix}" for suffix in FORMATS} == {".png", ".svg"}
+    assert {path.suffix for path in written} == {".png", ".svg"}
     assert len({path.stem for path in written}) == len(written) / 2
     for path in written:
         if path.suffix == ".png":
@@ -87,17 +91,35 @@ def test_files_are_valid(records, tmp_path):
             assert ET.parse(path).getroot().tag == "{http://www.w3.org/2000/svg}svg"
 
 
+def test_nothing_but_pngs_unless_asked(records, tmp_path):
+    """No svg stands beside a PNG by default."""
+    written = write_figures(records, tmp_path / "runs", tmp_path / "figures")
+    assert {path.suffix for path in written} == {".png"}
+
+
+def test_smoke_draws_nothing_unless_asked(make_record, tmp_path):
+    """Records of the preset smoke have no figures, but for who asks for them."""
+    records = [make_record("vaex", preset="smoke", artefacts=keep(tmp_path / "runs", "vaex"))]
+    assert write_figures(records, tmp_path / "runs", tmp_path / "figures") == []
+    assert not (tmp_path / "figures").exists()
+    stems = {path.stem for path in write_figures(records, tmp_path / "runs", tmp_path / "figures", smoke=True)}
+    assert stems == {"flip-rate-mnist", "all-methods-mnist", "counterfactuals-mnist-vaex"}
+
+
 def test_written_twice_is_the_same(records, tmp_path):
-    """The same records and pictures give the same bytes."""
+    """The same records and pictures give the same bytes, in every format."""
     one, two = (
-        {path.name: path.read_bytes() for path in write_figures(records, tmp_path / "runs", tmp_path / folder)}
+        {
+            path.name: path.read_bytes()
+            for path in write_figures(records, tmp_path / "runs", tmp_path / folder, formats=("png", "svg", "pdf"))
+        }
         for folder in ("one", "two")
     )
     assert one == two
 
 
 def test_a_figure_a_task_and_a_grid_a_method(make_record, tmp_path):
-    """Flip rates are one figure a task; grids are one a method and task, of the smallest seed only."""
+    """Flip rates and all methods are one figure a task; grids are one a method and task, of the smallest seed only."""
     records = [
         make_record("vaex", task=task, seed=seed, artefacts=keep(tmp_path / "runs", "vaex"))
         for task in ("mnist", "mnist/3-8")
@@ -105,16 +127,39 @@ def test_a_figure_a_task_and_a_grid_a_method(make_record, tmp_path):
     ]
     stems = {path.stem for path in write_figures(records, tmp_path / "runs", tmp_path / "figures")}
     assert sum("flip-rate" in stem for stem in stems) == 2
+    assert {stem for stem in stems if "all-methods" in stem} == {"all-methods-mnist", "all-methods-mnist_3-8"}
     assert sum("counterfactuals" in stem for stem in stems) == 2
 
 
 def test_every_line_has_a_look_of_its_own(make_record):
     """No two methods share both colour and marker, and a reference's colour is a grey, however many there are."""
     records = [make_record(method=f"method-{i}", reference=i % 2 == 0) for i in range(30)]
-    drawn = [line for line in flip_rates(records).axes[0].get_lines() if line.get_linestyle() == "-"]
-    looks = {line.get_label(): (line.get_color(), line.get_marker()) for line in drawn}
+    drawn = [line for panel in flip_rates(records).axes for line in panel.get_lines() if line.get_linestyle() == "-"]
+    looks = {line.get_label(): (line.get_color(), line.get_marker()) for line in drawn if len(line.get_xdata())}
     assert len(set(looks.values())) == len(looks) == len(records)
-    assert all(isinstance(colour, str) == ("reference" in label) for label, (colour, _) in looks.items())
+    assert all((len(set(looks[record.method][0])) == 1) == record.reference for record in records)
+
+
+def test_a_panel_a_family(make_record):
+    """Curves of one family share a panel, references stand in the last, and the title says task, preset and n."""
+    figure = flip_rates([make_record(name) for name in ("null", "vaex", "dvae", "vaex-cat", "nearest-unlike")])
+    panels = {
+        panel.get_title(): [line.get_label() for line in panel.get_lines() if line.get_linestyle() == "-"]
+        for panel in figure.axes
+    }
+    assert [*panels] == ["vaex", "dvae", "references"]
+    named = [[label for label in labels if not label.startswith("_")] for labels in panels.values()]
+    assert named == [["vaex", "vaex-cat"], ["dvae"], ["null", "nearest-unlike"]]
+    title = figure.get_suptitle()
+    assert all(word in title for word in ("mnist", "preset default", "n = 100", "seed 0"))
+
+
+def test_titles_name_task_preset_and_n(make_record, tmp_path):
+    """What a figure of a record is about is in its title."""
+    record = make_record("vaex", artefacts=keep(tmp_path / "runs", "searches"))
+    for path in write_figures([record], tmp_path / "runs", tmp_path / "figures", formats=["svg"]):
+        words = " ".join(words_of(path))
+        assert all(word in words for word in ("mnist", "preset default", "seed 0", "100")), path
 
 
 def test_failed_jobs_have_no_figure(make_record, tmp_path):
@@ -176,9 +221,10 @@ def test_captions_stand_under_their_pictures(rng):
     assert all(texts[heading][1] < 0 for heading in ("query", "one", "two"))
 
 
-def test_long_captions_keep_to_their_place(rng):
+@pytest.mark.parametrize("shape", [(SIDE, SIDE), (8, 40), (40, 8)])
+def test_long_captions_keep_to_their_place(rng, shape):
     """Captions of long class names meet neither one another, nor the next row's pictures, nor the figure's edge."""
-    queries, answers = pictures(rng, 2, 3, SIDE, SIDE), pictures(rng, 2, 2, 3, SIDE, SIDE)
+    queries, answers = pictures(rng, 2, 3, *shape), pictures(rng, 2, 2, 3, *shape)
     own, answer = "not Eyeglasses → Eyeglasses", "not Eyeglasses\np(not Eyeglasses) = 1.00"
     figure = grid(queries, answers, [[own, answer, answer]] * 2, ["query", "one", "two"], "title")
     canvas, axes = canvas_of(figure)
@@ -200,7 +246,8 @@ def test_paths_and_illustrations(make_record, tmp_path):
     """Paths say where they did not arrive; an illustration names classes in its captions; each is a figure."""
     record = make_record("vaex", artefacts=keep(tmp_path / "runs", "searches"))
     own, target = (record.data["classes"][label] for label in (0, 1))
-    files = {path.name: path for path in write_figures([record], tmp_path / "runs", tmp_path / "figures")}
+    written = write_figures([record], tmp_path / "runs", tmp_path / "figures", formats=BOTH)
+    files = {path.name: path for path in written}
     words = words_of(files["paths-mnist-vaex.svg"])
     assert [word for word in words if "→" in word] == [f"{own} → {target}{end}" for end in ("", ": not reached", "")]
     assert [word for word in words if word in ("query", "start", "answer")] == ["query", "start", "answer"]
@@ -224,7 +271,7 @@ def test_study_is_drawn_to_scale(tmp_path, make_record):
 
 def test_pictures_from_the_query_on(records, tmp_path):
     """A written grid names the query first and then r from 1, which is closest to it, down to 0."""
-    written = write_figures(records, tmp_path / "runs", tmp_path / "figures")
+    written = write_figures(records, tmp_path / "runs", tmp_path / "figures", formats=BOTH)
     (path,) = [path for path in written if path.name == "counterfactuals-mnist-vaex.svg"]
     words = words_of(path)
     headings = [word for word in words if word == "query" or word.startswith("r = ")]
