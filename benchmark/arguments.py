@@ -15,6 +15,7 @@ from benchmark.judges.features import EXTRACTORS
 from benchmark.names import EMBEDDED, Accelerator, Precision, Preset, Split
 from methods import METHODS
 from methods.training import Devices
+from metrics import METRICS
 
 Given = str | float | Iterable[str | float]
 """One or several names or numbers: "vaex,hybrid", ["vaex", "hybrid"], 0, (0, 1, 2)."""
@@ -145,6 +146,15 @@ def extractors_of(given: Given) -> tuple[str, ...]:
         if name not in EXTRACTORS:
             raise unknown("feature extractor", name, EXTRACTORS)
     return tuple(names)
+
+
+def metrics_of(given: Given) -> list[str]:
+    """Registered metrics, in the order given."""
+    names = entries_of(given, "metrics")
+    for name in names:
+        if name not in METRICS:
+            raise unknown("metric", name, METRICS)
+    return names
 
 
 def _text(given: Given) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -130,16 +131,35 @@ def count(group: pd.DataFrame) -> str:
     return "" if counts.empty else str(int(counts.max()))
 
 
-def cell(numbers: pd.DataFrame, metric: Metric) -> str:
-    """One metric of one method, a row a seed: the value, over several seeds mean ± std, and some intervals.
+class Mean(NamedTuple):
+    """One number of one method as tables print it; NaN where it is not defined."""
 
-    Over several seeds the interval is the mean of theirs: their test images overlap, so they are not pooled.
-    """
-    values = numbers["value"].dropna()
-    if values.empty:
+    value: float
+    """The mean over seeds."""
+    std: float
+    """Over seeds; NaN of one seed."""
+    low: float
+    high: float
+    """The mean of the seeds' 95 % intervals: their test images overlap, so they are not pooled."""
+    n: int
+    """Queries or images, of each seed."""
+    seeds: tuple[int, ...]
+
+    @classmethod
+    def of(cls, numbers: pd.DataFrame) -> "Mean":
+        """The mean of `numbers`: rows of the tidy table, one a seed."""
+        values = numbers["value"].dropna()
+        ends = (numbers["low"].mean(), numbers["high"].mean())
+        n, seeds = int(numbers["n"].max()) if len(numbers) else 0, tuple(sorted(set(numbers["seed"])))
+        return cls(values.mean(), values.std(), *ends, n, seeds)
+
+
+def cell(numbers: pd.DataFrame, metric: Metric) -> str:
+    """One metric of one method, a row a seed: the value, over several seeds mean ± std, and some intervals."""
+    mean = Mean.of(numbers)
+    if np.isnan(mean.value):
         return ""
-    ends = (numbers["low"].mean(), numbers["high"].mean()) if metric.shown.interval else (np.nan, np.nan)
-    return written(metric.shown, values.mean(), values.std(), *ends)
+    return written(metric.shown, *(mean[:4] if metric.shown.interval else (*mean[:2], np.nan, np.nan)))
 
 
 def written(shown: Format, value: float, std: float, low: float, high: float) -> str:
