@@ -22,6 +22,7 @@ Given = str | float | Iterable[str | float]
 Location = Path | str
 T = TypeVar("T")
 
+FORMATS = ("md", "tex", "csv", "svg")
 RELAXATIONS = "0,0.2,0.4,0.6,0.8,1"
 
 
@@ -154,6 +155,15 @@ def metrics_of(given: Given) -> list[str]:
     for name in names:
         if name not in METRICS:
             raise unknown("metric", name, METRICS)
+    return names
+
+
+def formats_of(given: Given) -> list[str]:
+    """What tables and figures are written as."""
+    names = entries_of(given, "format")
+    for name in names:
+        if name not in FORMATS:
+            raise unknown("format", name, FORMATS)
     return names
 
 

@@ -25,7 +25,7 @@ def source(tmp_path, results):
 
 
 def test_numbers_are_read_as_they_were_written(source, results):
-    """What is read from a metrics.csv has the jobs and references of the records, and their numbers to the last digit."""
+    """A metrics.csv reads back as the jobs and references of the records, and their numbers to the last digit."""
     read = read_numbers(source)
     pd.testing.assert_frame_equal(read.numbers, results.numbers.astype(read.numbers.dtypes))
     assert [(r.task, r.method, r.seed, r.reference) for r in read] == [
