@@ -388,7 +388,7 @@ def test_tables_hold_the_methods_of_all_papers(cli, results):
         study = Study(title="what is seen", rows=[{"seen": name}])
         record = read(path)
         write(record.model_copy(update={"studies": {**record.studies, "seen": study}}), path)
-    assert cli("report", "--preset", "smoke", "--results", results).code == 0
+    assert cli("report", "--preset", "smoke", "--results", results, "--format", "md,csv").code == 0
     assert pd.read_csv(results / "tables" / "seen-mnist.csv", keep_default_na=False)["method"].tolist() == names
 
 
