@@ -15,12 +15,14 @@ from benchmark.judges.features import EXTRACTORS
 from benchmark.names import EMBEDDED, Accelerator, Precision, Preset, Split
 from methods import METHODS
 from methods.training import Devices
+from metrics import METRICS
 
 Given = str | float | Iterable[str | float]
 """One or several names or numbers: "vaex,hybrid", ["vaex", "hybrid"], 0, (0, 1, 2)."""
 Location = Path | str
 T = TypeVar("T")
 
+FORMATS = ("md", "tex", "csv", "svg")
 RELAXATIONS = "0,0.2,0.4,0.6,0.8,1"
 
 
@@ -145,6 +147,24 @@ def extractors_of(given: Given) -> tuple[str, ...]:
         if name not in EXTRACTORS:
             raise unknown("feature extractor", name, EXTRACTORS)
     return tuple(names)
+
+
+def metrics_of(given: Given) -> list[str]:
+    """Registered metrics, in the order given."""
+    names = entries_of(given, "metrics")
+    for name in names:
+        if name not in METRICS:
+            raise unknown("metric", name, METRICS)
+    return names
+
+
+def formats_of(given: Given) -> list[str]:
+    """What tables and figures are written as."""
+    names = entries_of(given, "format")
+    for name in names:
+        if name not in FORMATS:
+            raise unknown("format", name, FORMATS)
+    return names
 
 
 def _text(given: Given) -> str:

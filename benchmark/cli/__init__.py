@@ -42,6 +42,9 @@ COMMANDS = {
     "check": "Compare the records with a baseline; exit code 1 and a table if numbers moved.",
     "bias": "Plant a bias in a classifier of drawn faces, and ask which methods' counterfactuals show it.",
     "compare": "Compare two methods on the same queries: differences, with interval and p.",
+    "show": "One number of one method, with interval and n.",
+    "table": "A narrow table for a paper: chosen methods and metrics, the best in bold, as LaTeX, Markdown or csv.",
+    "figure": "A figure for a paper: flip rate against r, as pdf, svg or png, as wide as a column.",
     "score": "Score counterfactuals that another program made, by the judges and metrics of a run.",
 }
 """Name -> its line of help. The file of that name, with its function `command`, is loaded when it is asked for."""

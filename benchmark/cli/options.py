@@ -13,6 +13,7 @@ Tasks = Annotated[
     str, typer.Option(help="Comma-separated, as in mnist,mnist/3-8,celeba/Male; 'all': the embedded ones.")
 ]
 RecordedTasks = Annotated[str, typer.Option("--tasks", help="Comma-separated, or 'all': whatever has a record.")]
+Task = Annotated[str, typer.Option("--task", help="One, as in mnist, mnist/3-8 or celeba/Male.")]
 Seeds = Annotated[str, typer.Option(help="Comma-separated numbers.")]
 RecordedSeeds = Annotated[str, typer.Option("--seeds", help="Comma-separated numbers, or 'all'.")]
 Relaxations = Annotated[str, typer.Option(help="Comma-separated values of r in [0, 1].")]
@@ -26,6 +27,10 @@ Fid = Annotated[str, typer.Option(help="Extractors of Fréchet distances: oracle
 InceptionWeights = Annotated[Path | None, typer.Option(help="File of pytorch-fid's weights, for --fid inception.")]
 Jobs = Annotated[int | None, typer.Option(min=1, help="Jobs at once. [default: one a core; one on a GPU]")]
 Accelerator = Annotated[names.Accelerator, typer.Option(help="Where to train and explain.")]
+Relaxation = Annotated[str | None, typer.Option("--r", help="Value of r. [default: the smallest that was run]")]
+Numbers = Annotated[
+    Path | None, typer.Option("--from", metavar="METRICS.CSV", help="Numbers. [default: the records in --results]")
+]
 Debug = Annotated[bool, typer.Option(help="Stop at the first error, with its traceback.")]
 
 

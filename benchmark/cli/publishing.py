@@ -1,6 +1,6 @@
 """What a command makes of records: tables, figures and pages on disk, tables on the screen, an exit code."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import typer
@@ -10,21 +10,24 @@ from benchmark.cli.options import complain
 from benchmark.papers.pages import write_pages
 from benchmark.records.record import Record
 from benchmark.records.store import locked
-from benchmark.report.cells import Results
+from benchmark.report.cells import FORMATS, Results
 from benchmark.report.figures import write_figures
 from benchmark.report.tables import write_tables
 
 
-def publish(records: Sequence[Record], results: Path) -> None:
-    """Write tables and figures of `records`, and print the tables; where all failed, leave what is there."""
+def publish(records: Sequence[Record], results: Path, formats: Collection[str] = FORMATS) -> None:
+    """Write tables and figures of `records`, and print the tables; where all failed, leave what is there.
+
+    Tables are written as `formats` say: "md", "tex", "csv".
+    """
     if all(record.status != "ok" for record in records):
         return
     records = Results.of(records)  # their numbers become one table, for all that is written
     with locked(results / "runs" / "locks" / "tables.lock"):
         write_figures(records, results / "runs", results / "tables")  # which the pages show
-        pages = write_pages(records, results / "runs", results / "tables")
+        pages = write_pages(records, results / "runs", results / "tables", formats=formats)
         # After the pages, each of which knows the methods of its own paper alone.
-        shown = write_tables(records, results / "tables", results / "runs")
+        shown = write_tables(records, results / "tables", results / "runs", formats)
     for table in shown:
         typer.echo(table.markdown())
     if pages:

@@ -1,7 +1,7 @@
 """A page a paper: what it printed beside what our records say, its claims with verdicts, its figures made here."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -19,8 +19,9 @@ from benchmark.papers.panel import with_panel
 from benchmark.papers.planting import outcomes
 from benchmark.papers.verdicts import Evidence, judge
 from benchmark.records.record import Record
-from benchmark.report.cells import Results, Table
+from benchmark.report.cells import FORMATS, Results, Table
 from benchmark.report.figures import write_variants
+from benchmark.report.latex import commented, tabulars
 from benchmark.report.notes import notes_of
 from benchmark.report.tables import studies
 from methods.files import write_whole
@@ -35,13 +36,19 @@ Cells = dict[str, str]
 Tasks = Mapping[str, Sequence[Record]]
 
 
-def write_pages(records: Sequence[Record], runs: Path, folder: Path, names: Iterable[str] = PAPERS) -> list[Path]:
-    """The page of each paper that has successful records, with its tables as LaTeX and its numbers as csv."""
+def write_pages(
+    records: Sequence[Record],
+    runs: Path,
+    folder: Path,
+    names: Iterable[str] = PAPERS,
+    formats: Collection[str] = FORMATS,
+) -> list[Path]:
+    """The page of each paper that has successful records; with "tex" its tables, with "csv" its numbers."""
     results, made = Results.of(records), []
     for name in names:
         paper = load(name)
         if good := _of(paper, results):
-            made.append(_write_page(name, paper, good, runs, folder))
+            made.append(_write_page(name, paper, good, runs, folder, formats))
     return made
 
 
@@ -49,7 +56,7 @@ def _of(paper: Paper, results: Results) -> Results:
     return results.good.only(lambda record: record.method in paper.methods)
 
 
-def _write_page(name: str, paper: Paper, records: Results, runs: Path, folder: Path) -> Path:
+def _write_page(name: str, paper: Paper, records: Results, runs: Path, folder: Path, formats: Collection[str]) -> Path:
     tasks = {task: with_panel([with_outcome(one, runs) for one in records.on(task)], runs) for task in records.tasks}
     planted = outcomes(paper, records[0].preset, runs)
     ours = tasks | {bias: found.evidence for bias, found in planted.items() if found.evidence}
@@ -60,11 +67,12 @@ def _write_page(name: str, paper: Paper, records: Results, runs: Path, folder: P
         if firsts := [record for record in some if record.method in paper.beside and record.seed == some[0].seed]:
             write_variants(firsts, runs, folder)
     for table in own.values():
-        table.write(folder)
-    for printed in paper.tables:
+        table.write(folder, formats)
+    for printed in paper.tables if "tex" in formats else ():
         stem = "-".join(re.findall(r"\w+", printed.name.lower()))
         write_whole(folder / f"paper-{name}-{stem}.tex", latex(printed, beside(printed)).encode())
-    write_whole(folder / f"paper-{name}.csv", numbers(paper, ours).to_csv(index=False).encode())
+    if "csv" in formats:
+        write_whole(folder / f"paper-{name}.csv", numbers(paper, ours).to_csv(index=False).encode())
     parts = [
         f"# {paper.title}: does it hold here?",
         _introduction(name, paper, records),
@@ -233,10 +241,9 @@ def _plain(printed: Printed) -> str:
 
 
 def latex(printed: Printed, tasks: Tasks) -> str:
-    """The same table for LaTeX with booktabs."""
-    cells = tabulate(rows(printed, tasks), headers="keys", tablefmt="latex_booktabs", disable_numparse=True)
+    """The same table for LaTeX with booktabs and graphicx."""
     notes = (f"{printed.name}: {printed.title}", f"published: {_setting(printed)}", *printed.notes)
-    return "".join(f"% {note}\n" for note in notes) + cells + "\n"
+    return commented(*notes) + tabulars(pd.DataFrame(rows(printed, tasks)).fillna(""))
 
 
 COLUMNS = ["table", "row", "column", "source", "text", "value", "low", "high", "n", "seeds"]

@@ -1,15 +1,17 @@
 """Records -> one tidy table -> cells of a table, and a table as csv, Markdown and LaTeX."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 from tabulate import tabulate
 
 from benchmark.records.record import Record
+from benchmark.report.latex import commented, tabulars
 from methods.files import write_whole
 from metrics import Metric
 from metrics.metric import Format
@@ -17,7 +19,8 @@ from metrics.metric import Format
 COLUMNS = ["task", "method", "seed", "relaxation", "metric", "subset", "value", "low", "high", "n"]
 """Of the tidy file; `relaxation` is empty where it does not apply."""
 
-LATEX = {"↑": r"\textuparrow{}", "↓": r"\textdownarrow{}", "†": r"\textdagger{}"}
+FORMATS = ("md",)
+"""What a table is written as, unless something else is asked for."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +30,7 @@ class Table:
     name: str
     title: str
     methods: pd.DataFrame
-    """Text, a row a method."""
+    """Text, a row a method; a cell is bold as in Markdown, `**1.0**`."""
     references: pd.DataFrame
     """The same columns; what is no explanation stands apart."""
     notes: tuple[str, ...]
@@ -40,25 +43,20 @@ class Table:
         return "\n\n".join(parts) + "\n\n" + "".join(f"- {note}\n" for note in self.notes)
 
     def latex(self) -> str:
-        """LaTeX for the booktabs package; references below a rule."""
+        """LaTeX for the packages booktabs and graphicx, which fits a page; references below a rule."""
         both = pd.concat([self.methods, self.references])
-        lines = _text(both, "latex_booktabs").splitlines()
-        if len(self.references) and len(self.methods):
-            lines.insert(len(lines) - 2 - len(self.references), r"\midrule")
-        cells = "\n".join(lines)
-        for sign, command in LATEX.items():
-            cells = cells.replace(sign, command)
-        return "".join(f"% {note}\n" for note in (self.title, *self.notes)) + cells + "\n"
+        return commented(self.title, *self.notes) + tabulars(both, len(self.references))
 
     def csv(self) -> str:
         """The same cells, with a column that marks the references."""
         both = pd.concat([self.methods.assign(reference=False), self.references.assign(reference=True)])
-        return str(both.to_csv(index=False))
+        return str(both.replace(r"^\*\*(.*)\*\*$", r"\1", regex=True).to_csv(index=False))
 
-    def write(self, folder: Path) -> None:
-        """The three files of this table."""
-        for suffix, text in (("md", self.markdown()), ("tex", self.latex()), ("csv", self.csv())):
-            write_whole(folder / f"{self.name}.{suffix}", text.encode())
+    def write(self, folder: Path, formats: Collection[str] = FORMATS) -> None:
+        """The files of this table: "md", "tex" or "csv"."""
+        texts = {"md": self.markdown, "tex": self.latex, "csv": self.csv}
+        for suffix in (suffix for suffix in texts if suffix in formats):
+            write_whole(folder / f"{self.name}.{suffix}", texts[suffix]().encode())
 
 
 def _text(cells: pd.DataFrame, style: str) -> str:
@@ -130,16 +128,45 @@ def count(group: pd.DataFrame) -> str:
     return "" if counts.empty else str(int(counts.max()))
 
 
-def cell(numbers: pd.DataFrame, metric: Metric) -> str:
-    """One metric of one method, a row a seed: the value, over several seeds mean ± std, and some intervals.
+class Mean(NamedTuple):
+    """One number of one method as tables print it; NaN where it is not defined."""
 
-    Over several seeds the interval is the mean of theirs: their test images overlap, so they are not pooled.
-    """
-    values = numbers["value"].dropna()
-    if values.empty:
+    value: float
+    """The mean over seeds."""
+    std: float
+    """Over seeds; NaN of one seed."""
+    low: float
+    high: float
+    """The mean of the seeds' 95 % intervals: their test images overlap, so they are not pooled."""
+    n: int
+    """Queries or images, of each seed."""
+    seeds: tuple[int, ...]
+
+    @classmethod
+    def of(cls, numbers: pd.DataFrame) -> "Mean":
+        """The mean of `numbers`: rows of the tidy table, one a seed."""
+        values = numbers["value"].dropna()
+        ends = (numbers["low"].mean(), numbers["high"].mean())
+        n, seeds = int(numbers["n"].max()) if len(numbers) else 0, tuple(sorted(set(numbers["seed"])))
+        return cls(values.mean(), values.std(), *ends, n, seeds)
+
+
+def means(numbers: pd.DataFrame) -> pd.DataFrame:
+    """The means of all `numbers` of the tidy table, a row a task, method, relaxation, metric and subset."""
+    keys = ["task", "method", "relaxation", "metric", "subset"]
+    rows = []
+    for key, group in numbers.groupby(keys, sort=False, dropna=False):
+        mean = Mean.of(group)
+        rows.append((*key, *mean[:5], " ".join(map(str, mean.seeds))))
+    return pd.DataFrame(rows, columns=[*keys, "mean", "std", "low", "high", "n", "seeds"])
+
+
+def cell(numbers: pd.DataFrame, metric: Metric) -> str:
+    """One metric of one method, a row a seed: the value, over several seeds mean ± std, and some intervals."""
+    mean = Mean.of(numbers)
+    if np.isnan(mean.value):
         return ""
-    ends = (numbers["low"].mean(), numbers["high"].mean()) if metric.shown.interval else (np.nan, np.nan)
-    return written(metric.shown, values.mean(), values.std(), *ends)
+    return written(metric.shown, *(mean[:4] if metric.shown.interval else (*mean[:2], np.nan, np.nan)))
 
 
 def written(shown: Format, value: float, std: float, low: float, high: float) -> str:

@@ -10,6 +10,7 @@ from metrics import METRICS
 
 MORE = "notes that all tables share stand under `summary`"
 """Under every table but the first."""
+UNKNOWN = "from a metrics.csv, which does not say its preset, its split, or whether the run was partial"
 INTERVALS = (
     "[low, high]: 95 % interval (Wilson for rates, bootstrap for Fréchet distances, jackknife for KID, too narrow near "
     "0)"
@@ -25,7 +26,8 @@ def notes_of(records: Sequence[Record]) -> tuple[str, ...]:
 def of_run(records: Sequence[Record]) -> list[str]:
     """Preset and split, and what every table warns of: that the run is partial, and jobs that failed."""
     good = Results.of(records).good
-    notes = [f"preset `{preset}`, {split} split" for preset, split in dict.fromkeys((r.preset, r.split) for r in good)]
+    made = dict.fromkeys((record.preset, record.split) for record in good)
+    notes = [f"preset `{preset}`, {split} split" if preset else UNKNOWN for preset, split in made]
     notes += [f"**partial run**: --limit {limit}" for limit in dict.fromkeys(r.limit for r in good) if limit]
     notes += [f"**failed**: {r.method} on {r.task}, seed {r.seed}: {r.reason}" for r in records if r.status != "ok"]
     return notes

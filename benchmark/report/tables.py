@@ -1,12 +1,12 @@
 """Records -> tables: one tidy file, and what is pivoted from it as csv, Markdown and LaTeX."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import pandas as pd
 
 from benchmark.records.record import Record
-from benchmark.report.cells import Results, Table, as_table, cell, count, tidy
+from benchmark.report.cells import FORMATS, Results, Table, as_table, cell, count, means, tidy
 from benchmark.report.marks import UNMARKED, Marks, best
 from benchmark.report.notes import MORE, of_run, of_task
 from benchmark.report.summary import summaries
@@ -27,17 +27,23 @@ def tables(records: Sequence[Record], marks: Marks = UNMARKED) -> list[Table]:
     return [*summaries(results, marks), *flips, *studies(good)]
 
 
-def write_tables(records: Sequence[Record], folder: Path, runs: Path | None = None) -> list[Table]:
+def write_tables(
+    records: Sequence[Record], folder: Path, runs: Path | None = None, formats: Collection[str] = FORMATS
+) -> list[Table]:
     """Everything that is made of `records`, written to `folder`; returns the tables to show.
 
+    The tables are written as the `formats` say; with "csv" there is also means.csv, the means that are printed.
     With the outcomes of single queries, which lie in `runs`, the summaries mark what is significantly best.
     """
     results = Results.of(records)
-    for name, numbers in (("metrics", results.numbers), ("timings", tidy(records, timings=True))):
-        write_whole(folder / f"{name}.csv", numbers.to_csv(index=False).encode())
+    write_whole(folder / "metrics.csv", results.numbers.to_csv(index=False).encode())
+    if not (timings := tidy(records, timings=True)).empty:  # a metrics.csv knows none
+        write_whole(folder / "timings.csv", timings.to_csv(index=False).encode())
+    if "csv" in formats:
+        write_whole(folder / "means.csv", means(results.numbers).to_csv(index=False).encode())
     made = tables(results, UNMARKED if runs is None else best(records, runs))
     for table in made:
-        table.write(folder)
+        table.write(folder, formats)
     return made
 
 

@@ -1,11 +1,20 @@
 """`benchmark report`."""
 
 from pathlib import Path
+from typing import Annotated
+
+import typer
 
 from benchmark.api import read_records
+from benchmark.arguments import formats_of
 from benchmark.cli import options
 from benchmark.cli.publishing import publish
+from benchmark.cli.source import results_of
+from benchmark.errors import UserError
 from benchmark.records.store import check_writable
+from benchmark.report.figures import flip_rates, styled
+from benchmark.report.sized import write_figure
+from benchmark.report.tables import write_tables
 
 
 def command(
@@ -13,10 +22,32 @@ def command(
     tasks: options.RecordedTasks = "all",
     seeds: options.RecordedSeeds = "all",
     preset: options.Preset = "default",
+    formats: Annotated[str, typer.Option("--format", help="Comma-separated: md, tex, csv, svg.")] = "md",
+    source: options.Numbers = None,
+    out: Annotated[Path | None, typer.Option(help="Folder to write to; goes with --from.")] = None,
     results: options.Results = Path("results"),
 ) -> int:
-    """Publish records that are on disk."""
-    records = read_records(results, preset, methods, tasks, seeds)
-    check_writable(results / "tables")
-    publish(records, results)
+    """Publish records that are on disk, or what can be told from a metrics.csv alone."""
+    asked = formats_of(formats)
+    if (source is None) != (out is None):
+        raise UserError("--from and --out go together: a metrics.csv, and the folder for what is made of it")
+    if source is None or out is None:
+        records = read_records(results, preset, methods, tasks, seeds)
+        check_writable(results / "tables")
+        publish(records, results, asked)
+    else:
+        if source.resolve() == (out / "metrics.csv").resolve():
+            raise UserError(f"{source} would be written over; name another folder by --out")
+        check_writable(out, option="--out")
+        _from_numbers(source, out, asked, methods, tasks, seeds)
     return 0
+
+
+def _from_numbers(source: Path, out: Path, formats: list[str], methods: str, tasks: str, seeds: str) -> None:
+    """All that needs no record: metrics.csv of what was asked for, the tables, and with "svg" the curves."""
+    found = results_of(source, out, "default", methods, tasks, seeds)
+    write_tables(found, out, formats=formats)
+    for task in found.tasks if "svg" in formats else ():
+        with styled():
+            write_figure(flip_rates(found.on(task)), out / f"flip-rate-{task.replace('/', '_')}.svg", "svg")
+    typer.echo(f"written to {out}")

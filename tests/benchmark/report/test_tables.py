@@ -116,13 +116,36 @@ def test_written_twice_is_the_same(tmp_path, records):
     assert files(tmp_path / "one") == files(tmp_path / "two")
 
 
-def test_three_formats_of_each(tmp_path, records):
-    """Every table is there as csv, Markdown and LaTeX: a summary, and one of flip rates for each task."""
-    made = write_tables(records, tmp_path)
+@pytest.mark.parametrize("formats", [("md",), ("csv", "md", "tex")])
+def test_formats_of_each(tmp_path, records, formats):
+    """Every table is there in each format that is asked for: a summary, and one of flip rates for each task."""
+    made = write_tables(records, tmp_path, formats=formats)
     names = {table.name for table in made}
     assert {"summary", "flip-rate-mnist", "flip-rate-mnist_3-8"} <= names
-    expected = {f"{name}.{suffix}" for name in names for suffix in ("csv", "md", "tex")}
-    assert files(tmp_path).keys() == expected | {"metrics.csv", "timings.csv"}
+    expected = {f"{name}.{suffix}" for name in names for suffix in formats}
+    always = {"metrics.csv", "timings.csv"} | ({"means.csv"} if "csv" in formats else set())
+    assert files(tmp_path).keys() == expected | always
+
+
+def test_tables_are_written_as_markdown(tmp_path, records):
+    """Unless something else is asked for, tables are Markdown, beside metrics.csv and timings.csv."""
+    write_tables(records, tmp_path)
+    assert {name for name in files(tmp_path) if not name.endswith(".md")} == {"metrics.csv", "timings.csv"}
+
+
+def test_means_are_what_tables_print(tmp_path, make_record):
+    """means.csv has one row for all seeds of a number: their mean, spread, mean interval, n and names."""
+    made = [make_record(seed=seed, flips=flips) for seed, flips in enumerate((0.6, 0.7, 0.8))]
+    write_tables([*made, make_record("null", flips=0.0)], tmp_path, formats=["csv"])
+    frame = pd.read_csv(tmp_path / "means.csv", keep_default_na=False, na_values=[""])
+    keys = ["task", "method", "relaxation", "metric", "subset"]
+    assert list(frame) == [*keys, "mean", "std", "low", "high", "n", "seeds"]
+    assert not frame.duplicated(keys).any()
+    flips = frame[(frame["metric"] == "flip_rate") & (frame["relaxation"] == 0)].set_index("method")
+    assert flips.loc["vaex", ["mean", "std", "low", "high"]].tolist() == pytest.approx([0.7, 0.1, 0.65, 0.75])
+    assert flips["n"].tolist() == [100, 100]
+    assert flips["seeds"].tolist() == ["0 1 2", "0"]
+    assert pd.isna(flips.loc["null", "std"])
 
 
 def test_rates_in_per_cent_with_interval(records):
@@ -352,19 +375,24 @@ def test_latex_is_well_formed(make_record, methods):
         for task in ("mnist", "mnist/3-8")
     ]
     for table in tables(records):
-        lines = [line.strip() for line in table.latex().splitlines() if not line.startswith("%")]
-        assert re.fullmatch(r"\\begin\{tabular\}\{[lrc]+\}", lines[0])
-        assert lines[-1] == r"\end{tabular}"
-        assert (lines[1], lines[-2]) == (r"\toprule", r"\bottomrule")
-        rules = [line for line in lines if line.endswith("rule")]
-        assert rules.count(r"\midrule") == 1 + bool(len(table.methods) and len(table.references))
-        assert not any(a.endswith("rule") and b.endswith("rule") for a, b in pairwise(lines))
-        columns = len(lines[0].split("{")[-1].rstrip("}"))
-        for line in lines[2:-2]:
-            if line != r"\midrule":
-                assert line.endswith(r"\\")
-                assert len(re.findall(r"(?<!\\)&", line)) == columns - 1
-                assert not re.search(r"(?<!\\)[%_#$]", line)
+        parts = re.findall(r"\\begin{tabular}{([^}]*)}\n(.*?)\n\\end{tabular}", table.latex(), re.DOTALL)
+        assert table.latex().count("tabular") == 2 * len(parts) > 0
+        headings = {}
+        for kinds, text in parts:
+            assert re.fullmatch("[lrc]+", kinds)
+            lines = text.splitlines()
+            assert (lines[0], lines[2], lines[-1]) == (r"\toprule", r"\midrule", r"\bottomrule")
+            rules = [line for line in lines if line.endswith("rule")]
+            assert rules.count(r"\midrule") == 1 + bool(len(table.methods) and len(table.references))
+            assert not any(a.endswith("rule") and b.endswith("rule") for a, b in pairwise(lines))
+            headings |= dict.fromkeys(lines[1].removesuffix(r" \\").split(" & "))
+            for line in lines[1:-1]:
+                if line != r"\midrule":
+                    assert line.endswith(r"\\")
+                    assert len(re.findall(r"(?<!\\)&", line)) == len(kinds) - 1
+                    assert not re.search(r"(?<!\\)[%_#]", line)
+                    assert line.count("$") % 2 == 0
+        assert len(headings) == len(table.methods.columns)
 
 
 # -- studies -----------------------------------------------------------------------------------------------------------

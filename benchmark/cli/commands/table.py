@@ -1,0 +1,37 @@
+"""`benchmark table`."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from benchmark.arguments import metrics_of, relaxations_of
+from benchmark.cli import options
+from benchmark.cli.source import results_of
+from benchmark.report.narrow import narrow
+from benchmark.report.show import BESIDE, with_flips
+
+FORMATS = {"latex": "latex", "md": "markdown", "csv": "csv"}
+
+
+def command(
+    methods: options.Methods = "all",
+    metrics: Annotated[str, typer.Option(help="Comma-separated names, in the order of the columns.")] = ",".join(
+        (*BESIDE, "l1")
+    ),
+    relaxations: Annotated[
+        str | None, typer.Option("--r", help="Comma-separated values of r. [default: the smallest that was run]")
+    ] = None,
+    tasks: Annotated[str, typer.Option("--task", "--tasks", help="Comma-separated, or 'all'.")] = "mnist",
+    seeds: options.RecordedSeeds = "all",
+    form: Annotated[Literal["latex", "md", "csv"], typer.Option("--format", help="How it is written.")] = "md",
+    source: options.Numbers = None,
+    preset: options.Preset = "default",
+    results: options.Results = Path("results"),
+) -> int:
+    """Print a narrow table."""
+    names = with_flips(metrics_of(metrics), BESIDE[:2])
+    chosen = None if relaxations is None else relaxations_of(relaxations)
+    found = results_of(source, results, preset, methods, tasks, seeds)
+    typer.echo(getattr(narrow(found, names, chosen), FORMATS[form])(), nl=False)
+    return 0

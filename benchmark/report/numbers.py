@@ -1,0 +1,85 @@
+"""Numbers without their records: a metrics.csv as results, and the rows of a method, a task and an r."""
+
+from collections.abc import Collection, Iterable
+from pathlib import Path
+
+import pandas as pd
+
+from benchmark.errors import UserError, unknown
+from benchmark.records.record import Record
+from benchmark.report.cells import COLUMNS, Results
+from methods import METHODS
+
+
+def read_numbers(path: Path) -> Results:
+    """The numbers of a metrics.csv as results: of each job a record that knows its numbers, and no setting.
+
+    Raises
+    ------
+    UserError
+        If the file is not there, has other columns, or holds no number or text in place of one.
+    """
+    try:
+        table = pd.read_csv(path, keep_default_na=False, na_values=[""])  # "null" is a method
+    except (OSError, ValueError) as error:
+        raise UserError(f"cannot read {path}: {error}") from error
+    if list(table.columns) != COLUMNS:
+        raise UserError(f"{path} is no metrics.csv: its columns are not {', '.join(COLUMNS)}")
+    numbers = table[["seed", "relaxation", "value", "low", "high", "n"]].apply(pd.to_numeric, errors="coerce")
+    broken = (table[numbers.columns].notna() & numbers.isna()).any(axis=1)
+    broken |= table[["task", "method", "seed", "metric", "subset", "n"]].isna().any(axis=1)
+    if table.empty or broken.any():
+        what = "no number" if table.empty else f"text in place of a number, or nothing, in row {broken.idxmax() + 2}"
+        raise UserError(f"{path} holds {what}")
+    table = table.assign(**numbers).astype({"seed": int, "n": int})
+    jobs = table[["task", "method", "seed"]].drop_duplicates().itertuples(index=False)
+    results = Results(_record(*job) for job in jobs)
+    results.numbers = table
+    return results
+
+
+def _record(task: str, method: str, seed: int) -> Record:
+    reference = method in METHODS and METHODS[method].reference
+    return Record(task=task, method=method, seed=seed, preset="", split="", reference=reference, status="ok")
+
+
+def only(results: Results, methods: Iterable[str], tasks: Iterable[str], seeds: Iterable[int]) -> Results:
+    """The part of results that is named; an empty list stands for all.
+
+    Raises
+    ------
+    UserError
+        For a name or a seed that is not there, and where nothing is left.
+    """
+    wanted = (tuple(methods), tuple(tasks), tuple(str(seed) for seed in seeds))
+    there = [(record.method, record.task, str(record.seed)) for record in results]
+    for kind, names, known in zip(("method", "task", "seed"), wanted, zip(*there, strict=True), strict=True):
+        for name in names:
+            if name not in known:
+                raise unknown(kind, name, dict.fromkeys(known))
+    found = results.only(lambda record: _asked(record, *wanted))
+    if not found:
+        raise UserError("there is no such combination of methods, tasks and seeds")
+    return found
+
+
+def _asked(record: Record, methods: Collection[str], tasks: Collection[str], seeds: Collection[str]) -> bool:
+    own = ((record.method, methods), (record.task, tasks), (str(record.seed), seeds))
+    return all(not names or name in names for name, names in own)
+
+
+def at(numbers: pd.DataFrame, relaxation: float | None) -> tuple[float, pd.DataFrame]:
+    """The rows of all queries at one r, and those that no r applies to; by default the smallest r that was run.
+
+    Raises
+    ------
+    UserError
+        If nothing was run at `relaxation`.
+    """
+    known = sorted(numbers["relaxation"].dropna().unique())
+    asked = min(known, default=0.0) if relaxation is None else relaxation
+    near = [r for r in known if abs(r - asked) < 1e-9]
+    if known and not near:
+        raise UserError(f"nothing was run at r = {asked:g}; there is r = {', '.join(f'{r:g}' for r in known)}")
+    here = numbers["relaxation"].isna() | numbers["relaxation"].isin(near)
+    return asked, numbers[here & (numbers["subset"] == "all")]

@@ -1,0 +1,110 @@
+import re
+
+import pytest
+from PIL import Image
+
+from benchmark.report.cells import Results
+
+
+@pytest.fixture
+def source(tmp_path, make_record):
+    """A metrics.csv of a method and a reference on two tasks."""
+    tasks = ("mnist", "mnist/3-8")
+    records = Results.of(make_record(name, task=task) for task in tasks for name in ("vaex", "null"))
+    records.numbers.to_csv(tmp_path / "metrics.csv", index=False)
+    return tmp_path / "metrics.csv"
+
+
+def files(folder):
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+# -- a figure ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("width", "inches"), [("3.3in", 3.3), ("84mm", 84 / 25.4), ("8.4 cm", 8.4 / 2.54)])
+def test_figure_is_as_wide_as_asked(cli, source, tmp_path, width, inches):
+    """A figure is as wide as it was asked to be."""
+    out = tmp_path / "new" / "figure.png"
+    shown = cli("figure", "flip-rate", "--format", "png", "--width", width, "--from", source, "--out", out)
+    assert (shown.code, shown.out, shown.err) == (0, f"{out}\n", "")
+    assert Image.open(out).width == pytest.approx(300 * inches, abs=1)
+
+
+@pytest.mark.parametrize("form", ["pdf", "svg"])
+def test_figure_is_the_same_when_drawn_again(cli, source, tmp_path, form):
+    """A vector graphic, too, is the same to the byte when it is drawn again; a pdf has no Type 3 letters."""
+    for name in ("one", "two"):
+        assert cli("figure", "flip-rate", "--format", form, "--from", source, "--out", tmp_path / name).code == 0
+    one, two = ((tmp_path / name).read_bytes() for name in ("one", "two"))
+    assert one == two
+    assert one.startswith(b"%PDF" if form == "pdf" else b"<?xml")
+    assert b"/Type3" not in one
+
+
+@pytest.mark.parametrize(
+    ("arguments", "word"),
+    [
+        ("flip-rate", "--out"),
+        ("flips --out {out}", "'flip-rate'"),
+        ("flip-rate --out {out} --format jpg", "'pdf'"),
+        ("flip-rate --out {out} --width 3.3", "3.3in"),
+        ("flip-rate --out {out} --width 900in", "--width"),
+        ("flip-rate --out {out} --task celeba", "known: mnist"),
+        ("flip-rate --out {out} --task mnist,mnist/3-8", "one task"),
+        ("flip-rate --out {source}/figure.pdf", "--out"),
+    ],
+)
+def test_mistakes_are_one_line(cli, source, tmp_path, arguments, word):
+    """A mistake is one line that names the way out, exit code 2, and no file."""
+    out = tmp_path / "figure.pdf"
+    outcome = cli("figure", *arguments.format(out=out, source=source).split(), "--from", source)
+    assert (outcome.code, outcome.out, len(outcome.complaints)) == (2, "", 1)
+    assert word in outcome.err
+    assert not out.exists()
+
+
+# -- a report from numbers alone ---------------------------------------------------------------------------------------
+
+
+def test_report_from_numbers_alone(cli, source, tmp_path):
+    """From a metrics.csv come the tables in the formats asked for, the same numbers again, and means and curves."""
+    shown = cli("report", "--from", source, "--out", tmp_path / "out", "--format", "md,tex,csv,svg")
+    assert (shown.code, shown.err) == (0, "")
+    made = files(tmp_path / "out")
+    assert made["metrics.csv"] == source.read_bytes()
+    tables = {"summary", "plausibility", "flip-rate-mnist", "flip-rate-mnist_3-8"}
+    curves = {"flip-rate-mnist.svg", "flip-rate-mnist_3-8.svg"}
+    assert made.keys() == {f"{name}.{form}" for name in tables for form in ("md", "tex", "csv")} | curves | {
+        "metrics.csv",
+        "means.csv",
+    }
+
+
+def test_report_writes_markdown_by_default(cli, source, tmp_path):
+    """Without a format there are Markdown and metrics.csv; of what was left out there is no number."""
+    cli("report", "--from", source, "--out", tmp_path / "out", "--tasks", "mnist")
+    made = files(tmp_path / "out")
+    assert {re.sub(r".*\.", "", name) for name in made} == {"md", "csv"}
+    assert "flip-rate-mnist_3-8.md" not in made
+    assert b"3-8" not in made["metrics.csv"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "word"),
+    [
+        ("--from {source}", "--out"),
+        ("--out {out}", "--from"),
+        ("--from {source} --out {out} --format pdf", "unknown format"),
+        ("--from {out}/none.csv --out {out}", "none.csv"),
+        ("--from {source} --out {folder}", "written over"),
+    ],
+)
+def test_mistakes_of_a_report_are_one_line(cli, source, tmp_path, arguments, word):
+    """A mistake is one line that names the way out, exit code 2, and nothing is written."""
+    given = arguments.format(source=source, out=tmp_path / "out", folder=tmp_path)
+    before = files(tmp_path)
+    outcome = cli("report", *given.split())
+    assert (outcome.code, outcome.out, len(outcome.complaints)) == (2, "", 1)
+    assert word in outcome.err
+    assert files(tmp_path) == before
