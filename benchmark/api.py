@@ -30,7 +30,7 @@ from benchmark.jobs.progress import board
 from benchmark.jobs.protocol import Job, Protocol
 from benchmark.jobs.settings import check_overrides
 from benchmark.judges.features import inception_network
-from benchmark.names import Accelerator, Precision, Preset
+from benchmark.names import RESULTS, Accelerator, Precision, Preset
 from benchmark.records import record as store
 from benchmark.records.record import Record
 from benchmark.records.store import check_writable
@@ -50,7 +50,7 @@ def run(
     seeds: Given = 0,
     *,
     jobs: int | None = None,
-    results: Location = "results",
+    results: Location = RESULTS,
     **options: Unpack[Options],
 ) -> pd.DataFrame:
     """Fit, explain and score; what is on disk and still holds is not made again. Writes records, and no tables.
@@ -64,7 +64,7 @@ def run(
     jobs
         Jobs at once; by default one a core, or one on a GPU.
     results
-        Folder of everything that is written.
+        Folder of everything that is written; by default results/local.
     **options
         As `benchmark run --help` lists them, with `_` for `-`; see `benchmark.arguments.protocol_of`.
 
@@ -98,7 +98,7 @@ def fit(
     data_root: Location | None = None,
     accelerator: Accelerator = "auto",
     precision: Precision = "32-true",
-    results: Location = "results",
+    results: Location = RESULTS,
 ) -> Explainer:
     """One method, fitted as in a run (and kept for it), to be asked about pictures of yours.
 
@@ -143,7 +143,7 @@ def score(
     data_root: Location | None = None,
     fid: Given = "oracle",
     inception_weights: Location | None = None,
-    results: Location = "results",
+    results: Location = RESULTS,
 ) -> pd.DataFrame:
     """Score counterfactuals that another program made, by the judges and metrics of a run.
 
@@ -180,7 +180,7 @@ def score(
 
 
 def read(
-    results: Location = "results",
+    results: Location = RESULTS,
     preset: Preset = "default",
     methods: Given = "all",
     tasks: Given = "all",

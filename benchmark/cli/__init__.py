@@ -31,7 +31,8 @@ Start here:
   benchmark score --help               numbers for counterfactuals that another program made
   benchmark check                      the numbers against results/baselines
 
-What was computed is kept in results/runs, so a run that was interrupted goes on where it was.
+Everything is written to results/local, which git ignores. What was computed is kept in runs there, so the same command
+goes on where an interrupted one was.
 """
 
 COMMANDS = {

@@ -1,10 +1,9 @@
 """`benchmark report`."""
 
-from pathlib import Path
-
 from benchmark.api import read_records
 from benchmark.cli import options
 from benchmark.cli.publishing import publish
+from benchmark.names import RESULTS
 from benchmark.records.store import check_writable
 
 
@@ -13,7 +12,7 @@ def command(
     tasks: options.RecordedTasks = "all",
     seeds: options.RecordedSeeds = "all",
     preset: options.Preset = "default",
-    results: options.Results = Path("results"),
+    results: options.Results = RESULTS,
 ) -> int:
     """Publish records that are on disk."""
     records = read_records(results, preset, methods, tasks, seeds)

@@ -1,6 +1,5 @@
 """`benchmark run`."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -10,6 +9,7 @@ from benchmark.api import run_records
 from benchmark.arguments import RELAXATIONS
 from benchmark.cli import options
 from benchmark.cli.publishing import code_of, publish
+from benchmark.names import RESULTS
 
 
 def command(
@@ -30,7 +30,7 @@ def command(
     accelerator: options.Accelerator = "auto",
     devices: Annotated[int, typer.Option(min=1, help="Devices that one training uses.")] = 1,
     precision: Annotated[names.Precision, typer.Option(help="Number format of trainings.")] = "32-true",
-    results: options.Results = Path("results"),
+    results: options.Results = RESULTS,
     debug: options.Debug = False,
 ) -> int:
     """Run the jobs, publish their records, say what failed."""
