@@ -4,6 +4,7 @@ import logging
 import sys
 import traceback
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from importlib import import_module
 from typing import Annotated
@@ -30,6 +31,7 @@ Start here:
   benchmark compare vaex gan-search    differences between two methods, and whether they exceed chance
   benchmark score --help               numbers for counterfactuals that another program made
   benchmark check                      the numbers against results/baselines
+  benchmark clean                      remove weights, counterfactuals and records
 
 Everything is written to results/local, which git ignores. What was computed is kept in runs there, so the same command
 goes on where an interrupted one was.
@@ -43,6 +45,7 @@ COMMANDS = {
     "check": "Compare the records with a baseline; exit code 1 and a table if numbers moved.",
     "bias": "Plant a bias in a classifier of drawn faces, and ask which methods' counterfactuals show it.",
     "compare": "Compare two methods on the same queries: differences, with interval and p.",
+    "clean": "Remove what runs have kept, once you agree; tables and figures stay.",
     "score": "Score counterfactuals that another program made, by the judges and metrics of a run.",
 }
 """Name -> its line of help. The file of that name, with its function `command`, is loaded when it is asked for."""
@@ -76,8 +79,23 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit with its code."""
     logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING)
     typed = sys.argv[1:] if arguments is None else list(arguments)
-    call = partial(application(typed), args=typed, prog_name="benchmark", standalone_mode=False)
+    with _waiting(typed):
+        app = application(typed)
+    call = partial(app, args=typed, prog_name="benchmark", standalone_mode=False)
     sys.exit(_guarded(call, debug="--debug" in typed))
+
+
+LIGHT = {"list", "clean", "--help", "--version", "--quiet"}
+"""With one of these words nothing is loaded that takes time, or nothing is to be said."""
+
+
+def _waiting(typed: Sequence[str]) -> AbstractContextManager[object]:
+    """The first word on a terminal while torch is loaded, which takes seconds; it is gone afterwards."""
+    if not typed or LIGHT & set(typed) or not sys.stderr.isatty():
+        return nullcontext()
+    from rich.console import Console  # noqa: PLC0415 - help and version do without it
+
+    return Console(stderr=True).status("getting ready ...")
 
 
 def _not_loaded() -> None:
@@ -99,6 +117,6 @@ def _guarded(call: Callable[[], int | None], *, debug: bool) -> int:
         message = error.format_message().replace("Value error, ", "")  # type: ignore[attr-defined] # click's own method
         complain(f"{message} (see benchmark --help)")
         return 2
-    except (KeyboardInterrupt, typer.Abort):
-        complain("interrupted; the same command goes on where this one was")
+    except (KeyboardInterrupt, typer.Abort) as error:
+        typer.echo(str(error) or "stopped; the same command goes on", err=True)
         return 130

@@ -26,6 +26,7 @@ Fid = Annotated[str, typer.Option(help="Extractors of Fréchet distances: oracle
 InceptionWeights = Annotated[Path | None, typer.Option(help="File of pytorch-fid's weights, for --fid inception.")]
 Jobs = Annotated[int | None, typer.Option(min=1, help="Jobs at once. [default: one a core; one on a GPU]")]
 Accelerator = Annotated[names.Accelerator, typer.Option(help="Where to train and explain.")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="Say nothing but errors and the last path.")]
 Debug = Annotated[bool, typer.Option(help="Stop at the first error, with its traceback.")]
 
 

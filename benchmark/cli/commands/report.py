@@ -13,9 +13,10 @@ def command(
     seeds: options.RecordedSeeds = "all",
     preset: options.Preset = "default",
     results: options.Results = RESULTS,
+    quiet: options.Quiet = False,
 ) -> int:
     """Publish records that are on disk."""
     records = read_records(results, preset, methods, tasks, seeds)
     check_writable(results / "tables")
-    publish(records, results)
+    publish(records, results, quiet=quiet)
     return 0

@@ -1,5 +1,6 @@
 """`benchmark run`."""
 
+from functools import partial
 from typing import Annotated
 
 import typer
@@ -9,6 +10,7 @@ from benchmark.api import run_records
 from benchmark.arguments import RELAXATIONS
 from benchmark.cli import options
 from benchmark.cli.publishing import code_of, publish
+from benchmark.cli.talk import Talk
 from benchmark.names import RESULTS
 
 
@@ -31,10 +33,13 @@ def command(
     devices: Annotated[int, typer.Option(min=1, help="Devices that one training uses.")] = 1,
     precision: Annotated[names.Precision, typer.Option(help="Number format of trainings.")] = "32-true",
     results: options.Results = RESULTS,
+    quiet: options.Quiet = False,
     debug: options.Debug = False,
 ) -> int:
     """Run the jobs, publish their records, say what failed."""
-    records = run_records(
+    talk = Talk(preset, quiet=quiet)
+    run = partial(
+        run_records,
         methods,
         tasks,
         preset,
@@ -52,6 +57,11 @@ def command(
         devices=devices,
         precision=precision,
         raise_errors=debug,
+        listener=talk,
     )
-    publish(records, results)
+    try:
+        records = run()
+        publish(records, results, quiet=quiet)
+    except KeyboardInterrupt as error:
+        raise KeyboardInterrupt(talk.stopped) from error
     return code_of(records)
