@@ -26,8 +26,10 @@ class Talk(Listener):
         self.preset, self.quiet = preset, quiet
         self.done = self.total = 0
 
-    def begins(self, jobs: Sequence[Job], found: Sequence[Record | None], workers: int) -> None:
-        """What will be made, what is there, and, if earlier records tell, how long the rest takes at most."""
+    def begins(
+        self, jobs: Sequence[Job], found: Sequence[Record | None], workers: int, seconds: float | None = None
+    ) -> None:
+        """What will be made, what is there, and, if the records of another seed tell, how long the rest takes."""
         there = [record for record in found if record is not None]
         self.done, self.total = len(there), len(jobs)
         if self.quiet or self.preset == QUIET_PRESET:
@@ -36,7 +38,10 @@ class Talk(Listener):
         at_once = f", {min(workers, len(jobs))} at once" if len(there) < len(jobs) else ""
         what = f"{_count(len(methods), 'method')} on {', '.join(tasks)}, seed {', '.join(seeds)}"
         say(f"{what}; preset {self.preset}{at_once}")
-        say(f"{len(there)} of {len(jobs)} are on disk" + (", nothing is computed" if len(there) == len(jobs) else ""))
+        rest = ", nothing is computed" if len(there) == len(jobs) else ""
+        if seconds is not None:
+            rest = f"; trainings and answers took {ceil(seconds / 60 / workers)} min under another seed"
+        say(f"{len(there)} of {len(jobs)} are on disk{rest}")
 
     def ends(self, record: Record) -> None:
         """The numbers of a job that succeeded; of one that failed, the command tells at its end."""

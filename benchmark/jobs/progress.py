@@ -26,8 +26,13 @@ class Listener:
     quiet = False
     """Whether nothing is drawn either."""
 
-    def begins(self, jobs: Sequence[Job], found: Sequence[Record | None], workers: int) -> None:
-        """Nothing is computed yet; `found` is the record of each job that is on disk and holds."""
+    def begins(
+        self, jobs: Sequence[Job], found: Sequence[Record | None], workers: int, seconds: float | None = None
+    ) -> None:
+        """Nothing is computed yet; `found` is the record of each job that is on disk and holds.
+
+        `seconds` is what the others took under another seed, one after another; None if that is not known.
+        """
 
     def ends(self, record: Record) -> None:
         """A job has come to its end, well or not."""
@@ -65,9 +70,11 @@ class Board:
         """Where `job` reports its progress."""
         return silent if self.queue is None else Channel(job, self.queue)
 
-    def begins(self, jobs: Sequence[Job], found: Sequence[Record | None], workers: int) -> None:
+    def begins(
+        self, jobs: Sequence[Job], found: Sequence[Record | None], workers: int, seconds: float | None = None
+    ) -> None:
         """Tell what is to be done, of which some is `found` on disk."""
-        self.listener.begins(jobs, found, workers)
+        self.listener.begins(jobs, found, workers, seconds)
         there = sum(record is not None for record in found)
         self._update(completed=there, total=len(jobs))
 

@@ -17,6 +17,7 @@ from threadpoolctl import threadpool_limits
 
 from benchmark.data.tasks import knows_truth
 from benchmark.errors import UserError, reason_of
+from benchmark.jobs import earlier
 from benchmark.jobs.fit import fit, fit_settings
 from benchmark.jobs.progress import Board
 from benchmark.jobs.protocol import Job, Protocol, images_of
@@ -51,8 +52,9 @@ def run(jobs: Sequence[Job], protocol: Protocol, workers: int, board: Board) -> 
     for job, record in zip(jobs, found, strict=True):
         if record is None:
             Work(job, protocol).check()
-    board.begins(jobs, found, workers)
-    groups = _in_turn([job for job, record in zip(jobs, found, strict=True) if record is None], protocol)
+    missing = [job for job, record in zip(jobs, found, strict=True) if record is None]
+    board.begins(jobs, found, workers, earlier.seconds(missing, protocol))
+    groups = _in_turn(missing, protocol)
     open_jobs = [job for group in groups for job in group]
     ahead = _judges(groups, protocol, board)
     ahead += _fits(groups, protocol, board) if workers > 1 else []

@@ -27,6 +27,8 @@ def test_begin_says_what_is_made_and_what_is_there(capsys, make_record):
         "2 methods on mnist, seed 0, 1; preset default, 2 at once",
         "1 of 4 are on disk",
     ]
+    Talk("default").begins(jobs, [None] * 4, 2, 500.0)
+    assert "0 of 4 are on disk; trainings and answers took 5 min under another seed" in capsys.readouterr().out
     Talk("default").begins(jobs[:1], [make_record()], 2)
     assert "1 of 1 are on disk, nothing is computed" in capsys.readouterr().out
 
@@ -49,13 +51,13 @@ def test_smoke_run_says_a_line_a_method(smoke):
     assert tables == f"tables: {smoke / 'tables'}"
 
 
-def test_first_word_comes_before_torch(smoke):
+def test_first_word_comes_before_torch(tmp_path):
     """On a terminal something is on the screen before torch, which takes seconds to load, is imported."""
     main, side = pty.openpty()
     command = [sys.executable, "-X", "importtime", "-m", "benchmark", "report", "--preset", "smoke"]
     environment = os.environ | {"TERM": "xterm", "NO_COLOR": "1"}
     process = subprocess.Popen(
-        [*command, "--results", str(smoke / "none")], stdout=side, stderr=side, stdin=side, env=environment
+        [*command, "--results", str(tmp_path)], stdout=side, stderr=side, stdin=side, env=environment
     )
     os.close(side)
     text = b""

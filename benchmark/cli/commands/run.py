@@ -1,6 +1,5 @@
 """`benchmark run`."""
 
-from functools import partial
 from typing import Annotated
 
 import typer
@@ -38,29 +37,27 @@ def command(
 ) -> int:
     """Run the jobs, publish their records, say what failed."""
     talk = Talk(preset, quiet=quiet)
-    run = partial(
-        run_records,
-        methods,
-        tasks,
-        preset,
-        seeds,
-        jobs=jobs,
-        results=results,
-        relaxations=relaxations,
-        settings=settings,
-        data_root=data_root,
-        split=split,
-        limit=limit,
-        fid=fid,
-        inception_weights=inception_weights,
-        accelerator=accelerator,
-        devices=devices,
-        precision=precision,
-        raise_errors=debug,
-        listener=talk,
-    )
     try:
-        records = run()
+        records = run_records(
+            methods,
+            tasks,
+            preset,
+            seeds,
+            jobs=jobs,
+            results=results,
+            relaxations=relaxations,
+            settings=settings,
+            data_root=data_root,
+            split=split,
+            limit=limit,
+            fid=fid,
+            inception_weights=inception_weights,
+            accelerator=accelerator,
+            devices=devices,
+            precision=precision,
+            raise_errors=debug,
+            listener=talk,
+        )
         publish(records, results, quiet=quiet)
     except KeyboardInterrupt as error:
         raise KeyboardInterrupt(talk.stopped) from error
