@@ -12,11 +12,14 @@ from typing import Annotated
 import typer
 
 from benchmark import __version__
-from benchmark.cli.options import complain
+from benchmark.cli.options import StoppedError, complain
 from benchmark.errors import UserError
 
 UsageError: type[Exception] = typer.BadParameter.__bases__[0]
 """What typer raises for an unknown option and the like; it exports no name for it."""
+
+STOPPED = 130
+"""The exit code after Ctrl-C; what typer makes of it, too."""
 
 INTRODUCTION = """Visual counterfactual explanations of image classifiers, compared under one roof.
 
@@ -105,7 +108,7 @@ def _not_loaded() -> None:
 def _guarded(call: Callable[[], int | None], *, debug: bool) -> int:
     """The exit code of `call`, with a user's mistake said in one line; to debug, with its traceback before that."""
     try:
-        return int(call() or 0)
+        code = int(call() or 0)
     except UserError as error:
         if debug:
             traceback.print_exc()
@@ -117,6 +120,11 @@ def _guarded(call: Callable[[], int | None], *, debug: bool) -> int:
         message = error.format_message().replace("Value error, ", "")  # type: ignore[attr-defined] # click's own method
         complain(f"{message} (see benchmark --help)")
         return 2
-    except (KeyboardInterrupt, typer.Abort) as error:
-        typer.echo(str(error) or "stopped; the same command goes on", err=True)
-        return 130
+    except StoppedError as error:
+        typer.echo(str(error), err=True)
+        return STOPPED
+    except (KeyboardInterrupt, typer.Abort):
+        code = STOPPED
+    if code == STOPPED:
+        typer.echo("stopped; the same command goes on", err=True)
+    return code

@@ -30,6 +30,10 @@ Quiet = Annotated[bool, typer.Option("--quiet", help="Say nothing but errors and
 Debug = Annotated[bool, typer.Option(help="Stop at the first error, with its traceback.")]
 
 
+class StoppedError(Exception):
+    """Ctrl-C in a command that has something to say of it: its message is printed, exit code 130."""
+
+
 def complain(message: str) -> None:
     """One line on the error stream."""
     typer.echo(f"error: {' '.join(message.split())}", err=True)

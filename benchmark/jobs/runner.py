@@ -56,9 +56,8 @@ def run(jobs: Sequence[Job], protocol: Protocol, workers: int, board: Board) -> 
     board.begins(jobs, found, workers, earlier.seconds(missing, protocol))
     groups = _in_turn(missing, protocol)
     open_jobs = [job for group in groups for job in group]
-    ahead = _judges(groups, protocol, board)
-    ahead += _fits(groups, protocol, board) if workers > 1 else []
-    calls = [*ahead, *(partial(run_job, job, protocol, board) for job in open_jobs)]
+    ahead = [*_judges(groups, protocol, board), *(_fits(groups, protocol, board) if workers > 1 else ())]
+    calls: list[Callable[[], Any]] = [*ahead, *(partial(run_job, job, protocol, board) for job in open_jobs)]
     made = in_parallel(calls, workers, lambda done: board.ends(done) if isinstance(done, Record) else None)
     by_job = dict(zip(open_jobs, made[len(ahead) :], strict=True))
     return [record or by_job[job] for job, record in zip(jobs, found, strict=True)]
@@ -133,7 +132,7 @@ def _in_turn(jobs: Sequence[Job], protocol: Protocol) -> list[list[Job]]:
     return [group for _, group in sorted(zip(turns, groups.values(), strict=True), key=lambda pair: pair[0])]
 
 
-def _judges(groups: Sequence[Sequence[Job]], protocol: Protocol, board: Board) -> list[Callable[[], None]]:
+def _judges(groups: Sequence[Sequence[Job]], protocol: Protocol, board: Board) -> Sequence[Callable[[], None]]:
     """What trains the judges of all jobs; begun before them, so that few have to wait while another trains them."""
     jobs = [job for group in groups for job in group]
     judges = dict.fromkeys((job.task, job.seed, role) for job in jobs for role in ROLES)
@@ -153,7 +152,7 @@ def _judges(groups: Sequence[Sequence[Job]], protocol: Protocol, board: Board) -
     ]
 
 
-def _fits(groups: Sequence[Sequence[Job]], protocol: Protocol, board: Board) -> list[Callable[[], None]]:
+def _fits(groups: Sequence[Sequence[Job]], protocol: Protocol, board: Board) -> Sequence[Callable[[], None]]:
     """What makes each fit that jobs rest on, before several of them wait for it."""
     return [partial(_prepare, fit, group[0], protocol, board) for group in groups]
 

@@ -60,5 +60,5 @@ def command(
         )
         publish(records, results, quiet=quiet)
     except KeyboardInterrupt as error:
-        raise KeyboardInterrupt(talk.stopped) from error
+        raise options.StoppedError(talk.stopped) from error
     return code_of(records)
