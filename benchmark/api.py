@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Unpack
+from typing import TYPE_CHECKING, Unpack
 
 import pandas as pd
 from rich.console import Console
@@ -23,19 +23,21 @@ from benchmark.arguments import (
 )
 from benchmark.data.tasks import knows_truth
 from benchmark.errors import UserError
-from benchmark.explainer import Explainer
 from benchmark.jobs import runner
 from benchmark.jobs.outside import Files, score_files
-from benchmark.jobs.progress import board
+from benchmark.jobs.progress import Listener, board
 from benchmark.jobs.protocol import Job, Protocol
 from benchmark.jobs.settings import check_overrides
 from benchmark.judges.features import inception_network
-from benchmark.names import Accelerator, Precision, Preset
+from benchmark.names import RESULTS, Accelerator, Precision, Preset
 from benchmark.records import record as store
 from benchmark.records.record import Record
 from benchmark.records.store import check_writable
 from benchmark.report.cells import tidy
 from methods import METHODS
+
+if TYPE_CHECKING:
+    from benchmark.explainer import Explainer
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +52,7 @@ def run(
     seeds: Given = 0,
     *,
     jobs: int | None = None,
-    results: Location = "results",
+    results: Location = RESULTS,
     **options: Unpack[Options],
 ) -> pd.DataFrame:
     """Fit, explain and score; what is on disk and still holds is not made again. Writes records, and no tables.
@@ -64,7 +66,7 @@ def run(
     jobs
         Jobs at once; by default one a core, or one on a GPU.
     results
-        Folder of everything that is written.
+        Folder of everything that is written; by default results/local.
     **options
         As `benchmark run --help` lists them, with `_` for `-`; see `benchmark.arguments.protocol_of`.
 
@@ -98,8 +100,8 @@ def fit(
     data_root: Location | None = None,
     accelerator: Accelerator = "auto",
     precision: Precision = "32-true",
-    results: Location = "results",
-) -> Explainer:
+    results: Location = RESULTS,
+) -> "Explainer":
     """One method, fitted as in a run (and kept for it), to be asked about pictures of yours.
 
     Parameters
@@ -120,6 +122,8 @@ def fit(
     UserError
         For an argument that is wrong, and if the task cannot be had.
     """
+    from benchmark.explainer import Explainer  # noqa: PLC0415 - it draws, and nothing else here loads what draws
+
     protocol = protocol_of(
         results, preset, settings=settings, data_root=data_root, accelerator=accelerator, precision=precision
     )
@@ -143,7 +147,7 @@ def score(
     data_root: Location | None = None,
     fid: Given = "oracle",
     inception_weights: Location | None = None,
-    results: Location = "results",
+    results: Location = RESULTS,
 ) -> pd.DataFrame:
     """Score counterfactuals that another program made, by the judges and metrics of a run.
 
@@ -180,7 +184,7 @@ def score(
 
 
 def read(
-    results: Location = "results",
+    results: Location = RESULTS,
     preset: Preset = "default",
     methods: Given = "all",
     tasks: Given = "all",
@@ -207,9 +211,10 @@ def run_records(
     *,
     jobs: int | None,
     results: Location,
+    listener: Listener | None = None,
     **options: Unpack[Options],
 ) -> list[Record]:
-    """The records that `run` makes, also of jobs that failed."""
+    """The records that `run` makes, also of jobs that failed; `listener` hears how it goes."""
     names = methods_of(methods)
     protocol = protocol_of(results, preset, **options)
     check_overrides(names, preset, protocol.overrides or {})
@@ -224,7 +229,7 @@ def run_records(
     ]
     workers = workers_of(jobs, protocol.devices)
     check_writable(protocol.runs, protocol.results / "tables")
-    with board(Console(stderr=True)) as drawn:
+    with board(Console(stderr=True), listener) as drawn:
         return runner.run(todo, protocol, workers, drawn)
 
 

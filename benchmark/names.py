@@ -1,6 +1,7 @@
 """Names that a user may give, and what they mean; importing them takes no time."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from types import MappingProxyType
 from typing import Literal
 
@@ -18,6 +19,9 @@ PRESETS: Mapping[Preset, str] = MappingProxyType(
     }
 )
 """Name -> what it is for. What a preset changes stands with the class that it changes."""
+
+RESULTS = Path("results") / "local"
+"""Where everything is written unless a folder is named; git ignores it."""
 
 DIGITS = ("mnist", "mnist/3-8")
 FACES = ("avatars/Smiling", "avatars/Eyeglasses", "avatars/Young")

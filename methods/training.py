@@ -12,17 +12,18 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from lightning_fabric import Fabric
-from lightning_fabric.strategies.ddp import DDPStrategy
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.multiprocessing.spawn import ProcessRaisedException
 
 from methods.files import write_whole
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 log = logging.getLogger(__name__)
 
@@ -46,8 +47,12 @@ class Devices:
         """What of them decides what a training ends in: several devices draw noise and normalise batches apart."""
         return {"precision": self.precision} | ({"devices": self.devices} if self.devices > 1 else {})
 
-    def fabric(self) -> Fabric:
+    def fabric(self) -> "Fabric":
         """A Fabric for these devices; several of them train data-parallel, each in a process of its own."""
+        # Loading it takes as long as loading torch, and a run that finds all on disk trains nothing.
+        from lightning_fabric import Fabric  # noqa: PLC0415
+        from lightning_fabric.strategies.ddp import DDPStrategy  # noqa: PLC0415
+
         # A phase of several trains part of the module only, hence the unused parameters.
         several = DDPStrategy(start_method="spawn", find_unused_parameters=True)
         return Fabric(
@@ -145,7 +150,7 @@ class Trainer:
     @property
     def device(self) -> torch.device:
         """The device that a single process computes on."""
-        return Fabric(accelerator=self.devices.accelerator, devices=1).device
+        return replace(self.devices, devices=1, precision="32-true").fabric().device
 
     def once(self, key: Mapping[str, Any], training: "Training") -> Mapping[str, Tensor]:
         """The state that `training` ends in, which is made once for all methods that ask under the same `key`.
@@ -193,7 +198,7 @@ Training = Callable[[Trainer], Mapping[str, Tensor]]
 
 
 def _fit(
-    fabric: Fabric,
+    fabric: "Fabric",
     module: nn.Module,
     trainer: Trainer,
     phases: Callable[[nn.Module], Sequence[Phase]],
@@ -232,7 +237,7 @@ def _fit(
     return seconds_before
 
 
-def _set_up(fabric: Fabric, module: nn.Module, turns: Sequence[Phase]) -> tuple[Any, ...]:
+def _set_up(fabric: "Fabric", module: nn.Module, turns: Sequence[Phase]) -> tuple[Any, ...]:
     """The module and its optimisers on their device, wrapped for data-parallel work."""
     model, *optimizers = fabric.setup(module, *[turn.optimizer for turn in turns])
     for turn in turns:
@@ -240,7 +245,7 @@ def _set_up(fabric: Fabric, module: nn.Module, turns: Sequence[Phase]) -> tuple[
     return model, *optimizers
 
 
-def _turn(fabric: Fabric, model: Any, optimizer: Any, turn: Phase, batch: tuple[Tensor, ...], step: int) -> float:  # noqa: ANN401 - fabric's wrappers
+def _turn(fabric: "Fabric", model: Any, optimizer: Any, turn: Phase, batch: tuple[Tensor, ...], step: int) -> float:  # noqa: ANN401 - fabric's wrappers
     """One optimiser step; returns the loss."""
     with fabric.autocast():  # which Fabric itself turns on for several devices only, where a method is not forward()
         loss = getattr(model, turn.losses)(*batch)["loss"]

@@ -4,6 +4,7 @@ import logging
 import sys
 import traceback
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from importlib import import_module
 from typing import Annotated
@@ -11,11 +12,14 @@ from typing import Annotated
 import typer
 
 from benchmark import __version__
-from benchmark.cli.options import complain
+from benchmark.cli.options import StoppedError, complain
 from benchmark.errors import UserError
 
 UsageError: type[Exception] = typer.BadParameter.__bases__[0]
 """What typer raises for an unknown option and the like; it exports no name for it."""
+
+STOPPED = 130
+"""The exit code after Ctrl-C; what typer makes of it, too."""
 
 INTRODUCTION = """Visual counterfactual explanations of image classifiers, compared under one roof.
 
@@ -30,8 +34,10 @@ Start here:
   benchmark compare vaex gan-search    differences between two methods, and whether they exceed chance
   benchmark score --help               numbers for counterfactuals that another program made
   benchmark check                      the numbers against results/baselines
+  benchmark clean                      remove weights, counterfactuals and records
 
-What was computed is kept in results/runs, so a run that was interrupted goes on where it was.
+Everything is written to results/local, which git ignores. What was computed is kept in runs there, so the same command
+goes on where an interrupted one was.
 """
 
 COMMANDS = {
@@ -45,6 +51,7 @@ COMMANDS = {
     "show": "One number of one method, with interval and n.",
     "table": "A narrow table for a paper: chosen methods and metrics, the best in bold, as LaTeX, Markdown or csv.",
     "figure": "A figure for a paper: flip rate against r, as pdf, svg or png, as wide as a column.",
+    "clean": "Remove what runs have kept, once you agree; tables and figures stay.",
     "score": "Score counterfactuals that another program made, by the judges and metrics of a run.",
 }
 """Name -> its line of help. The file of that name, with its function `command`, is loaded when it is asked for."""
@@ -78,8 +85,23 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit with its code."""
     logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING)
     typed = sys.argv[1:] if arguments is None else list(arguments)
-    call = partial(application(typed), args=typed, prog_name="benchmark", standalone_mode=False)
+    with _waiting(typed):
+        app = application(typed)
+    call = partial(app, args=typed, prog_name="benchmark", standalone_mode=False)
     sys.exit(_guarded(call, debug="--debug" in typed))
+
+
+LIGHT = {"list", "clean", "--help", "--version", "--quiet"}
+"""With one of these words nothing is loaded that takes time, or nothing is to be said."""
+
+
+def _waiting(typed: Sequence[str]) -> AbstractContextManager[object]:
+    """The first word on a terminal while torch is loaded, which takes seconds; it is gone afterwards."""
+    if not typed or LIGHT & set(typed) or not sys.stderr.isatty():
+        return nullcontext()
+    from rich.console import Console  # noqa: PLC0415 - help and version do without it
+
+    return Console(stderr=True).status("getting ready ...")
 
 
 def _not_loaded() -> None:
@@ -89,7 +111,7 @@ def _not_loaded() -> None:
 def _guarded(call: Callable[[], int | None], *, debug: bool) -> int:
     """The exit code of `call`, with a user's mistake said in one line; to debug, with its traceback before that."""
     try:
-        return int(call() or 0)
+        code = int(call() or 0)
     except UserError as error:
         if debug:
             traceback.print_exc()
@@ -101,6 +123,11 @@ def _guarded(call: Callable[[], int | None], *, debug: bool) -> int:
         message = error.format_message().replace("Value error, ", "")  # type: ignore[attr-defined] # click's own method
         complain(f"{message} (see benchmark --help)")
         return 2
+    except StoppedError as error:
+        typer.echo(str(error), err=True)
+        return STOPPED
     except (KeyboardInterrupt, typer.Abort):
-        complain("interrupted; the same command goes on where this one was")
-        return 130
+        code = STOPPED
+    if code == STOPPED:
+        typer.echo("stopped; the same command goes on", err=True)
+    return code

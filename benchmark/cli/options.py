@@ -31,7 +31,12 @@ Relaxation = Annotated[str | None, typer.Option("--r", help="Value of r. [defaul
 Numbers = Annotated[
     Path | None, typer.Option("--from", metavar="METRICS.CSV", help="Numbers. [default: the records in --results]")
 ]
+Quiet = Annotated[bool, typer.Option("--quiet", help="Say nothing but errors and the last path.")]
 Debug = Annotated[bool, typer.Option(help="Stop at the first error, with its traceback.")]
+
+
+class StoppedError(Exception):
+    """Ctrl-C in a command that has something to say of it: its message is printed, exit code 130."""
 
 
 def complain(message: str) -> None:

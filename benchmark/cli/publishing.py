@@ -1,38 +1,77 @@
-"""What a command makes of records: tables, figures and pages on disk, tables on the screen, an exit code."""
+"""What a command makes of records: tables, figures and pages on disk, a few lines on the screen, an exit code."""
 
 from collections.abc import Collection, Sequence
 from pathlib import Path
+from pkgutil import iter_modules
 
-import typer
-
+import benchmark.papers
 from benchmark.api import failures
 from benchmark.cli.options import complain
-from benchmark.papers.pages import write_pages
+from benchmark.cli.talk import QUIET_PRESET, last_lines, paths, say
 from benchmark.records.record import Record
-from benchmark.records.store import locked
-from benchmark.report.cells import FORMATS, Results
-from benchmark.report.figures import write_figures
-from benchmark.report.tables import write_tables
+from benchmark.records.store import code_of as code_of_modules
+from benchmark.records.store import key_of, locked
+from methods.files import write_whole
+
+DRAWN_BY = ("benchmark.report.figures", "benchmark.report.tables", "benchmark.papers.pages")
+"""The modules whose code makes tables and figures of records; the papers' own are found beside them."""
 
 
-def publish(records: Sequence[Record], results: Path, formats: Collection[str] = FORMATS) -> None:
-    """Write tables and figures of `records`, and print the tables; where all failed, leave what is there.
+def publish(
+    records: Sequence[Record], results: Path, formats: Collection[str] = ("md",), *, quiet: bool = False
+) -> None:
+    """Write tables and figures of `records`, and say in a few lines what they hold; if all failed, leave what is there.
 
-    Tables are written as `formats` say: "md", "tex", "csv".
+    Tables are written as `formats` say: "md", "tex", "csv". To be `quiet` is to say only the last path.
     """
-    if all(record.status != "ok" for record in records):
+    good = [record for record in records if record.status == "ok"]
+    if not good:
         return
-    records = Results.of(records)  # their numbers become one table, for all that is written
+    stamp = results / "runs" / "published"
     with locked(results / "runs" / "locks" / "tables.lock"):
-        write_figures(records, results / "runs", results / "tables")  # which the pages show
-        pages = write_pages(records, results / "runs", results / "tables", formats=formats)
-        # After the pages, each of which knows the methods of its own paper alone.
-        shown = write_tables(records, results / "tables", results / "runs", formats)
-    for table in shown:
-        typer.echo(table.markdown())
-    if pages:
-        typer.echo(f"beside what the papers say: {', '.join(page.name for page in pages)}")
-    typer.echo(f"written to {results / 'tables'}")
+        if not stamp.exists() or stamp.read_text() != _state(records, results, formats):
+            _write(records, results / "runs", results / "tables", formats)
+            write_whole(stamp, _state(records, results, formats).encode())
+    lines = paths(results / "tables", list(dict.fromkeys(record.task for record in good)))
+    if quiet:
+        lines = lines[-1:]
+    elif good[0].preset != QUIET_PRESET:
+        lines = last_lines(good) + lines
+    for line in lines:
+        say(line)
+
+
+def _write(records: Sequence[Record], runs: Path, folder: Path, formats: Collection[str]) -> None:
+    # Imported here because drawing takes seconds to load, which a run that changes nothing need not wait for.
+    from benchmark.papers.pages import write_pages  # noqa: PLC0415
+    from benchmark.report.cells import Results  # noqa: PLC0415
+    from benchmark.report.figures import write_figures  # noqa: PLC0415
+    from benchmark.report.tables import write_tables  # noqa: PLC0415
+
+    shared = Results.of(records)  # their numbers become one table, for all that is written
+    write_figures(shared, runs, folder)  # which the pages show
+    write_pages(shared, runs, folder, formats=formats)
+    # After the pages, each of which knows the methods of its own paper alone.
+    write_tables(shared, folder, runs, formats)
+
+
+def _state(records: Sequence[Record], results: Path, formats: Collection[str]) -> str:
+    """A hash of all that tables and figures are made from, and of how their files lie on disk."""
+    papers = (f"benchmark.papers.{module.name}" for module in iter_modules(benchmark.papers.__path__))
+    kept = results / "runs" / "artefacts"
+    return key_of(
+        records=[record.model_dump_json() for record in records],
+        formats=sorted(formats),
+        code=code_of_modules(*DRAWN_BY, *papers),
+        artefacts=sorted(folder.name for folder in kept.iterdir()) if kept.exists() else [],
+        files=[_files(results / "runs" / "bias"), _files(results / "tables")],
+    )
+
+
+def _files(folder: Path) -> list[tuple[str, int, int]]:
+    """Name, size and time of writing of each file below `folder`."""
+    found = ((path, path.stat()) for path in sorted(folder.rglob("*")) if path.is_file())
+    return [(str(path.relative_to(folder)), stat.st_size, stat.st_mtime_ns) for path, stat in found]
 
 
 def code_of(records: Sequence[Record]) -> int:

@@ -19,11 +19,12 @@ def results_of(source: Path | None, results: Path, preset: Preset, methods: str,
         If there are none.
     """
     if source is not None:
-        wanted = (
-            [] if names == "all" else entries_of(names, option)
-            for names, option in ((methods, "methods"), (tasks, "task"))
+        return only(
+            read_numbers(source),
+            [] if methods == "all" else entries_of(methods, "methods"),
+            [] if tasks == "all" else entries_of(tasks, "task"),
+            [] if seeds == "all" else seeds_of(seeds),
         )
-        return only(read_numbers(source), *wanted, [] if seeds == "all" else seeds_of(seeds))
     try:
         found = Results.of(read_records(results, preset, methods, tasks, seeds)).good
     except UserError as error:

@@ -28,6 +28,7 @@ def explain(work: Work, fit: Artefact) -> list[Artefact]:
     for start, artefact in zip(starts, artefacts, strict=True):
         work.advance("explain", start, count, None)
         artefact.make(partial(ask, start))
+    work.advance("explain", count, count, None)
     return artefacts
 
 

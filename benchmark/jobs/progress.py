@@ -1,6 +1,8 @@
-"""Progress bars of jobs that may run in other processes; nothing at all when not on a terminal."""
+"""What a run shows while it lasts: one bar of the whole, and a line a worker; and whom it tells of begin and ends."""
 
-from collections.abc import Iterator
+import os
+import sys
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from multiprocessing import Manager
@@ -8,11 +10,32 @@ from threading import Thread
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
+from benchmark.jobs.protocol import Job
+from benchmark.records.record import Record
 from methods.training import Advance, silent
 
-Message = tuple[str, str, int, int, float | None]
+STAGES = {"fit": "training", "explain": "answering", "score": "scoring", "draw": "drawing", "decode": "decoding"}
+"""What a stage is called on the screen, where not by its own name."""
+
+
+class Listener:
+    """Whom a run tells how it goes. This one is silent."""
+
+    quiet = False
+    """Whether nothing is drawn either."""
+
+    def begins(
+        self, jobs: Sequence[Job], found: Sequence[Record | None], workers: int, seconds: float | None = None
+    ) -> None:
+        """Nothing is computed yet; `found` is the record of each job that is on disk and holds.
+
+        `seconds` is what the others took under another seed, one after another; None if that is not known.
+        """
+
+    def ends(self, record: Record) -> None:
+        """A job has come to its end, well or not."""
 
 
 @dataclass(frozen=True)
@@ -25,39 +48,69 @@ class Channel:
     def __call__(self, stage: str, done: int, total: int, loss: float | None) -> None:
         """Report, at most two hundred times a stage."""
         if done % max(1, total // 200) == 0 or done == total:
-            self.queue.put((self.job, stage, done, total, loss))
+            self.queue.put((os.getpid(), f"{self.job}: {STAGES.get(stage, stage)}", done, total, loss))
 
 
 @dataclass
 class Board:
-    """Hands out channels, and draws what comes back."""
+    """Hands out channels, draws what comes back, and hands on what begins and ends."""
 
     queue: Any = None
-    bars: dict[tuple[str, str], TaskID] = field(default_factory=dict)
+    listener: Listener = field(default_factory=Listener)
+    progress: Progress | None = None
+    whole: TaskID | None = None
+    bars: dict[int, TaskID] = field(default_factory=dict)
+    """Of the workers, by process."""
+
+    def __reduce__(self) -> tuple[type["Board"], tuple[Any]]:
+        """In another process a board hands out channels, and does nothing else."""
+        return Board, (self.queue,)
 
     def channel(self, job: str) -> Advance:
         """Where `job` reports its progress."""
         return silent if self.queue is None else Channel(job, self.queue)
 
+    def begins(
+        self, jobs: Sequence[Job], found: Sequence[Record | None], workers: int, seconds: float | None = None
+    ) -> None:
+        """Tell what is to be done, of which some is `found` on disk."""
+        self.listener.begins(jobs, found, workers, seconds)
+        there = sum(record is not None for record in found)
+        self._update(completed=there, total=len(jobs))
+
+    def ends(self, record: Record) -> None:
+        """Tell of a job that has come to its end."""
+        self.listener.ends(record)
+        self._update(advance=1)
+
+    def _update(self, **changes: float) -> None:
+        if self.progress is not None and self.whole is not None:
+            self.progress.update(self.whole, **changes)  # type: ignore[arg-type] # numbers by rich's names
+            task = self.progress.tasks[self.whole]
+            self.progress.update(self.whole, description=f"{task.completed:.0f} of {task.total or 0:.0f} done")
+
     def draw(self, progress: Progress) -> None:
-        """Draw messages until None comes."""
-        for job, stage, done, total, loss in iter(self.queue.get, None):
-            key = (job, stage)
-            if key not in self.bars:
-                self.bars[key] = progress.add_task(f"{job}: {stage}", total=total, loss="")
+        """Draw messages until None comes: of each worker the last one."""
+        for worker, what, done, total, loss in iter(self.queue.get, None):
+            if worker not in self.bars:
+                self.bars[worker] = progress.add_task(what, total=total, note="")
             note = "" if loss is None else f"loss {loss:.4g}"
-            progress.update(self.bars[key], completed=done, loss=note, visible=done < total)
+            progress.update(self.bars[worker], description=what, completed=done, total=total, note=note)
 
 
 @contextmanager
-def board(console: Console) -> Iterator[Board]:
+def board(console: Console, listener: Listener | None = None) -> Iterator[Board]:
     """A board that is drawn on `console` while the context lasts, if it is a terminal."""
-    if not console.is_terminal:
-        yield Board()
+    listener = listener or Listener()
+    if not console.is_terminal or listener.quiet:
+        yield Board(listener=listener)
         return
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn(), TextColumn("{task.fields[loss]}"))
-    with Manager() as manager, Progress(*columns, console=console, transient=True) as progress:
-        drawn = Board(manager.Queue())
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TextColumn("{task.fields[note]}"))
+    above = sys.stdout.isatty()  # lines that are printed meanwhile go above the bars, unless they go elsewhere
+    progress = Progress(*columns, console=console, transient=True, redirect_stdout=above)
+    with Manager() as manager, progress:
+        whole = progress.add_task("working", total=None, note="")
+        drawn = Board(manager.Queue(), listener, progress, whole)
         thread = Thread(target=drawn.draw, args=(progress,), daemon=True)
         thread.start()
         try:

@@ -57,8 +57,10 @@ def record(work: Work) -> Record:
     judges = {role: judge.made() for role, judge in work.judges.items()}
     learnt = fit(work)
     made = _stages(work, learnt)
+    work.advance("score", 0, 1, None)
     key = record_key(work)
     scores = score(work, key, made)
+    work.advance("score", 1, 1, None)
     facts, shown, method = scores.facts() or {}, made["show"][0].facts() or {}, work.method()
     return Record(
         task=work.job.task,

@@ -2,6 +2,8 @@
 
 import logging
 import os
+import signal
+import threading
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -15,6 +17,7 @@ from threadpoolctl import threadpool_limits
 
 from benchmark.data.tasks import knows_truth
 from benchmark.errors import UserError, reason_of
+from benchmark.jobs import earlier
 from benchmark.jobs.fit import fit, fit_settings
 from benchmark.jobs.progress import Board
 from benchmark.jobs.protocol import Job, Protocol, images_of
@@ -49,25 +52,61 @@ def run(jobs: Sequence[Job], protocol: Protocol, workers: int, board: Board) -> 
     for job, record in zip(jobs, found, strict=True):
         if record is None:
             Work(job, protocol).check()
-    groups = _in_turn([job for job, record in zip(jobs, found, strict=True) if record is None], protocol)
+    missing = [job for job, record in zip(jobs, found, strict=True) if record is None]
+    board.begins(jobs, found, workers, earlier.seconds(missing, protocol))
+    groups = _in_turn(missing, protocol)
     open_jobs = [job for group in groups for job in group]
-    ahead = _ahead(groups, protocol, board) if workers > 1 else []
-    made = in_parallel([*ahead, *(partial(run_job, job, protocol, board) for job in open_jobs)], workers)
+    ahead = [*_judges(groups, protocol, board), *(_fits(groups, protocol, board) if workers > 1 else ())]
+    calls: list[Callable[[], Any]] = [*ahead, *(partial(run_job, job, protocol, board) for job in open_jobs)]
+    made = in_parallel(calls, workers, lambda done: board.ends(done) if isinstance(done, Record) else None)
     by_job = dict(zip(open_jobs, made[len(ahead) :], strict=True))
     return [record or by_job[job] for job, record in zip(jobs, found, strict=True)]
 
 
-def in_parallel(calls: Iterable[Callable[[], Any]], workers: int) -> list[Any]:
-    """The results of `calls`, in processes of their own if there are several workers."""
+def in_parallel(
+    calls: Iterable[Callable[[], Any]], workers: int, seen: Callable[[Any], None] | None = None
+) -> list[Any]:
+    """The results of `calls`, in processes of their own if there are several workers.
+
+    Each result is handed to `seen` as soon as it is there.
+    """
     todo = list(calls)
-    workers = min(workers, len(todo))
+    results: list[Any] = [None] * len(todo)
+    for place, result in _results(todo, min(workers, len(todo))):
+        results[place] = result
+        if seen is not None:
+            seen(result)
+    return results
+
+
+def _results(todo: Sequence[Callable[[], Any]], workers: int) -> Iterable[tuple[int, Any]]:
+    """The place and the result of each call, as they come to their ends."""
     if workers <= 1:
-        return [call() for call in todo]
+        return ((place, call()) for place, call in enumerate(todo))
     for name, size in KEPT.items():
         os.environ.setdefault(name, str(size))
-    with parallel_config("loky", inner_max_num_threads=1):
+    with parallel_config("loky", inner_max_num_threads=1), _deaf():
         # One at a time: joblib would give a worker several at once after some that were quick.
-        return list(Parallel(n_jobs=workers, batch_size=1)(delayed(call)() for call in todo))
+        parallel = Parallel(n_jobs=workers, batch_size=1, return_as="generator_unordered")
+        made: Iterable[tuple[int, Any]] = parallel(delayed(_placed)(place, call) for place, call in enumerate(todo))
+    return made
+
+
+def _placed(place: int, call: Callable[[], Any]) -> tuple[int, Any]:
+    return place, call()
+
+
+@contextmanager
+def _deaf() -> Iterator[None]:
+    """Processes that are started meanwhile do not hear Ctrl-C: this one does, and ends them."""
+    if threading.current_thread() is not threading.main_thread():  # which alone may choose
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def finished(job: Job, protocol: Protocol) -> Record | None:
@@ -93,8 +132,8 @@ def _in_turn(jobs: Sequence[Job], protocol: Protocol) -> list[list[Job]]:
     return [group for _, group in sorted(zip(turns, groups.values(), strict=True), key=lambda pair: pair[0])]
 
 
-def _ahead(groups: Sequence[Sequence[Job]], protocol: Protocol, board: Board) -> Sequence[Callable[[], None]]:
-    """What makes all that several jobs rest on; begun before them, so that few have to wait while another makes it."""
+def _judges(groups: Sequence[Sequence[Job]], protocol: Protocol, board: Board) -> Sequence[Callable[[], None]]:
+    """What trains the judges of all jobs; begun before them, so that few have to wait while another trains them."""
     jobs = [job for group in groups for job in group]
     judges = dict.fromkeys((job.task, job.seed, role) for job in jobs for role in ROLES)
     calls = [
@@ -107,11 +146,15 @@ def _ahead(groups: Sequence[Sequence[Job]], protocol: Protocol, board: Board) ->
         for task, seed in seeds
     ]
     drawn = [(task, seed) for task, seed in seeds if knows_truth(task)][:1]
-    calls += [
+    return calls + [
         partial(_prepare, partial(_judge, name="attributes"), Job(task, "attributes", seed), protocol, board)
         for task, seed in drawn
     ]
-    return calls + [partial(_prepare, fit, group[0], protocol, board) for group in groups]
+
+
+def _fits(groups: Sequence[Sequence[Job]], protocol: Protocol, board: Board) -> Sequence[Callable[[], None]]:
+    """What makes each fit that jobs rest on, before several of them wait for it."""
+    return [partial(_prepare, fit, group[0], protocol, board) for group in groups]
 
 
 def _judge(work: Work, name: str) -> object:

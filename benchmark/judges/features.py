@@ -6,7 +6,6 @@ from typing import Any
 from unittest.mock import patch
 
 import torch
-from pytorch_fid import inception
 from torch import Tensor, nn
 
 from benchmark.errors import UserError
@@ -37,6 +36,8 @@ def inception_network(weights: Path | None) -> nn.Module:
     UserError
         If the weights cannot be had or read; there is no fallback.
     """
+    from pytorch_fid import inception  # noqa: PLC0415 - it loads torchvision, which few runs need
+
     if weights is None:
         try:
             return inception.InceptionV3().eval().requires_grad_(False)

@@ -1,6 +1,7 @@
 """A narrow table of chosen methods and metrics, for a paper: mean ± std over seeds, the best in bold."""
 
 from collections.abc import Sequence
+from typing import cast
 
 import numpy as np
 import pandas as pd
@@ -43,7 +44,13 @@ def narrow(results: Results, metrics: Sequence[str], relaxations: Sequence[float
         cells = cells.drop(columns="task")
     where = ", ".join(f"{r:g}" for r, _ in parts)
     notes = (*of_run(results), *(of_task(results.on(task)) for task in results.tasks), BOLD)
-    return as_table("table", f"{', '.join(results.tasks)} at r = {where}", cells.to_dict("records"), results, notes)
+    return as_table(
+        "table",
+        f"{', '.join(results.tasks)} at r = {where}",
+        cast(list[dict[str, str]], cells.to_dict("records")),
+        results,
+        notes,
+    )
 
 
 def _belongs(name: str, r: float, parts: Sequence[tuple[float, pd.DataFrame]]) -> bool:

@@ -1,6 +1,5 @@
 """`benchmark bias`."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -13,6 +12,7 @@ from benchmark.bias.trial import trials, with_settings
 from benchmark.cli import options
 from benchmark.jobs.progress import board
 from benchmark.jobs.settings import check_overrides
+from benchmark.names import RESULTS
 from benchmark.records.store import check_writable
 
 
@@ -30,7 +30,7 @@ def command(
     ] = None,
     jobs: options.Jobs = None,
     accelerator: options.Accelerator = "auto",
-    results: options.Results = Path("results"),
+    results: options.Results = RESULTS,
     debug: options.Debug = False,
 ) -> int:
     """Run the trials, print their tables, say what failed."""

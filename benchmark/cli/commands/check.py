@@ -9,6 +9,7 @@ from benchmark.api import read_records
 from benchmark.arguments import methods_of, seeds_of, tasks_of
 from benchmark.cli import options
 from benchmark.errors import UserError
+from benchmark.names import RESULTS
 from benchmark.report.baseline import names_of, read_baseline, was_run, with_weights
 from benchmark.report.check import compare, describe
 
@@ -19,7 +20,7 @@ def command(
     tasks: options.RecordedTasks = "all",
     seeds: options.RecordedSeeds = "all",
     preset: options.Preset = "default",
-    results: options.Results = Path("results"),
+    results: options.Results = RESULTS,
 ) -> int:
     """Compare the numbers of records with those of a baseline."""
     expected = read_baseline(baseline or Path("results") / "baselines" / f"{preset}.csv")

@@ -1,6 +1,5 @@
 """`benchmark compare`."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -8,6 +7,7 @@ import typer
 from benchmark.api import read_records
 from benchmark.arguments import method_of, relaxations_of
 from benchmark.cli import options
+from benchmark.names import RESULTS
 from benchmark.report.compare import compare, describe
 
 
@@ -20,7 +20,7 @@ def command(
         str | None, typer.Option(help="Comma-separated values of r. [default: the smallest that both were run at]")
     ] = None,
     preset: options.Preset = "default",
-    results: options.Results = Path("results"),
+    results: options.Results = RESULTS,
 ) -> int:
     """Compare two methods query by query, from their records."""
     names = (method_of(first), method_of(second))

@@ -8,8 +8,10 @@ import typer
 from benchmark.arguments import entries_of, one_of
 from benchmark.cli import options
 from benchmark.cli.source import results_of
+from benchmark.names import RESULTS
 from benchmark.records.store import check_writable
-from benchmark.report.figures import flip_rates, styled
+from benchmark.report.curves import flip_rates
+from benchmark.report.drawing import styled
 from benchmark.report.sized import inches_of, write_figure
 
 
@@ -25,7 +27,7 @@ def command(
     seeds: options.RecordedSeeds = "all",
     source: options.Numbers = None,
     preset: options.Preset = "default",
-    results: options.Results = Path("results"),
+    results: options.Results = RESULTS,
 ) -> int:
     """Draw a figure."""
     inches = None if width is None else inches_of(width)

@@ -2,7 +2,6 @@
 
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -15,6 +14,7 @@ from benchmark.errors import UserError, unknown
 from benchmark.jobs import estimate, runner
 from benchmark.jobs.progress import board
 from benchmark.jobs.protocol import Job, Protocol
+from benchmark.names import RESULTS
 from benchmark.papers import PAPERS, load, running
 from benchmark.records.store import check_writable
 
@@ -37,7 +37,7 @@ def command(
     jobs: options.Jobs = None,
     accelerator: options.Accelerator = "auto",
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask before the preset paper starts.")] = False,
-    results: options.Results = Path("results"),
+    results: options.Results = RESULTS,
 ) -> int:
     """Run the jobs of papers, and print the pages."""
     papers = _papers(names)

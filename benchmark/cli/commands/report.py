@@ -11,8 +11,10 @@ from benchmark.cli import options
 from benchmark.cli.publishing import publish
 from benchmark.cli.source import results_of
 from benchmark.errors import UserError
+from benchmark.names import RESULTS
 from benchmark.records.store import check_writable
-from benchmark.report.figures import flip_rates, styled
+from benchmark.report.curves import flip_rates
+from benchmark.report.drawing import styled
 from benchmark.report.sized import write_figure
 from benchmark.report.tables import write_tables
 
@@ -25,7 +27,8 @@ def command(
     formats: Annotated[str, typer.Option("--format", help="Comma-separated: md, tex, csv, svg.")] = "md",
     source: options.Numbers = None,
     out: Annotated[Path | None, typer.Option(help="Folder to write to; goes with --from.")] = None,
-    results: options.Results = Path("results"),
+    results: options.Results = RESULTS,
+    quiet: options.Quiet = False,
 ) -> int:
     """Publish records that are on disk, or what can be told from a metrics.csv alone."""
     asked = formats_of(formats)
@@ -34,7 +37,7 @@ def command(
     if source is None or out is None:
         records = read_records(results, preset, methods, tasks, seeds)
         check_writable(results / "tables")
-        publish(records, results, asked)
+        publish(records, results, asked, quiet=quiet)
     else:
         if source.resolve() == (out / "metrics.csv").resolve():
             raise UserError(f"{source} would be written over; name another folder by --out")

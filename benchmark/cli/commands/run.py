@@ -1,6 +1,5 @@
 """`benchmark run`."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -10,6 +9,8 @@ from benchmark.api import run_records
 from benchmark.arguments import RELAXATIONS
 from benchmark.cli import options
 from benchmark.cli.publishing import code_of, publish
+from benchmark.cli.talk import Talk
+from benchmark.names import RESULTS
 
 
 def command(
@@ -30,28 +31,34 @@ def command(
     accelerator: options.Accelerator = "auto",
     devices: Annotated[int, typer.Option(min=1, help="Devices that one training uses.")] = 1,
     precision: Annotated[names.Precision, typer.Option(help="Number format of trainings.")] = "32-true",
-    results: options.Results = Path("results"),
+    results: options.Results = RESULTS,
+    quiet: options.Quiet = False,
     debug: options.Debug = False,
 ) -> int:
     """Run the jobs, publish their records, say what failed."""
-    records = run_records(
-        methods,
-        tasks,
-        preset,
-        seeds,
-        jobs=jobs,
-        results=results,
-        relaxations=relaxations,
-        settings=settings,
-        data_root=data_root,
-        split=split,
-        limit=limit,
-        fid=fid,
-        inception_weights=inception_weights,
-        accelerator=accelerator,
-        devices=devices,
-        precision=precision,
-        raise_errors=debug,
-    )
-    publish(records, results)
+    talk = Talk(preset, quiet=quiet)
+    try:
+        records = run_records(
+            methods,
+            tasks,
+            preset,
+            seeds,
+            jobs=jobs,
+            results=results,
+            relaxations=relaxations,
+            settings=settings,
+            data_root=data_root,
+            split=split,
+            limit=limit,
+            fid=fid,
+            inception_weights=inception_weights,
+            accelerator=accelerator,
+            devices=devices,
+            precision=precision,
+            raise_errors=debug,
+            listener=talk,
+        )
+        publish(records, results, quiet=quiet)
+    except KeyboardInterrupt as error:
+        raise options.StoppedError(talk.stopped) from error
     return code_of(records)

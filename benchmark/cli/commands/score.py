@@ -9,6 +9,7 @@ from benchmark.api import score_record
 from benchmark.arguments import protocol_of
 from benchmark.cli import options
 from benchmark.jobs.outside import Files
+from benchmark.names import RESULTS
 from benchmark.records.store import check_writable
 from benchmark.report.tables import tables, write_tables
 
@@ -28,7 +29,7 @@ def command(
     fid: options.Fid = "oracle",
     inception_weights: options.InceptionWeights = None,
     out: Annotated[Path | None, typer.Option(help="Folder to write the tables to. [default: only print]")] = None,
-    results: options.Results = Path("results"),
+    results: options.Results = RESULTS,
 ) -> int:
     """Score files, print the tables, and write them if a folder is named."""
     check_writable(*([out] if out else []), option="--out")

@@ -1,6 +1,5 @@
 """`benchmark table`."""
 
-from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
@@ -8,6 +7,7 @@ import typer
 from benchmark.arguments import metrics_of, relaxations_of
 from benchmark.cli import options
 from benchmark.cli.source import results_of
+from benchmark.names import RESULTS
 from benchmark.report.narrow import narrow
 from benchmark.report.show import BESIDE, with_flips
 
@@ -27,7 +27,7 @@ def command(
     form: Annotated[Literal["latex", "md", "csv"], typer.Option("--format", help="How it is written.")] = "md",
     source: options.Numbers = None,
     preset: options.Preset = "default",
-    results: options.Results = Path("results"),
+    results: options.Results = RESULTS,
 ) -> int:
     """Print a narrow table."""
     names = with_flips(metrics_of(metrics), BESIDE[:2])

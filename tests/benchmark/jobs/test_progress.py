@@ -1,3 +1,4 @@
+import os
 import pickle
 from io import StringIO
 from queue import Queue
@@ -5,7 +6,7 @@ from queue import Queue
 from rich.console import Console
 from rich.progress import Progress, TextColumn
 
-from benchmark.jobs.progress import Board, Channel, board
+from benchmark.jobs.progress import Board, Channel, Listener, board
 from methods.training import silent
 
 
@@ -19,6 +20,16 @@ def test_nothing_is_drawn_without_a_terminal():
     with board(console) as drawn:
         assert drawn.channel("job") is silent
         drawn.channel("job")("fit", 1, 2, 0.5)
+        drawn.begins([], [], 1)
+    assert console.file.getvalue() == ""
+
+
+def test_quiet_listener_draws_nothing():
+    """A listener that is to be quiet has no bars on a terminal either."""
+    console, listener = terminal(), Listener()
+    listener.quiet = True
+    with board(console, listener) as drawn:
+        assert drawn.channel("job") is silent
     assert console.file.getvalue() == ""
 
 
@@ -29,8 +40,25 @@ def test_terminal_shows_job_stage_and_loss():
         channel = pickle.loads(pickle.dumps(drawn.channel("vaex on mnist")))  # as it gets to another process
         for step in range(1, 3):
             channel("fit", step, 3, 0.25)
-    assert "vaex on mnist: fit" in console.file.getvalue()
-    assert drawn.bars.keys() == {("vaex on mnist", "fit")}
+    assert "vaex on mnist: training" in console.file.getvalue()
+    assert drawn.bars.keys() == {os.getpid()}
+
+
+def test_whole_counts_what_is_there_and_what_ends(make_record):
+    """One bar counts the jobs that are on disk and those that have ended."""
+    console, record = terminal(), make_record()
+    with board(console) as drawn:
+        drawn.begins(["a", "b", "c"], [record, None, None], 1)
+        drawn.ends(record)
+        assert drawn.progress.tasks[drawn.whole].description == "2 of 3 done"
+        assert (drawn.progress.tasks[drawn.whole].completed, drawn.progress.tasks[drawn.whole].total) == (2, 3)
+
+
+def test_board_in_another_process_hands_out_channels():
+    """Of a board with a progress bar only the queue goes to another process."""
+    there = pickle.loads(pickle.dumps(Board(None, Listener(), Progress(console=terminal()))))
+    assert (there.queue, there.progress) == (None, None)
+    assert there.channel("job") is silent
 
 
 def test_channel_reports_at_most_two_hundred_times():
@@ -41,24 +69,24 @@ def test_channel_reports_at_most_two_hundred_times():
             channel("fit", step, total, None)
         messages = [channel.queue.get() for _ in range(channel.queue.qsize())]
         assert len(messages) <= 400
-        assert messages[-1] == ("job", "fit", total, total, None)
+        assert messages[-1] == (os.getpid(), "job: training", total, total, None)
 
 
-def test_each_stage_of_each_job_has_a_bar():
-    """A job's stages have a bar each, which shows the last that was said of it and leaves when it is done."""
+def test_each_worker_has_a_line():
+    """A worker has one line, which shows the last that was said of it, whichever jobs it goes through."""
     drawn = Board(Queue())
     for message in (
-        ("a", "fit", 1, 4, 0.5),
-        ("b", "fit", 2, 4, None),
-        ("a", "fit", 3, 4, 0.125),
-        ("b", "fit", 4, 4, 1.0),
+        (1, "a: training", 1, 4, 0.5),
+        (2, "b: training", 2, 4, None),
+        (1, "a: training", 3, 4, 0.125),
+        (2, "c: scoring", 4, 5, 1.0),
     ):
         drawn.queue.put(message)
     drawn.queue.put(None)
     progress = Progress(TextColumn("{task.description}"), console=terminal())
     drawn.draw(progress)
     bars = {task.description: task for task in progress.tasks}
-    assert bars.keys() == {"a: fit", "b: fit"}
-    assert (bars["a: fit"].completed, bars["a: fit"].visible) == (3, True)
-    assert "0.125" in bars["a: fit"].fields["loss"]
-    assert (bars["b: fit"].completed, bars["b: fit"].visible) == (4, False)
+    assert bars.keys() == {"a: training", "c: scoring"}
+    assert (bars["a: training"].completed, bars["a: training"].total) == (3, 4)
+    assert "0.125" in bars["a: training"].fields["note"]
+    assert (bars["c: scoring"].completed, bars["c: scoring"].total) == (4, 5)

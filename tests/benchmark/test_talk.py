@@ -1,0 +1,204 @@
+"""What a run says: before, during, after, when it is stopped, and when it is to be quiet."""
+
+import os
+import pty
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from benchmark.cli.talk import LINES, Talk, last_lines, paths
+from benchmark.jobs.protocol import Job
+from methods import METHODS
+
+ASKED = tuple(name for name in METHODS if name != "truth")
+
+
+# -- before and during -------------------------------------------------------------------------------------------------
+
+
+def test_begin_says_what_is_made_and_what_is_there(capsys, make_record):
+    """Before anything is computed: methods, tasks, seeds, jobs at once, and how many are on disk."""
+    jobs = [Job("mnist", method, seed) for method in ("vaex", "null") for seed in (0, 1)]
+    Talk("default").begins(jobs, [make_record(), None, None, None], 2)
+    assert capsys.readouterr().out.splitlines() == [
+        "2 methods on mnist, seed 0, 1; preset default, 2 at once",
+        "1 of 4 are on disk",
+    ]
+    Talk("default").begins(jobs, [None] * 4, 2, 500.0)
+    assert "0 of 4 are on disk; trainings and answers took 5 min under another seed" in capsys.readouterr().out
+    Talk("default").begins(jobs[:1], [make_record()], 2)
+    assert "1 of 1 are on disk, nothing is computed" in capsys.readouterr().out
+
+
+def test_job_that_ends_is_a_line(capsys, make_record):
+    """A finished job is a line with its flip rate, the oracle's agreement, n and r; one that failed is none."""
+    talk = Talk("default")
+    talk.ends(make_record())
+    talk.ends(make_record(status="failed", reason="no luck"))
+    told = "vaex on mnist, seed 0: flips 75.0 %, oracle agrees 37.5 %, n = 100, r = 0\n"
+    assert capsys.readouterr().out == told
+    assert talk.done == 1
+
+
+def test_smoke_run_says_a_line_a_method(smoke):
+    """Piped, a smoke run says one line a method, then where the tables are, and no errors."""
+    assert (smoke / "complaints").read_text() == ""
+    *methods, tables = (smoke / "answered").read_text().splitlines()
+    assert sorted(line.partition(" on mnist, seed 0: flips ")[0] for line in methods) == sorted(ASKED)
+    assert tables == f"tables: {smoke / 'tables'}"
+
+
+def test_first_word_comes_before_torch(tmp_path):
+    """On a terminal something is on the screen before torch, which takes seconds to load, is imported."""
+    main, side = pty.openpty()
+    command = [sys.executable, "-X", "importtime", "-m", "benchmark", "report", "--preset", "smoke"]
+    environment = os.environ | {"TERM": "xterm", "NO_COLOR": "1"}
+    process = subprocess.Popen(
+        [*command, "--results", str(tmp_path)], stdout=side, stderr=side, stdin=side, env=environment
+    )
+    os.close(side)
+    text = b""
+    try:
+        while chunk := os.read(main, 65536):
+            text += chunk
+    except OSError:  # what Linux says at the end of a terminal
+        pass
+    os.close(main)
+    assert process.wait() == 2
+    assert b"error: " in text
+    assert 0 < text.index(b"getting ready") < text.index(b" torch.")
+
+
+# -- after -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("width", [60, 80, 200])
+def test_last_lines_fit_the_terminal(make_record, width):
+    """However wide the terminal, there are at most eight lines that fit it; of 80 columns all methods of a task do."""
+    records = [make_record(name, reference=METHODS[name].load().reference) for name in METHODS]
+    lines = last_lines(records, width)
+    assert len(lines) <= LINES
+    assert all(len(line) <= width for line in lines)
+    assert "r = 0" in lines[0]
+    if width >= 80:
+        assert all(name in " ".join(lines).replace("*", "").split() for name in METHODS)
+        assert "null*" in " ".join(lines)
+    else:
+        assert lines[-1].endswith("more")
+
+
+def test_last_lines_hold_the_means_over_seeds(make_record):
+    """A cell is a method on a task: mean flip rate, agreement and L1 of all queries at the smallest r."""
+    records = [make_record(seed=0, flips=1.0), make_record(seed=1, flips=0.5), make_record(task="mnist/3-8")]
+    _, *cells = last_lines(records, 60)
+    assert [line.split() for line in cells] == [
+        ["vaex", "mnist", "75.0", "37.5", "0.100"],
+        ["vaex", "mnist/3-8", "75.0", "37.5", "0.100"],
+    ]
+
+
+def test_the_picture_is_the_last_line(tmp_path):
+    """The picture that compares all methods is named last, if it is there."""
+    assert paths(tmp_path, ["mnist/3-8"]) == [f"tables: {tmp_path}"]
+    (tmp_path / "all-methods-mnist_3-8.png").touch()
+    assert paths(tmp_path, ["mnist/3-8"])[-1] == str(tmp_path / "all-methods-mnist_3-8.png")
+
+
+def test_quiet_says_the_last_path(cli, results):
+    """To be quiet is to say the last path and nothing else."""
+    outcome = cli("report", "--preset", "smoke", "--results", results, "--quiet")
+    assert (outcome.code, outcome.out, outcome.err) == (0, f"tables: {results / 'tables'}\n", "")
+
+
+def test_nothing_is_drawn_again_that_is_there(cli, results, stamps):
+    """Tables and figures whose records have not changed are left alone; one that is lost comes back."""
+    arguments = ("report", "--preset", "smoke", "--results", results)
+    assert cli(*arguments).code == 0
+    before = stamps(results / "tables")
+    assert cli(*arguments).code == 0
+    assert stamps(results / "tables") == before
+    (results / "tables" / "summary.md").unlink()
+    assert cli(*arguments).code == 0
+    assert stamps(results / "tables").keys() == before.keys()
+    assert cli(*arguments, "--methods", "vaex").code == 0
+    assert stamps(results / "tables")["metrics.csv"] != before["metrics.csv"]
+
+
+# -- stopped -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_ctrl_c_is_one_line(popen, tmp_path, jobs):
+    """Ctrl-C ends all processes, with one line that counts what is done, exit code 130 and no traceback."""
+    run = ("run", "--preset", "smoke", "--methods", "vaex,null", "--jobs", jobs, "--results", tmp_path)
+    process = popen(*run)
+    while process.poll() is None and not list(tmp_path.glob("runs/locks/classifier-*.lock")):
+        time.sleep(0.01)
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+    out, err = process.communicate(timeout=300)
+    assert (process.returncode, out, err) == (130, "", "stopped; the same command goes on; 0 of 2 done\n")
+    deadline = time.monotonic() + 30
+    while is_there(process.pid) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not is_there(process.pid)
+
+
+def is_there(group):
+    """Whether a process of this group lives."""
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+# -- clean -------------------------------------------------------------------------------------------------------------
+
+
+def test_clean_removes_the_runs_alone(cli, results):
+    """What runs have kept is gone, its size is said, and tables stay."""
+    outcome = cli("clean", "--results", results, "--yes")
+    assert outcome.code == 0, outcome.err
+    assert "MB removed" in outcome.out
+    assert list((results / "runs").iterdir()) == []
+    assert (results / "tables" / "metrics.csv").exists()
+
+
+def test_clean_asks_first(cli, results, monkeypatch):
+    """Where nobody is there to agree, nothing is removed."""
+    monkeypatch.setattr("sys.stdin", open(os.devnull))  # noqa: PTH123, SIM115 - as cron has it
+    outcome = cli("clean", "--results", results)
+    assert (outcome.code, outcome.out) == (2, "")
+    assert "--yes" in outcome.err
+    assert (results / "runs" / "records").exists()
+
+
+def strange_file(folder):
+    (folder / "runs").mkdir()
+    (folder / "runs" / "thesis.tex").touch()
+
+
+def link(folder):
+    (folder / "elsewhere").mkdir()
+    (folder / "elsewhere" / "records").mkdir()
+    (folder / "runs").symlink_to(folder / "elsewhere")
+
+
+def link_inside(folder):
+    (folder / "elsewhere").mkdir()
+    (folder / "runs").mkdir()
+    (folder / "runs" / "records").symlink_to(folder / "elsewhere")
+
+
+@pytest.mark.parametrize("make", [lambda folder: None, strange_file, link, link_inside])
+def test_clean_refuses_what_is_not_a_runs_folder(cli, tmp_path, make):
+    """A folder that is missing, holds something else, or leads elsewhere is refused, and nothing is removed."""
+    make(tmp_path)
+    before = sorted(tmp_path.rglob("*"))
+    outcome = cli("clean", "--results", tmp_path, "--yes")
+    assert (outcome.code, outcome.out, len(outcome.complaints)) == (2, "", 1)
+    assert sorted(tmp_path.rglob("*")) == before
