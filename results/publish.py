@@ -21,6 +21,11 @@ HERE = Path(__file__).parent
 ROOT = HERE.parent
 KEPT = {"README.md", "publish.py", "baseline.py", "metrics.csv"}
 """What lies in results/ itself and no page has to link."""
+LEFT_OUT = [f"{kind}-avatars_{task}-*.png" for kind in ("influence", "hybrids") for task in ("Eyeglasses", "Young")]
+"""Large pictures that show on other faces what those of Smiling show; pages name them."""
+LARGE = 200_000
+"""Bytes of a picture."""
+IMAGE = re.compile(r"!\[([^\]]*)\]\(([^)\s]+)\)")
 LINK = re.compile(r"(?<=\]\()[^)#\s]+")
 ROWS = {
     "vaex": "**vaex** (relaxed posterior of a VAE)",
@@ -93,18 +98,27 @@ def folder_of(name: str, tasks: set[str]) -> str:
 
 
 def take_over(path: Path, target: Path, tasks: set[str]) -> None:
-    """Copy one file: a picture with a palette of 256 colours, a page with its links to the new folders."""
+    """Copy one file: a picture with a palette (fewer colours if it is large), a page with links to the new folders."""
     target.parent.mkdir(exist_ok=True)
     if path.suffix == ".png":
-        Image.open(path).convert("RGB").quantize(256, dither=Image.Dither.NONE).save(target, optimize=True)
+        picture = Image.open(path).convert("RGB")
+        for colours in (256, 96):
+            picture.quantize(colours, dither=Image.Dither.NONE).save(target, optimize=True)
+            if target.stat().st_size < LARGE:
+                return
         return
+
+    def named(image: re.Match[str]) -> str:
+        left_out = any(fnmatch(image[2], pattern) for pattern in LEFT_OUT)
+        return f"*{image[1]} (not published; a run draws it as {image[2]})*" if left_out else image[0]
 
     def moved(link: re.Match[str]) -> str:
         if "://" in link[0]:
             return link[0]
         return Path(os.path.relpath(HERE / folder_of(link[0], tasks) / link[0], target.parent)).as_posix()
 
-    target.write_text(LINK.sub(moved, path.read_text(encoding="utf-8")), encoding="utf-8")
+    text = IMAGE.sub(named, path.read_text(encoding="utf-8"))
+    target.write_text(LINK.sub(moved, text), encoding="utf-8")
 
 
 def show(metrics: Path, readme: Path) -> None:

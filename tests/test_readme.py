@@ -11,7 +11,10 @@ PAGES = [
     *sorted((ROOT / "docs").glob("*.md")),
     *sorted(path for path in (ROOT / "results").rglob("*.md") if "local" not in path.parts),
 ]
-LABELS = {"*nearest training image of the target class*": "nearest-unlike", "*search over pixels, no generator*": "pixel-search"}
+LABELS = {
+    "*nearest training image of the target class*": "nearest-unlike",
+    "*search over pixels, no generator*": "pixel-search",
+}
 
 
 def published():
