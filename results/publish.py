@@ -1,45 +1,145 @@
-"""Take over what a results folder holds as what the project publishes: `publish.py FOLDER [PATTERN ...]`.
+"""Publish what a results folder holds: `publish.py FOLDER [PATTERN ...]`, after `benchmark report --results FOLDER`.
 
-To be run after `benchmark report --results FOLDER`. Tables and figures go to `results/tables`, and two of the tables to
-the README. What FOLDER does not hold stays, and is named. With patterns, as in 'bias-*' 'paper-dvae*', the rest stays
-as it is: for what was made again by itself, and of which the other tables do not speak.
+A table, page or picture is published if README.md, docs/ or results/README.md links it, or a published page does. Its
+folder is its task's, or `bias`, or `papers`. Pictures get a palette. With patterns, as in 'bias-*', only the names that
+fit are taken over, and the rest stays as it is.
 """
 
+import csv
+import os
+import re
 import shutil
 import sys
+from collections import defaultdict
+from fnmatch import fnmatch
 from pathlib import Path
+from statistics import mean
+
+from PIL import Image
 
 HERE = Path(__file__).parent
-SHOWN = ("flip-rate-mnist", "summary")
-"""The tables that stand in the README."""
+ROOT = HERE.parent
+KEPT = {"README.md", "publish.py", "baseline.py", "metrics.csv"}
+"""What lies in results/ itself and no page has to link."""
+LEFT_OUT = [f"{kind}-avatars_{task}-*.png" for kind in ("influence", "hybrids") for task in ("Eyeglasses", "Young")]
+"""Large pictures that show on other faces what those of Smiling show; pages name them."""
+LARGE = 200_000
+"""Bytes of a picture."""
+IMAGE = re.compile(r"!\[([^\]]*)\]\(([^)\s]+)\)")
+LINK = re.compile(r"(?<=\]\()[^)#\s]+")
+ROWS = {
+    "vaex": "**vaex** (relaxed posterior of a VAE)",
+    "hybrid": "**hybrid** (swapped modules of a VAE)",
+    "hybrid-gan": "**hybrid-gan** (the same in a GAN)",
+    "gan-search": "**gan-search** (search in a GAN)",
+    "dvae": "**dvae** (flipped bits)",
+    "nearest-unlike": "*nearest training image of the target class*",
+    "pixel-search": "*search over pixels, no generator*",
+}
+"""The rows of the README's table."""
 
 
-def main(folder: Path, *patterns: str) -> None:
-    """Take over what of `folder` has a name that fits one of `patterns`; all of it, if there are none."""
-    tables = HERE / "tables"
-    new = {
-        path.name
-        for pattern in patterns or ("*",)
-        for path in (folder / "tables").glob(pattern)
-        if path.suffix != ".svg"
-    }
-    for name in sorted(new if tables.resolve() != (folder / "tables").resolve() else ()):
-        shutil.copyfile(folder / "tables" / name, tables / name)
-    show(tables, HERE.parent / "README.md")
-    for name in sorted({path.name for path in tables.iterdir()} - new if not patterns else ()):
-        print(f"not in {folder}: {name}")
+def main(source: Path, *patterns: str) -> None:
+    """Take over the linked files of `source`, and say which links have no file there."""
+    metrics = HERE / "metrics.csv"
+    if any(fnmatch("metrics.csv", pattern) for pattern in patterns or ("*",)):
+        shutil.copyfile(source / "metrics.csv", metrics)
+        show(metrics, ROOT / "README.md")
+    with metrics.open(encoding="utf-8") as file:
+        tasks = {row["task"].replace("/", "_") for row in csv.DictReader(file)}
+    published = set()
+    waiting = {Path(link).name for page in pages() for link in links_of(page) if is_result(page, link)}
+    while waiting:
+        name = waiting.pop()
+        target = HERE / folder_of(name, tasks) / name
+        published.add(target)
+        if any(fnmatch(name, pattern) for pattern in patterns or ("*",)):
+            if (source / name).exists():
+                take_over(source / name, target, tasks)
+            else:
+                print(f"not in {source}: {name}", file=sys.stderr)
+        if name.endswith(".md") and target.exists():
+            waiting |= {Path(link).name for link in links_of(target)} - {path.name for path in published}
+    for path in set(results()) - published if not patterns else ():
+        path.unlink()
 
 
-def show(tables: Path, readme: Path) -> None:
-    """Write the tables called `SHOWN` into the README, between its two marks."""
-    before, start, rest = readme.read_text(encoding="utf-8").partition("<!-- tables -->\n")
-    _, end, after = rest.partition("<!-- end of tables -->")
-    block = "\n".join((tables / f"{name}.md").read_text(encoding="utf-8") for name in SHOWN)
-    readme.write_text(before + start + block.strip() + "\n" + end + after, encoding="utf-8")
+def pages() -> list[Path]:
+    """The pages that people write, and that say by their links what is published."""
+    return [ROOT / "README.md", HERE / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def results() -> list[Path]:
+    """The published files: all of results/ but `KEPT`, the baselines and what git ignores."""
+    folders = [path for path in HERE.iterdir() if path.is_dir() and path.name not in ("baselines", "local", "runs")]
+    inner = [path for folder in folders for path in folder.rglob("*") if path.is_file()]
+    return [*inner, *(path for path in HERE.glob("*.md") if path.name not in KEPT)]
+
+
+def links_of(page: Path) -> list[str]:
+    """The relative links and pictures of a Markdown page."""
+    return [link for link in LINK.findall(page.read_text(encoding="utf-8")) if "://" not in link]
+
+
+def is_result(page: Path, link: str) -> bool:
+    """Whether `link` on `page` leads to a published file."""
+    target = (page.parent / link).resolve()
+    below = target.is_relative_to(HERE) and not target.is_relative_to(HERE / "baselines")
+    return below and bool(target.suffix) and target.name not in KEPT
+
+
+def folder_of(name: str, tasks: set[str]) -> str:
+    """The folder of a file, by its name: papers, bias, a task, or results/ itself."""
+    if name.startswith("paper-"):
+        return "papers"
+    if "-on-" in name:
+        return "bias"
+    return next((task for task in tasks if f"-{task}-" in name or f"-{task}." in name), ".")
+
+
+def take_over(path: Path, target: Path, tasks: set[str]) -> None:
+    """Copy one file: a picture with a palette (fewer colours if it is large), a page with links to the new folders."""
+    target.parent.mkdir(exist_ok=True)
+    if path.suffix == ".png":
+        picture = Image.open(path).convert("RGB")
+        for colours in (256, 96):
+            picture.quantize(colours, dither=Image.Dither.NONE).save(target, optimize=True)
+            if target.stat().st_size < LARGE:
+                return
+        return
+
+    def named(image: re.Match[str]) -> str:
+        left_out = any(fnmatch(image[2], pattern) for pattern in LEFT_OUT)
+        return f"*{image[1]} (not published; a run draws it as {image[2]})*" if left_out else image[0]
+
+    def moved(link: re.Match[str]) -> str:
+        if "://" in link[0]:
+            return link[0]
+        return Path(os.path.relpath(HERE / folder_of(link[0], tasks) / link[0], target.parent)).as_posix()
+
+    text = IMAGE.sub(named, path.read_text(encoding="utf-8"))
+    target.write_text(LINK.sub(moved, text), encoding="utf-8")
+
+
+def show(metrics: Path, readme: Path) -> None:
+    """Write the table of mnist at r = 0 into the README, between its two marks."""
+    values = defaultdict(list)
+    with metrics.open(encoding="utf-8") as file:
+        for row in csv.DictReader(file):
+            if row["task"] == "mnist" and row["subset"] == "all" and row["relaxation"] in ("0", "0.0"):
+                values[row["method"], row["metric"]].append(float(row["value"] or "nan"))
+    lines = ["| | flips the classifier | convinces the oracle | change (L1) |", "|---|---:|---:|---:|"]
+    for method, label in ROWS.items():
+        flips, convinces, change = (mean(values[method, m]) for m in ("flip_rate", "oracle_agreement", "l1"))
+        lines.append(f"| {label} | {100 * flips:.0f} % | {100 * convinces:.0f} % | {change:.3f} |")
+    text = readme.read_text(encoding="utf-8")
+    before, start, rest = text.partition("<!-- numbers -->\n")
+    _, end, after = rest.partition("<!-- end of numbers -->")
+    readme.write_text(before + start + "\n".join(lines) + "\n" + end + after, encoding="utf-8")
 
 
 if __name__ == "__main__":
     if len(sys.argv) < 2 or not (Path(sys.argv[1]) / "tables" / "metrics.csv").exists():
         print("name a folder that benchmark report has written to: python results/publish.py FOLDER", file=sys.stderr)
         sys.exit(2)
-    main(Path(sys.argv[1]), *sys.argv[2:])
+    main(Path(sys.argv[1]) / "tables", *sys.argv[2:])

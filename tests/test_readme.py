@@ -1,22 +1,94 @@
+import re
 from pathlib import Path
 
+import pandas as pd
+import pytest
+
 ROOT = Path(__file__).parent.parent
-SHOWN = ("flip-rate-mnist", "summary")
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGES = [
+    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")),
+    *sorted((ROOT / "docs").glob("*.md")),
+    *sorted(path for path in (ROOT / "results").rglob("*.md") if "local" not in path.parts),
+]
+LABELS = {
+    "*nearest training image of the target class*": "nearest-unlike",
+    "*search over pixels, no generator*": "pixel-search",
+}
 
 
-def test_readme_shows_what_the_program_wrote():
-    """The tables in the README are those in results/tables, to the letter."""
-    _, _, rest = (ROOT / "README.md").read_text(encoding="utf-8").partition("<!-- tables -->\n")
-    block, end, _ = rest.partition("<!-- end of tables -->")
-    tables = ROOT / "results" / "tables"
-    written = "\n".join((tables / f"{name}.md").read_text(encoding="utf-8") for name in SHOWN)
+def published():
+    """The files of results/ that git keeps."""
+    paths = (path for path in (ROOT / "results").rglob("*") if path.is_file())
+    return [path for path in paths if not {"local", "runs", "__pycache__"} & set(path.relative_to(ROOT).parts)]
+
+
+def test_readme_is_short():
+    """The front page stays a front page."""
+    assert len(README.encode()) <= 8 * 1024
+
+
+def test_readme_shows_the_published_numbers():
+    """Every cell of the README's table is the mean over seeds of the published numbers, rounded as it is shown."""
+    numbers = pd.read_csv(ROOT / "results" / "metrics.csv", keep_default_na=False, na_values=[""])
+    full = numbers[(numbers["task"] == "mnist") & (numbers["relaxation"] == 0) & (numbers["subset"] == "all")]
+    means = full.groupby(["method", "metric"])["value"].mean()
+    _, _, rest = README.partition("<!-- numbers -->\n")
+    block, end, _ = rest.partition("<!-- end of numbers -->")
     assert end
-    assert block.strip() == written.strip()
+    rows = [[cell.strip() for cell in line.strip("|\n").split("|")] for line in block.strip().splitlines()[2:]]
+    assert len(rows) == 7
+    for label, *cells in rows:
+        method = LABELS.get(label) or re.match(r"\*\*([\w-]+)\*\*", label)[1]
+        flips, convinces, change = (means[method, name] for name in ("flip_rate", "oracle_agreement", "l1"))
+        assert cells == [f"{100 * flips:.0f} %", f"{100 * convinces:.0f} %", f"{change:.3f}"]
+    assert "1,000 test digits, mean of three seeds" in README
+    assert set(full["n"][full["metric"] == "flip_rate"]) == {1000}
+    assert sorted(full["seed"].unique()) == [0, 1, 2]
+
+
+def test_readme_findings_hold():
+    """What the README says below its table follows from the published numbers."""
+    numbers = pd.read_csv(ROOT / "results" / "metrics.csv", keep_default_na=False, na_values=[""])
+    full = numbers[(numbers["relaxation"] == 0) & (numbers["subset"] == "all")]
+    means = full[full["task"] == "mnist"].groupby(["metric", "method"])["value"].mean()
+    oracle, change = means["oracle_agreement"], means["l1"]
+    assert oracle["vaex"] > 0.9995
+    references = {"truth", "null", "nearest-unlike", "pixel-search"}
+    assert change.drop(list(references & set(change.index))).idxmin() == "hybrid"
+    assert change["hybrid"] / change["vaex"] == pytest.approx(2 / 3, abs=0.05)
+    assert means["flip_rate"]["pixel-search"] > 0.9995
+    better = set(oracle[oracle > oracle["nearest-unlike"]].index)
+    assert better == {"vaex", "vaex-cat", "vaex-masked"}
+    flips = full[(full["task"] == "avatars/Smiling") & (full["method"] == "dvae") & (full["metric"] == "flip_rate")]
+    assert sorted(flips["value"]) == pytest.approx([0.5, 1], abs=0.01)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_to_files(page):
+    """Every relative link and picture points to a file or folder of the tree."""
+    links = re.findall(r"\]\(([^)\s]+)\)", page.read_text(encoding="utf-8"))
+    targets = [link.partition("#")[0] for link in links if "://" not in link]
+    assert [link for link in targets if not (page.parent / link).exists()] == []
+
+
+def test_results_are_few_and_linked():
+    """At most 150 files and 10 MB are published, and each table or picture is linked from a page."""
+    files = published()
+    assert len(files) <= 150
+    assert sum(path.stat().st_size for path in files) <= 10_000_000
+    linked = {
+        (page.parent / link.partition("#")[0]).resolve()
+        for page in PAGES
+        for link in re.findall(r"\]\(([^)\s]+)\)", page.read_text(encoding="utf-8"))
+    }
+    shown = {path for path in files if path.suffix in (".md", ".png") and path.name != "README.md"}
+    assert {path.name for path in shown - linked} == set()
 
 
 def test_readme_shows_the_test_command_that_ci_calls():
     """CI installs and runs what the README tells a newcomer to."""
     command = "python -m pip install tox && tox"
-    assert command in (ROOT / "README.md").read_text(encoding="utf-8")
+    assert command in README
     called = (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()
     assert set(command.split(" && ")) <= set(called)
