@@ -1,7 +1,7 @@
 """The default run, trained anew under the same seed with other rounding: `python perf/retrain.py FOLDER`.
 
-Leaves FOLDER/0, the run as it comes, and FOLDER/1 and so on, each with other instruction sets for torch and oneDNN,
-which is what another processor does. On a processor that lacks an instruction set two of them may train the same
+Leaves FOLDER/0, the run as it comes, and FOLDER/1 and so on, each with other instruction sets for torch, oneDNN or
+MKL, which is what another processor does. On a processor that lacks an instruction set two of them may train the same
 networks: `results/baseline.py` says so. A folder that is complete is not run again. Takes some ten minutes a folder on
 two cores.
 """
@@ -17,8 +17,7 @@ ROUNDINGS: tuple[dict[str, str], ...] = (
     {"ATEN_CPU_CAPABILITY": "avx2"},
     {"ONEDNN_MAX_CPU_ISA": "AVX2"},
     {"ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2"},
-    {"ATEN_CPU_CAPABILITY": "default"},
-    {"ATEN_CPU_CAPABILITY": "default", "ONEDNN_MAX_CPU_ISA": "AVX2"},
+    {"MKL_ENABLE_INSTRUCTIONS": "AVX2"},
 )
 HELD = "vaex,vaex-cat,gan-search,hybrid,dvae"
 SPARED = ("--set", "data.probes=1", "--set", "autoencoders.epochs=1")

@@ -1,4 +1,7 @@
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pandas as pd
@@ -92,3 +95,13 @@ def test_readme_shows_the_test_command_that_ci_calls():
     assert command in README
     called = (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()
     assert set(command.split(" && ")) <= set(called)
+
+
+@pytest.mark.slow
+def test_results_say_what_the_check_sees():
+    """The table of false alarms and of what is seen is the one that its script prints from the published baseline."""
+    _, _, rest = (ROOT / "results" / "README.md").read_text(encoding="utf-8").partition("<!-- power -->\n")
+    command = [sys.executable, str(ROOT / "perf" / "check_power.py")]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    printed = subprocess.run(command, check=True, capture_output=True, text=True, env=environment).stdout
+    assert rest.partition("<!-- end of power -->")[0].strip() == printed.strip()
