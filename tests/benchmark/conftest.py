@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 from filelock import FileLock
 
+from benchmark.api import read_records
 from benchmark.cli import main
 from benchmark.data import Source, load
 from benchmark.records.record import Judge, Record, Row
+from benchmark.report.figures import write_figures
 
 
 @dataclass(frozen=True)
@@ -136,6 +138,17 @@ def make(method="vaex", seed=0, task="mnist", flips=0.75, relaxations=(0.0, 1.0)
         "timings": [number("fit_seconds", 12.5, n=1)],
     }
     return Record(**(facts | changes))
+
+
+@pytest.fixture(scope="session")
+def draw():
+    """Draws the records of a smoke run, which draws nothing by itself."""
+
+    def figures(results, folder):
+        records = read_records(results, "smoke", "all", "all", "all")
+        return write_figures(records, results / "runs", folder, smoke=True)
+
+    return figures
 
 
 @pytest.fixture(scope="session")

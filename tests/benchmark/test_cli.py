@@ -15,7 +15,6 @@ from benchmark.data import celeba
 from benchmark.names import EXAMPLES, PRESETS, Preset
 from benchmark.papers import PAPERS
 from benchmark.records.record import read, write
-from benchmark.report.figures import write_figures
 from methods import METHODS
 from methods.base import Study
 from metrics import METRICS
@@ -105,9 +104,9 @@ def test_run_leaves_tables(smoke):
     assert set(numbers["method"]) == set(ASKED)
 
 
-def test_records_of_a_run_can_be_drawn(smoke, tmp_path):
+def test_records_of_a_run_can_be_drawn(smoke, draw, tmp_path):
     """Curves, the picture that compares, and a grid a method are made of what a run leaves on disk."""
-    drawn = {path.name for path in write_figures(benchmark.read(smoke, "smoke"), smoke / "runs", tmp_path, smoke=True)}
+    drawn = {path.name for path in draw(smoke, tmp_path)}
     assert {"flip-rate-mnist.png", "all-methods-mnist.png"} <= drawn
     assert {f"counterfactuals-mnist-{name}.png" for name in ASKED} <= drawn
 
@@ -267,7 +266,7 @@ def test_corrupt_image_is_named(cli, tmp_path, root, content):
 
 
 @pytest.mark.slow
-def test_celeba_from_end_to_end(cli, tmp_path, faces):
+def test_celeba_from_end_to_end(cli, draw, tmp_path, faces):
     """On a folder of JPEGs in CelebA's layout a run goes through, with the official splits."""
     arguments = ("--tasks", "celeba/Smiling", "--data-root", faces, "--methods", "vaex,null", "--relaxations", "0,1")
     outcome = cli("run", *SMOKE, "--results", tmp_path, *arguments)
@@ -275,7 +274,7 @@ def test_celeba_from_end_to_end(cli, tmp_path, faces):
     numbers = pd.read_csv(tmp_path / "tables" / "metrics.csv", keep_default_na=False)
     assert set(numbers["task"]) == {"celeba/Smiling"}
     assert set(numbers[numbers["metric"] == "classifier_accuracy"]["n"]) == {16}
-    drawn = write_figures(benchmark.read(tmp_path, "smoke"), tmp_path / "runs", tmp_path / "figures", smoke=True)
+    drawn = draw(tmp_path, tmp_path / "figures")
     assert tmp_path / "figures" / "counterfactuals-celeba_Smiling-vaex.png" in drawn
 
 

@@ -7,25 +7,23 @@ import torch
 from filelock import FileLock
 from torch import nn
 
-import benchmark
 from benchmark.jobs import estimate as estimating
 from benchmark.jobs.estimate import Forecast, Meter, Part, estimate
 from benchmark.jobs.protocol import Job, Protocol
 from benchmark.papers import PAPERS, load
-from benchmark.report.figures import write_figures
 from methods.training import Phase, Plan, Trainer
 
 SETTINGS = ("--preset", "smoke", "--task", "mnist")
 
 
 @pytest.fixture(scope="session")
-def papers(worker_folder, smoke, shell):
+def papers(worker_folder, smoke, draw, shell):
     """The smoke run's results with the pages of all papers, and what the command said; not to be written to."""
     folder = worker_folder / "papers"
     with FileLock(worker_folder / "papers.lock"):
         if not (folder / "told").exists():
             shutil.copytree(smoke, folder, dirs_exist_ok=True)
-            write_figures(benchmark.read(smoke, "smoke"), folder / "runs", folder / "tables", smoke=True)
+            draw(folder, folder / "tables")
             made = shell("paper", "all", *SETTINGS, "--results", folder)
             assert made.code == 0, made.err
             (folder / "told").write_text(made.out, encoding="utf-8")

@@ -9,7 +9,6 @@ import pytest
 import torch
 from torch import nn
 
-import benchmark
 import benchmark.jobs.record as recording
 import methods
 from benchmark.errors import UserError
@@ -20,7 +19,6 @@ from benchmark.jobs.record import record_key
 from benchmark.jobs.work import Work
 from benchmark.records.record import read
 from benchmark.records.store import find
-from benchmark.report.figures import write_figures
 from benchmark.report.tables import write_tables
 from methods import METHODS, Entry
 from methods.base import Counterfactuals, Method, MethodConfig
@@ -127,13 +125,13 @@ def test_long_calls_do_not_wait_for_each_other():
 
 
 @pytest.mark.slow
-def test_same_run_gives_the_same_tables(cli, smoke, tmp_path):
+def test_same_run_gives_the_same_tables(cli, smoke, draw, tmp_path):
     """From scratch in two folders, one job at a time or two, tables and figures are the same to the last byte."""
     outcome = cli("run", "--methods", "all", "--preset", "smoke", "--results", tmp_path, "--jobs", "1")
     assert outcome.code == 0, outcome.err
     assert tables_of(tmp_path / "tables") == tables_of(smoke / "tables")
     for folder, name in ((tmp_path, "one"), (smoke, "other")):
-        write_figures(benchmark.read(folder, "smoke"), folder / "runs", tmp_path / name, smoke=True)
+        draw(folder, tmp_path / name)
     assert tables_of(tmp_path / "one") == tables_of(tmp_path / "other")
 
 
