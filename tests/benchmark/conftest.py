@@ -1,8 +1,10 @@
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import pytest
@@ -31,10 +33,12 @@ class Outcome:
 
 def start(*arguments, **options):
     """The real command line in a process (and a process group) of its own."""
-    command = [sys.executable, "-m", "benchmark", *map(str, arguments)]
     environment = os.environ | {"MPLBACKEND": "Agg", "COLUMNS": "500", "NO_COLOR": "1"}
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "encoding": "utf-8"}
-    return subprocess.Popen(command, env=environment, start_new_session=True, **(pipes | options))
+    # A shell starts what runs in its background deaf to Ctrl-C, and children inherit that.
+    hearing = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "encoding": "utf-8"} | options
+    command = [sys.executable, "-m", "benchmark", *map(str, arguments)]
+    return subprocess.Popen(command, env=environment, start_new_session=True, preexec_fn=hearing, **options)
 
 
 @pytest.fixture(scope="session")

@@ -3,9 +3,12 @@
 import subprocess
 import sys
 
+import pytest
+
 CODE = "import benchmark.cli.commands.run, sys; print(*sys.modules)"
 
 
+@pytest.mark.slow
 def test_run_loads_nothing_that_only_work_needs():
     """A run that finds all on disk does not wait for what trains, draws, and looks with Inception."""
     done = subprocess.run([sys.executable, "-c", CODE], capture_output=True, text=True, check=True)

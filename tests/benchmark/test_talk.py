@@ -51,6 +51,7 @@ def test_smoke_run_says_a_line_a_method(smoke):
     assert tables == f"tables: {smoke / 'tables'}"
 
 
+@pytest.mark.slow
 def test_first_word_comes_before_torch(tmp_path):
     """On a terminal something is on the screen before torch, which takes seconds to load, is imported."""
     main, side = pty.openpty()

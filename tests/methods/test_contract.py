@@ -86,7 +86,17 @@ class _Fitted:
             return (method or self.method).diagnostics(self.case.images[:count])
 
 
-@pytest.fixture(scope="module", params=CASES)
+FAMILIES = dict.fromkeys(entry.family for entry in METHODS.values())
+QUICK = (("grey",), {next(name for name in METHODS if METHODS[name].family == family) for family in FAMILIES})
+"""The case and the methods, one a family, that are held in every quick run; all others are held in the whole one."""
+
+
+def slow_unless(name, quick):
+    """`name` as a parameter, marked slow unless it is among the `quick` ones."""
+    return pytest.param(name, marks=[] if name in quick else pytest.mark.slow)
+
+
+@pytest.fixture(scope="module", params=[slow_unless(name, QUICK[0]) for name in CASES])
 def case(request):
     shape, classes, training = CASES[request.param]
     data = squares(shape, classes, training, seed=0)
@@ -98,7 +108,7 @@ def case(request):
     return _Case(data, classifier, images, (classifier(images).argmax(1) + 1) % classes)
 
 
-@pytest.fixture(scope="module", params=METHODS)
+@pytest.fixture(scope="module", params=[slow_unless(name, QUICK[1]) for name in METHODS])
 def fitted(request, case):
     before = {name: value.clone() for name, value in case.classifier.state_dict().items()}
     method, trainer = case.fitted(request.param)
@@ -176,6 +186,7 @@ def test_distance_grows_as_relaxation_falls(fitted):
 
 @pytest.mark.parametrize("name", METHODS)
 @pytest.mark.parametrize("case", ["grey"], indirect=True)
+@pytest.mark.slow
 def test_one_generator_serves_all_classifiers(case, name):
     """What a method trains once for all classifiers makes it, to the bit, what it is when fitted to each alone."""
     kept = {}
@@ -200,6 +211,7 @@ def test_one_generator_serves_all_classifiers(case, name):
 
 @pytest.mark.parametrize("name", METHODS)
 @pytest.mark.parametrize("case", ["grey"], indirect=True)
+@pytest.mark.slow
 def test_mixed_precision(case, name):
     """Every method can learn in mixed precision, and then answers in single precision as ever."""
     method = METHODS[name].load()(method_config(name, "smoke", {}))
@@ -223,6 +235,7 @@ def test_save_and_restore(fitted):
     assert same(fitted.diagnostics(), fitted.diagnostics(other))
 
 
+@pytest.mark.slow
 def test_pickled_methods_answer_alike(fitted):
     """A fitted method survives the way to another process."""
     other = pickle.loads(pickle.dumps(fitted.method))
@@ -260,6 +273,7 @@ def test_training_can_be_sent_to_other_processes(fitted):
 
 
 @pytest.mark.parametrize("case", ["colour"], indirect=True)
+@pytest.mark.slow
 def test_fit_depends_on_the_fit_part_alone(fitted):
     """The same seed and fit part give the same weights, whatever the settings that only explain say."""
     config = with_other_explanations(fitted.method.config)

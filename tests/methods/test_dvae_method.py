@@ -62,6 +62,7 @@ def ask(method, relaxations=(1.0, 0.5, 0.0)):
 # -- the DVAE ----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_codes_are_the_same_each_time(method):
     """Encoding and decoding draw no random numbers at evaluation: the same φ has the same code and the same φ'."""
     phi = Places().features(QUERIES)
@@ -111,6 +112,7 @@ def test_representations_survive_their_code(method):
 
 
 @pytest.mark.parametrize("regulariser", ["inverse_dot", "none"])
+@pytest.mark.slow
 def test_plain_generator_knows_no_regulariser(method, regulariser):
     """The generator without the regulariser is the same to the last bit, whatever the other one is trained with."""
     ours, theirs = fitted(regulariser=regulariser, weight=7.0).network.generators, method.network.generators
@@ -119,6 +121,7 @@ def test_plain_generator_knows_no_regulariser(method, regulariser):
     assert ("regularised" in ours) == (regulariser != "none")
 
 
+@pytest.mark.slow
 def test_regulariser_raises_what_is_shared():
     """A generator under a strong regulariser shares more information with f_K than one without."""
     strong = fitted(regulariser="inverse_cosine", weight=30.0)
@@ -127,6 +130,7 @@ def test_regulariser_raises_what_is_shared():
     assert found["shared_fisher"].mean() > found["shared_fisher_plain"].mean() + 0.1
 
 
+@pytest.mark.slow
 def test_without_regulariser_both_columns_are_of_one_generator():
     """Without a regulariser the answering generator is the plain one."""
     method = fitted(regulariser="none")
@@ -213,6 +217,7 @@ def test_variants_show_nothing_twice(method, policy):
     assert other.studies() == {}
 
 
+@pytest.mark.slow
 def test_fewer_images_than_are_kept(method):
     """A training set smaller than what could be kept is kept as it is, without the rows that are not used."""
     assert method.network.kept().shape == (30, FEATURES)

@@ -54,6 +54,7 @@ def change(world, latents):
     return (world.generate(latents) - world.images).abs().flatten(1).sum(1)
 
 
+@pytest.mark.slow
 def test_closed_form():
     """With a linear generator and classifier the bisection finds the smallest change there is to 1 %."""
     world = TwoClasses()
@@ -104,6 +105,7 @@ def test_unreachable_target():
 
 
 @pytest.mark.parametrize("changes", [{}, {"distance": "none"}, {"mode": "prototype"}], ids=str)
+@pytest.mark.slow
 def test_batched_equals_one_by_one(changes):
     """A query's answer, its λ, brackets and path do not depend on which other queries are searched with it."""
     world, config = Linear(seed=2), settings(confidence=0.8, **changes)

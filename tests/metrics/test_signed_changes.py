@@ -105,6 +105,7 @@ def test_nothing_valid_is_no_discovery():
     assert not bias(none.all, side([0.0] * 4).all, DIRECTIONS, OUTSIDE).discovered
 
 
+@pytest.mark.slow
 def test_interval_covers():
     """The interval of the lead holds the true one in most of many draws; under no bias it is seldom above zero."""
     true, held, found = 0.3 - 0.1, 0, 0
@@ -139,6 +140,7 @@ def strict(biased, unbiased):
 
 
 @pytest.mark.parametrize("shares", [(0.26, 0.74), (0.1, 0.85)])
+@pytest.mark.slow
 def test_changes_by_chance_are_no_strict_discovery(shares):
     """What changes whatever the target looks like the bias that decides the target, and not once it is standardised."""
     plainly = strictly = 0
@@ -152,6 +154,7 @@ def test_changes_by_chance_are_no_strict_discovery(shares):
 
 
 @pytest.mark.parametrize("shares", [(0.26, 0.74), (0.1, 0.85)])
+@pytest.mark.slow
 def test_planted_change_is_a_strict_discovery(shares):
     """A method that changes the attribute where it speaks for the class is found under standardised changes too."""
     found = [

@@ -70,6 +70,7 @@ def test_the_first_faces_are_the_same_whatever_the_count(faces):
     assert more.noise[:COUNT].equals(faces.noise)
 
 
+@pytest.mark.slow
 def test_processes_draw_the_same(faces, pictures, monkeypatch):
     """Faces that are drawn in chunks, by several processes, are the same to the bit, and progress counts them all."""
     monkeypatch.setattr(drawing, "CHUNK", 24)
@@ -138,6 +139,7 @@ def test_descendants_follow_in_the_second_sense_only(faces):
 
 @pytest.mark.parametrize("size", [33, 65, 129])
 @pytest.mark.parametrize("attribute", LOCAL, ids=lambda attribute: attribute.name)
+@pytest.mark.slow
 def test_do_changes_what_the_attribute_draws_alone(size, attribute):
     """An intervention changes pixels where its attribute is drawn, in every face, and no pixel outside."""
     faces = sample_faces(SMALL.model_copy(update={"size": size}))
@@ -150,6 +152,7 @@ def test_do_changes_what_the_attribute_draws_alone(size, attribute):
 
 @pytest.mark.parametrize("size", [33, 65, 129])
 @pytest.mark.parametrize("name", ["Male", "Bald"])
+@pytest.mark.slow
 def test_do_of_hair_takes_neither_beard_nor_glasses_along(size, name, monkeypatch):
     """Other hair changes pixels where hair, brows or lashes are, before or after, and no pixel of beard or glasses."""
     faces = sample_faces(SMALL.model_copy(update={"size": size}))
@@ -167,6 +170,7 @@ def test_do_of_hair_takes_neither_beard_nor_glasses_along(size, name, monkeypatc
 
 
 @pytest.mark.parametrize("name", model.NAMES)
+@pytest.mark.slow
 def test_do_can_be_undone(faces, pictures, name):
     """A face whose attribute is set and set back looks as it did, to the bit."""
     undone = counterfactual(counterfactual(faces, opposite(faces, name)), {name: faces.attributes[name].to_numpy()})
@@ -175,6 +179,7 @@ def test_do_can_be_undone(faces, pictures, name):
     np.testing.assert_array_equal(render(undone)[same], pictures[same])
 
 
+@pytest.mark.slow
 def test_where_descendants_follow_beard_and_glasses_sit_by_the_new_hair(faces):
     """In the second sense a counterfactual looks as a face does that the model draws with these attributes."""
     found = counterfactual(faces, opposite(faces, "Male"), descendants=True)
@@ -184,6 +189,7 @@ def test_where_descendants_follow_beard_and_glasses_sit_by_the_new_hair(faces):
 
 
 @pytest.mark.parametrize("name", COLOURS)
+@pytest.mark.slow
 def test_do_of_a_colour_changes_what_has_the_colour(faces, pictures, name, monkeypatch):
     """A colour changes no pixel but those in which black hair or skin would differ from white."""
     exact = render(counterfactual(faces, opposite(faces, name), descendants=False))
@@ -321,6 +327,7 @@ def test_cache(tmp_path, monkeypatch, pictures):
 @pytest.mark.parametrize(
     "changes", [{"seed": 1}, {"confounding": "Smiling-Male"}, {"evidence": 0.9}, {"independent": True}], ids=str
 )
+@pytest.mark.slow
 def test_digest_covers_the_settings(data, changes):
     """Other settings have another digest, the same ones the same."""
     assert load("avatars", Source(settings=SMALL)).digest == data.digest

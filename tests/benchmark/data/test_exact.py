@@ -74,6 +74,7 @@ def test_other_pictures_are_not_known(queries):
 # -- the reference -----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_truth_is_best(records):
     """No answer comes nearer to the truth than the reference that answers exactly: error 0, similarity 1."""
     for metric, perfect in (("truth_l1", 0), ("truth_l1_drawn", 0), ("truth_ssim", 1)):

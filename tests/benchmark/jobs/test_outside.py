@@ -129,11 +129,9 @@ def test_only_printed_where_no_folder_is_named(score, pictures, smoke, tmp_path,
 
 
 def test_written_is_what_is_printed(score, pictures, tmp_path):
-    """What is written to --out are the tables that are printed, as csv and Markdown."""
+    """What is written to --out are the tables that are printed, as Markdown, and the tidy file."""
     out = score(pictures, "--out", tmp_path / "out").out
-    assert {"summary.csv", "summary.md", "flip-rate-mnist.csv", "metrics.csv"} <= {
-        path.name for path in (tmp_path / "out").iterdir()
-    }
+    assert {"summary.md", "flip-rate-mnist.md", "metrics.csv"} <= {path.name for path in (tmp_path / "out").iterdir()}
     assert (tmp_path / "out" / "summary.md").read_text() in out
 
 

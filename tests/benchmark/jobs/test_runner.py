@@ -114,6 +114,7 @@ def napping(seconds):
     return os.getpid()
 
 
+@pytest.mark.slow
 def test_long_calls_do_not_wait_for_each_other():
     """After any number of quick calls, long ones are shared out one by one."""
     *_, one, other, third, fourth = runner.in_parallel([*[partial(napping, 0)] * 200, *[partial(napping, 1)] * 4], 2)

@@ -217,7 +217,7 @@ def verdicts_of(page, text):
 def test_planted_bias_is_beside_the_paper(tmp_path, records, plant):
     """What came of a planted bias is in the tables, the figures and, once for all tasks, the claims of its paper."""
     runs = plant("Male-on-Smiling", "dvae")
-    (path,) = write_pages(records("dvae", ("mnist", "mnist/3-8")), runs, tmp_path, ["dvae"])
+    (path,) = write_pages(records("dvae", ("mnist", "mnist/3-8")), runs, tmp_path, ["dvae"], formats=("md", "csv"))
     page = path.read_text(encoding="utf-8")
     assert verdicts_of(page, "a planted bias of gender shows") == ["holds here"]
     assert verdicts_of(page, "edits along a concept") == ["holds here"]

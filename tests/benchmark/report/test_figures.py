@@ -106,6 +106,7 @@ def test_smoke_draws_nothing_unless_asked(make_record, tmp_path):
     assert stems == {"flip-rate-mnist", "all-methods-mnist", "counterfactuals-mnist-vaex"}
 
 
+@pytest.mark.slow
 def test_written_twice_is_the_same(records, tmp_path):
     """The same records and pictures give the same bytes, in every format."""
     one, two = (

@@ -103,6 +103,7 @@ def test_other_questions_are_left_out(make_record):
     ("methods", "shape"),
     [(1, (1, 28, 28)), (20, (1, 28, 28)), (2, (3, 65, 65)), (5, (3, 12, 60)), (5, (3, 60, 12)), (2, (3, 300, 200))],
 )
+@pytest.mark.slow
 def test_texts_keep_to_their_place(methods, shape):
     """No text meets another or leaves the figure, none is on a picture, and all pictures are there, for any shape."""
     names = ["gan-search-bank", "nearest-unlike\n(reference)", "name_without_end_and_onwards", "averylongname" * 2]
