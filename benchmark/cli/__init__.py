@@ -50,7 +50,7 @@ COMMANDS = {
     "compare": "Compare two methods on the same queries: differences, with interval and p.",
     "show": "One number of one method, with interval and n.",
     "table": "A narrow table for a paper: chosen methods and metrics, the best in bold, as LaTeX, Markdown or csv.",
-    "figure": "A figure for a paper: flip rate against r, as pdf, svg or png, as wide as a column.",
+    "figure": "A figure for a paper: flip rate against r, or the answers of all methods; pdf, svg or png.",
     "clean": "Remove what runs have kept, once you agree; tables and figures stay.",
     "score": "Score counterfactuals that another program made, by the judges and metrics of a run.",
 }

@@ -22,7 +22,8 @@ def publish(
 ) -> None:
     """Write tables and figures of `records`, and say in a few lines what they hold; if all failed, leave what is there.
 
-    Tables are written as `formats` say: "md", "tex", "csv". To be `quiet` is to say only the last path.
+    Tables are written as `formats` say: "md", "tex", "csv"; with "svg", figures as that too. To be `quiet` is to say
+    only the last path.
     """
     good = [record for record in records if record.status == "ok"]
     if not good:
@@ -49,7 +50,8 @@ def _write(records: Sequence[Record], runs: Path, folder: Path, formats: Collect
     from benchmark.report.tables import write_tables  # noqa: PLC0415
 
     shared = Results.of(records)  # their numbers become one table, for all that is written
-    write_figures(shared, runs, folder)  # which the pages show
+    drawn = ("png", "svg") if "svg" in formats else ("png",)
+    write_figures(shared, runs, folder, formats=drawn)  # which the pages show
     write_pages(shared, runs, folder, formats=formats)
     # After the pages, each of which knows the methods of its own paper alone.
     write_tables(shared, folder, runs, formats)

@@ -1,5 +1,6 @@
 """What the first queries of a record were answered with, from the artefacts on disk."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,6 +38,13 @@ class Answers:
     """(Q, steps, C, H, W) uint8: from the query to the answer, of methods that keep it."""
     arrived: list[bool]
     """Whether each path did."""
+
+
+def lowest_seed(records: Sequence[Record], runs: Path) -> list[tuple[Record, Answers]]:
+    """The records of the lowest seed with their answers, where the pictures are still on disk."""
+    lowest = min(record.seed for record in records)
+    found = ((record, answers_of(record, runs)) for record in records if record.seed == lowest)
+    return [(record, answers) for record, answers in found if answers is not None]
 
 
 def answers_of(record: Record, runs: Path) -> Answers | None:

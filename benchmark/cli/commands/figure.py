@@ -4,19 +4,27 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
+from matplotlib.figure import Figure
 
 from benchmark.arguments import entries_of, one_of
 from benchmark.cli import options
 from benchmark.cli.source import results_of
+from benchmark.errors import UserError
 from benchmark.names import RESULTS
 from benchmark.records.store import check_writable
+from benchmark.report.answers import lowest_seed
+from benchmark.report.cells import Results
 from benchmark.report.curves import flip_rates
 from benchmark.report.drawing import styled
+from benchmark.report.gallery import all_methods
 from benchmark.report.sized import inches_of, write_figure
 
 
 def command(
-    name: Annotated[Literal["flip-rate"], typer.Argument(metavar="NAME", help="flip-rate: against r.")],
+    name: Annotated[
+        Literal["flip-rate", "all-methods"],
+        typer.Argument(metavar="NAME", help="flip-rate: against r; all-methods: their answers to the same queries."),
+    ],
     out: Annotated[Path, typer.Option(help="File to write to.")],
     task: options.Task = "mnist",
     form: Annotated[Literal["pdf", "svg", "png"], typer.Option("--format", help="How it is written.")] = "pdf",
@@ -31,10 +39,19 @@ def command(
 ) -> int:
     """Draw a figure."""
     inches = None if width is None else inches_of(width)
+    if name == "all-methods" and (source is not None or inches is not None):
+        raise UserError("all-methods needs the pictures of a run, and has its own width: leave out --from and --width")
     task = one_of(entries_of(task, "task"), "task")
     found = results_of(source, results, preset, methods, task, seeds)
     check_writable(out.parent, option="--out")
     with styled():
-        write_figure({"flip-rate": flip_rates}[name](found), out, form, inches)
+        write_figure(flip_rates(found) if name == "flip-rate" else _gallery(found, results / "runs"), out, form, inches)
     typer.echo(str(out))
     return 0
+
+
+def _gallery(found: Results, runs: Path) -> Figure:
+    figure = all_methods(lowest_seed(found, runs))
+    if figure is None:
+        raise UserError("the pictures of these records are not on disk any more; benchmark run makes them again")
+    return figure

@@ -1,4 +1,5 @@
 import re
+import shutil
 
 import pytest
 from PIL import Image
@@ -53,6 +54,7 @@ def test_figure_is_the_same_when_drawn_again(cli, source, tmp_path, form):
         ("flip-rate --out {out} --task celeba", "known: mnist"),
         ("flip-rate --out {out} --task mnist,mnist/3-8", "one task"),
         ("flip-rate --out {source}/figure.pdf", "--out"),
+        ("all-methods --out {out}", "--from"),
     ],
 )
 def test_mistakes_are_one_line(cli, source, tmp_path, arguments, word):
@@ -62,6 +64,17 @@ def test_mistakes_are_one_line(cli, source, tmp_path, arguments, word):
     assert (outcome.code, outcome.out, len(outcome.complaints)) == (2, "", 1)
     assert word in outcome.err
     assert not out.exists()
+
+
+def test_picture_of_all_methods(cli, smoke, tmp_path):
+    """The picture that compares is drawn from a run's pictures; where they are gone, one line says what makes them."""
+    arguments = ("figure", "all-methods", "--preset", "smoke", "--out", tmp_path / "all.pdf", "--results")
+    assert cli(*arguments, smoke).code == 0
+    assert (tmp_path / "all.pdf").read_bytes().startswith(b"%PDF")
+    shutil.copytree(smoke / "runs" / "records", tmp_path / "other" / "runs" / "records")
+    outcome = cli(*arguments, tmp_path / "other")
+    assert (outcome.code, len(outcome.complaints)) == (2, 1)
+    assert "benchmark run" in outcome.err
 
 
 # -- a report from numbers alone ---------------------------------------------------------------------------------------
