@@ -136,7 +136,7 @@ def relaxations_of(given: Given) -> tuple[float, ...]:
     except ValueError:
         values = (float("nan"),)
     if not all(0 <= value <= 1 for value in values):
-        raise UserError(f"--relaxations takes numbers from 0 to 1, as in 0,0.5,1, not '{_text(given)}'")
+        raise UserError(f"--relaxations (or --r) takes numbers from 0 to 1, as in 0,0.5,1, not '{_text(given)}'")
     return tuple(sorted(set(values)))
 
 
@@ -171,10 +171,10 @@ def _text(given: Given) -> str:
     return str(given) if isinstance(given, str) or not isinstance(given, Iterable) else ",".join(map(str, given))
 
 
-def one_of(entries: list[T], option: str) -> T:
-    """The only entry."""
-    if len(entries) > 1:
-        raise UserError(f"--{option} takes one {option}, not {len(entries)}")
+def one_of(entries: list[T], what: str) -> T:
+    """The only entry, which is no "all"."""
+    if len(entries) > 1 or entries[0] == "all":
+        raise UserError(f"this takes one {what}, not {'all' if entries[0] == 'all' else len(entries)}")
     return entries[0]
 
 

@@ -12,4 +12,8 @@ def write_whole(path: Path, content: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.tmp")
     temporary.write_bytes(content)
-    os.replace(temporary, path)  # noqa: PTH105 - the atomic rename is the point
+    try:
+        os.replace(temporary, path)  # noqa: PTH105 - the atomic rename is the point
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise

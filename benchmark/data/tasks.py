@@ -53,6 +53,8 @@ def check_name(task: str) -> None:
     name = data_set_of(task)
     if name not in DATASETS:
         raise unknown("data set", name, DATASETS)
+    if task != name and not question_of(task):
+        raise UserError(f"'{task}' asks nothing of {name}; write {name}, or {name}/ and what is asked")
 
 
 def knows_truth(task: str) -> bool:

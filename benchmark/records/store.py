@@ -104,6 +104,19 @@ def check_writable(*folders: Path, option: str = "--results") -> None:
             raise UserError(f"cannot write to {folder} ({why}); choose another folder with {option}") from error
 
 
+def check_file(path: Path, option: str = "--out") -> None:
+    """See that `path` is a file, or could be one; nothing is made.
+
+    Raises
+    ------
+    UserError
+        If it is a folder, a device or the like, or its folder cannot be written to.
+    """
+    if not path.name or (path.exists() and not path.is_file()):
+        raise UserError(f"{option} takes a file to write, not '{path}'")
+    check_writable(path.parent, option=option)
+
+
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
     """Keep other processes that want to make the same thing waiting."""

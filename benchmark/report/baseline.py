@@ -27,28 +27,37 @@ def read_baseline(path: Path) -> pd.DataFrame:
     Raises
     ------
     UserError
-        If the file is not there, is no baseline, holds no number, or one that is not finite.
+        If the file is not there, is no baseline, holds no number, one twice, or one that is out of its range.
     """
     try:
         table = pd.read_csv(path, comment="#", keep_default_na=False, na_values=[""], dtype={"weights": str})
     except (OSError, ValueError) as error:
-        raise UserError(f"cannot read the baseline {path}; name another by --baseline: {error}") from error
+        where = "run in the repository's root, or name another by --baseline"
+        raise UserError(f"cannot read the baseline {path}; {where}: {error}") from error
     retrained = list(table.columns[len(COLUMNS) :])
     if list(table.columns[: len(COLUMNS)]) != COLUMNS or retrained != _retrained(len(retrained)):
         raise UserError(f"{path} is no baseline: its columns are not {', '.join(COLUMNS)}, retrained_1, ...")
     if len(retrained) < LEAST_RETRAININGS or table.empty:
         what = "no number" if table.empty else f"{len(retrained)} retrainings, and needs {LEAST_RETRAININGS}"
         raise UserError(f"the baseline {path} holds {what}; write it with results/baseline.py")
-    if unknown := sorted(set(table["metric"].astype(str)) - METRICS.keys()):
+    if unknown := sorted(set(table["metric"].fillna("").astype(str)) - METRICS.keys()):
         raise UserError(f"the baseline {path} holds metrics that there are not: {', '.join(unknown)}")
+    if (twice := table.duplicated(KEY)).any():
+        row = table[twice].iloc[0]
+        raise UserError(f"the baseline {path} holds a number twice: {row['metric']} of {row['method']}")
     numbers = table[["seed", "n", "value", *retrained]].apply(pd.to_numeric, errors="coerce")
     broken = ~np.isfinite(numbers).all(axis=1) | table[["task", "method", "weights"]].isna().any(axis=1)
     relaxations = pd.to_numeric(table["relaxation"], errors="coerce")
-    broken |= relaxations.isna() & table["relaxation"].notna()
+    broken |= (relaxations.isna() & table["relaxation"].notna()) | (relaxations < 0) | (relaxations > 1)
+    broken |= (numbers["seed"] % 1 != 0) | (numbers["seed"] < 0) | (numbers["n"] % 1 != 0) | (numbers["n"] < 1)
+    lowest, highest = (table["metric"].map(lambda name, end=end: METRICS[name].range[end]) for end in (0, 1))
+    values = numbers[["value", *retrained]]
+    broken |= values.lt(lowest, axis=0).any(axis=1) | values.gt(highest, axis=0).any(axis=1)
     if broken.any():
         row = table[broken].iloc[0]
         raise UserError(f"the baseline {path} holds a number that is none: {row['metric']} of {row['method']}")
-    return table.assign(relaxation=relaxations, **{name: numbers[name] for name in numbers})
+    whole = numbers.astype({"seed": int, "n": int})
+    return table.assign(relaxation=relaxations, **{name: whole[name] for name in whole})
 
 
 def values_of(baseline: pd.DataFrame) -> list[str]:

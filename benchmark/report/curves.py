@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from benchmark.errors import UserError
 from benchmark.records.record import Record
 from benchmark.report.cells import Results
 from benchmark.report.looks import REFERENCES, families_of, look
@@ -25,9 +26,16 @@ def flip_rates(records: Sequence[Record]) -> Figure:
     """Flip rate against r with its 95 % interval, a panel a family (over several seeds, their mean); dashed: oracle.
 
     All `records` are of one task and one preset.
+
+    Raises
+    ------
+    UserError
+        If there is no flip rate among their numbers.
     """
     numbers = Results.of(records).numbers
     numbers = numbers[numbers["subset"] == "all"]
+    if "flip_rate" not in set(numbers["metric"]):
+        raise UserError(f"there are no flip rates of {records[0].task} to draw")
     families = families_of(records)
     columns = min(ACROSS, len(families))
     rows = -(-len(families) // columns)

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterable
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from benchmark.errors import UserError, unknown
@@ -32,6 +33,11 @@ def read_numbers(path: Path) -> Results:
         what = "no number" if table.empty else f"text in place of a number, or nothing, in row {broken.idxmax() + 2}"
         raise UserError(f"{path} holds {what}")
     table = table.assign(**numbers).astype({"seed": int, "n": int})
+    outside = ~table["relaxation"].fillna(0).between(0, 1) | (table[["seed", "n"]] < 0).any(axis=1)
+    outside |= np.isinf(numbers).any(axis=1)
+    outside |= table.duplicated(["task", "method", "seed", "relaxation", "metric", "subset"])
+    if outside.any():
+        raise UserError(f"{path} holds a number twice, or one out of its range, in row {outside.idxmax() + 2}")
     jobs = table[["task", "method", "seed"]].drop_duplicates().itertuples(index=False)
     results = Results(_record(*job) for job in jobs)
     results.numbers = table

@@ -61,6 +61,12 @@ def test_what_nobody_ran_is_named(check, baseline):
     assert check("--tasks", "mnist,mnist/3-8", against=more).code == 1
 
 
+def test_what_the_baseline_lacks_is_named(check):
+    """What is asked for by name and the baseline does not hold is named."""
+    assert "no such method: nearest-unlike" in check("--methods", "vaex,null,nearest-unlike").out
+    assert "no such seed: 1" in check("--seeds", "0,1").out
+
+
 def test_baseline_of_something_else_is_refused(check, baseline):
     """Nothing to hold is no success: exit code 2 and one line."""
     outcome = check(against=baseline.assign(task="mnist/3-8"))

@@ -195,7 +195,12 @@ def link_inside(folder):
     (folder / "runs" / "records").symlink_to(folder / "elsewhere")
 
 
-@pytest.mark.parametrize("make", [lambda folder: None, strange_file, link, link_inside])
+def file_for_folder(folder):
+    (folder / "runs").mkdir()
+    (folder / "runs" / "records").touch()
+
+
+@pytest.mark.parametrize("make", [lambda folder: None, strange_file, file_for_folder, link, link_inside])
 def test_clean_refuses_what_is_not_a_runs_folder(cli, tmp_path, make):
     """A folder that is missing, holds something else, or leads elsewhere is refused, and nothing is removed."""
     make(tmp_path)

@@ -1,5 +1,6 @@
 """`benchmark check`."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -24,12 +25,16 @@ def command(
 ) -> int:
     """Compare the numbers of records with those of a baseline."""
     expected = read_baseline(baseline or Path("results") / "baselines" / f"{preset}.csv")
-    if methods != "all":
-        expected = expected[expected["method"].isin(methods_of(methods))]
-    if tasks != "all":
-        expected = expected[expected["task"].isin(tasks_of(tasks))]
-    if seeds != "all":
-        expected = expected[expected["seed"].isin(seeds_of(seeds))]
+    asked: dict[str, Sequence[object]] = {
+        "method": methods_of(methods) if methods != "all" else (),
+        "task": tasks_of(tasks) if tasks != "all" else (),
+        "seed": seeds_of(seeds) if seeds != "all" else (),
+    }
+    for column, names in asked.items():
+        without = [str(name) for name in names if name not in set(expected[column])]
+        if without:
+            typer.echo(f"not held, because the baseline has no such {column}: {', '.join(without)}")
+        expected = expected[expected[column].isin(names)] if names else expected
     records = read_records(results, preset, methods, tasks, seeds)
     ran = was_run(expected, records)
     if methods == tasks == "all":  # what is asked for by name has to be there

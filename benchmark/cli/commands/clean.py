@@ -11,8 +11,8 @@ from benchmark.cli import options
 from benchmark.errors import UserError
 from benchmark.names import RESULTS
 
-RUNS = {"artefacts", "bias", "cache", "locks", "records", "published"}
-"""What a run keeps; a folder that holds anything else is not ours to remove."""
+RUNS = {"artefacts": True, "bias": True, "cache": True, "locks": True, "records": True, "published": False}
+"""What a run keeps, and whether it is a folder; one that holds anything else is not ours to remove."""
 
 
 def command(
@@ -44,7 +44,7 @@ def _check(runs: Path) -> None:
     """
     if not runs.is_dir():
         raise UserError(f"there is nothing to remove: {runs} is no folder")
-    if runs.is_symlink() or any(entry.is_symlink() for entry in runs.iterdir()):
+    if runs.parent.is_symlink() or runs.is_symlink() or any(entry.is_symlink() for entry in runs.iterdir()):
         raise UserError(f"{runs} is or holds a link, which leads elsewhere; remove it by hand")
-    if strange := sorted(entry.name for entry in runs.iterdir() if entry.name not in RUNS):
+    if strange := sorted(entry.name for entry in runs.iterdir() if RUNS.get(entry.name) != entry.is_dir()):
         raise UserError(f"{runs} is no folder of a run: it holds {', '.join(strange[:3])}; nothing was removed")

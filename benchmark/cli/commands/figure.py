@@ -11,7 +11,7 @@ from benchmark.cli import options
 from benchmark.cli.source import results_of
 from benchmark.errors import UserError
 from benchmark.names import RESULTS
-from benchmark.records.store import check_writable
+from benchmark.records.store import check_file
 from benchmark.report.answers import lowest_seed
 from benchmark.report.cells import Results
 from benchmark.report.curves import flip_rates
@@ -27,7 +27,10 @@ def command(
     ],
     out: Annotated[Path, typer.Option(help="File to write to.")],
     task: options.Task = "mnist",
-    form: Annotated[Literal["pdf", "svg", "png"], typer.Option("--format", help="How it is written.")] = "pdf",
+    form: Annotated[
+        Literal["pdf", "svg", "png"] | None,
+        typer.Option("--format", help="How it is written. [default: as --out ends, or pdf]"),
+    ] = None,
     width: Annotated[
         str | None, typer.Option(help="As in 3.3in, 84mm, 8.4cm or 240pt. [default: as large as on a page]")
     ] = None,
@@ -38,14 +41,18 @@ def command(
     results: options.Results = RESULTS,
 ) -> int:
     """Draw a figure."""
+    written = form or (out.suffix[1:] if out.suffix in (".pdf", ".svg", ".png") else "pdf")
     inches = None if width is None else inches_of(width)
     if name == "all-methods" and (source is not None or inches is not None):
         raise UserError("all-methods needs the pictures of a run, and has its own width: leave out --from and --width")
     task = one_of(entries_of(task, "task"), "task")
     found = results_of(source, results, preset, methods, task, seeds)
-    check_writable(out.parent, option="--out")
+    check_file(out)
+    if source is not None and source.resolve() == out.resolve():
+        raise UserError(f"{source} would be written over; name another file by --out")
     with styled():
-        write_figure(flip_rates(found) if name == "flip-rate" else _gallery(found, results / "runs"), out, form, inches)
+        figure = flip_rates(found) if name == "flip-rate" else _gallery(found, results / "runs")
+        write_figure(figure, out, written, inches)
     typer.echo(str(out))
     return 0
 

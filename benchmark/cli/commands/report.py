@@ -49,8 +49,11 @@ def command(
 def _from_numbers(source: Path, out: Path, formats: list[str], methods: str, tasks: str, seeds: str) -> None:
     """All that needs no record: metrics.csv of what was asked for, the tables, and with "svg" the curves."""
     found = results_of(source, out, "default", methods, tasks, seeds)
-    write_tables(found, out, formats=formats)
-    for task in found.tasks if "svg" in formats else ():
+    curves = {}
+    if "svg" in formats:
         with styled():
-            write_figure(flip_rates(found.on(task)), out / f"flip-rate-{task.replace('/', '_')}.svg", "svg")
+            curves = {task: flip_rates(found.on(task)) for task in found.tasks}
+    write_tables(found, out, formats=formats)
+    for task, figure in curves.items():
+        write_figure(figure, out / f"flip-rate-{task.replace('/', '_')}.svg", "svg")
     typer.echo(f"written to {out}")

@@ -53,10 +53,14 @@ def test_tables_from_numbers_alone(source, results):
         "{header}\n",
         "{header}\nmnist,vaex,0,0,l1,all,many,,,3\n",
         "{header}\nmnist,vaex,,0,l1,all,1,,,3\n",
+        "{header}\nmnist,vaex,0,5,l1,all,1,,,3\n",
+        "{header}\nmnist,vaex,0,0,l1,all,inf,,,3\n",
+        "{header}\nmnist,vaex,0,0,l1,all,1,,,-3\n",
+        "{header}\nmnist,vaex,0,0,l1,all,1,,,3\nmnist,vaex,0,0,l1,all,1,,,3\n",
     ],
 )
 def test_what_is_no_metrics_is_refused(source, content):
-    """A file without the columns, without a row, or with text for a number is refused by name."""
+    """A file without the columns or a row, or with a number twice, out of range or as text is refused by name."""
     header = source.read_text().splitlines()[0]
     source.write_text(content.format(header=header))
     with pytest.raises(UserError, match=r"metrics\.csv"):
@@ -149,6 +153,8 @@ def test_show_from_records(cli, tmp_path, results):
     [
         ("vaxe", ("did you mean 'vaex'",)),
         ("vaex,null", ("one method",)),
+        ("all", ("one method",)),
+        ("vaex --task all", ("one task",)),
         ("vaex --task celeba/Male", ("known: mnist",)),
         ("vaex --task mnist,mnist/3-8", ("one task",)),
         ("vaex --r 0.3", ("0.3", "r = 0, 1")),

@@ -55,6 +55,10 @@ def test_figure_is_the_same_when_drawn_again(cli, source, tmp_path, form):
         ("flip-rate --out {out} --task mnist,mnist/3-8", "one task"),
         ("flip-rate --out {source}/figure.pdf", "--out"),
         ("all-methods --out {out}", "--from"),
+        ("flip-rate --out {out} --task all", "one task"),
+        ("flip-rate --out {source}", "written over"),
+        ("flip-rate --out /dev/null", "a file to write"),
+        ("flip-rate --out .", "a file to write"),
     ],
 )
 def test_mistakes_are_one_line(cli, source, tmp_path, arguments, word):
@@ -64,6 +68,12 @@ def test_mistakes_are_one_line(cli, source, tmp_path, arguments, word):
     assert (outcome.code, outcome.out, len(outcome.complaints)) == (2, "", 1)
     assert word in outcome.err
     assert not out.exists()
+
+
+def test_figure_is_what_its_name_says(cli, source, tmp_path):
+    """Without --format a figure is written as its name ends."""
+    assert cli("figure", "flip-rate", "--from", source, "--out", tmp_path / "f.png").code == 0
+    assert Image.open(tmp_path / "f.png").format == "PNG"
 
 
 def test_picture_of_all_methods(cli, smoke, tmp_path):
