@@ -54,13 +54,24 @@ def run(jobs: Sequence[Job], protocol: Protocol, workers: int, board: Board) -> 
             Work(job, protocol).check()
     missing = [job for job, record in zip(jobs, found, strict=True) if record is None]
     board.begins(jobs, found, workers, earlier.seconds(missing, protocol))
-    groups = _in_turn(missing, protocol)
-    open_jobs = [job for group in groups for job in group]
-    ahead = [*_judges(groups, protocol, board), *(_fits(groups, protocol, board) if workers > 1 else ())]
-    calls: list[Callable[[], Any]] = [*ahead, *(partial(run_job, job, protocol, board) for job in open_jobs)]
+    calls = _calls(_in_turn(missing, protocol), protocol, workers, board)
     made = in_parallel(calls, workers, lambda done: board.ends(done) if isinstance(done, Record) else None)
-    by_job = dict(zip(open_jobs, made[len(ahead) :], strict=True))
+    by_job = {Job(done.task, done.method, done.seed): done for done in made if isinstance(done, Record)}
     return [record or by_job[job] for job, record in zip(jobs, found, strict=True)]
+
+
+def _calls(
+    groups: Sequence[Sequence[Job]], protocol: Protocol, workers: int, board: Board
+) -> list[Callable[[], Record | None]]:
+    """Judges first, then the references, so that the first numbers come soon, then all fits before their jobs."""
+    references = [group for group in groups if METHODS[group[0].method].reference]
+    others = [group for group in groups if not METHODS[group[0].method].reference]
+    return [
+        *_judges(groups, protocol, board),
+        *(partial(run_job, job, protocol, board) for group in references for job in group),
+        *(_fits(others, protocol, board) if workers > 1 else ()),
+        *(partial(run_job, job, protocol, board) for group in others for job in group),
+    ]
 
 
 def in_parallel(
