@@ -11,6 +11,8 @@ from methods.training import Trainer
 from tests.methods import thirds
 from tests.methods.thirds import CLASSES, Pictures
 
+pytestmark = pytest.mark.slow  # a trained method is shared by these tests
+
 SHAPE = (1, 6, 6)
 FEATURES = 7
 SIZES = Sizes(SHAPE, FEATURES, 5, (16, 16, 16), (16,), 0.0, 10)

@@ -8,6 +8,8 @@ from methods.gan_search.model import LatentGAN, Sizes
 from methods.training import Trainer
 from tests.methods.thirds import CLASSES, Pictures, Places
 
+pytestmark = pytest.mark.slow  # a trained GAN is shared by these tests
+
 SHAPE = (1, 13, 10)
 COUNT = 16
 SMALL = {"generator": (8, 6), "discriminator": (6, 8), "encoder": (6, 8), "epochs": 12, "min_steps": 0}

@@ -18,6 +18,8 @@ from benchmark.judges.attributes import AttributesConfig, accuracies, train_attr
 from methods.training import Trainer
 from metrics import METRICS
 
+pytestmark = pytest.mark.slow  # a run of drawn faces is shared by these tests
+
 SMALL = ["avatars.count=200", "attributes.faces=150", "attributes.unseen=60", "attributes.epochs=2"]
 SMALL += ["classifier.epochs=2", "oracle.epochs=2", "data.queries=20", "data.probes=4", "attributes.least=0.0"]
 METHODS = ("truth", "null", "nearest-unlike")

@@ -6,6 +6,8 @@ from benchmark.data import ImageData, Subset
 from benchmark.judges.autoencoders import Autoencoder, AutoencoderConfig, Autoencoders, train_autoencoders
 from methods.training import Trainer
 
+pytestmark = pytest.mark.slow  # autoencoders are trained for these tests
+
 CONFIG = AutoencoderConfig(channels=(4, 8), code=4, epochs=20, batch_size=16)
 
 
