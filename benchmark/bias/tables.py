@@ -23,7 +23,7 @@ EACH = 2
 """Rows of a figure for each (label, attribute) cell: the first queries, not chosen ones."""
 
 
-def tables(outcome: BiasOutcome) -> list[Table]:
+def bias_tables(outcome: BiasOutcome) -> list[Table]:
     """The gates; and, where they are open, what methods show, the controls, and the leakage.
 
     Nothing of a bias that could not be planted.
@@ -228,7 +228,7 @@ def publish(trial: Trial, outcome: BiasOutcome, folder: Path) -> list[Table]:
 
     Where nothing is scored, what was is taken away, so that no verdict stands beside closed gates.
     """
-    made = tables(outcome)
+    made = bias_tables(outcome)
     if outcome.gates.status == "ok" and not outcome.open:
         for path in folder.glob(f"bias-*{outcome.planted}*"):
             path.unlink()

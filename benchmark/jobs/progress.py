@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from multiprocessing import Manager
 from threading import Thread
-from typing import Any
+from typing import Any, NamedTuple
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
@@ -20,19 +20,26 @@ STAGES = {"fit": "training", "explain": "answering", "score": "scoring", "draw":
 """What a stage is called on the screen, where not by its own name."""
 
 
+class Needs(NamedTuple):
+    """What the jobs need that are not on disk."""
+
+    seconds: float | None = None
+    """What they took under another seed, one after another; None if that is not known."""
+    megabytes: float = 0.0
+    """Pictures that they write; weights come on top."""
+
+
+NOTHING = Needs()
+
+
 class Listener:
     """Whom a run tells how it goes. This one is silent."""
 
     quiet = False
     """Whether nothing is drawn either."""
 
-    def begins(
-        self, jobs: Sequence[Job], found: Sequence[Record | None], workers: int, seconds: float | None = None
-    ) -> None:
-        """Nothing is computed yet; `found` is the record of each job that is on disk and holds.
-
-        `seconds` is what the others took under another seed, one after another; None if that is not known.
-        """
+    def begins(self, jobs: Sequence[Job], found: Sequence[Record | None], workers: int, needs: Needs = NOTHING) -> None:
+        """Nothing is computed yet; `found` is the record of each job that is on disk and holds."""
 
     def ends(self, record: Record) -> None:
         """A job has come to its end, well or not."""
@@ -70,11 +77,9 @@ class Board:
         """Where `job` reports its progress."""
         return silent if self.queue is None else Channel(job, self.queue)
 
-    def begins(
-        self, jobs: Sequence[Job], found: Sequence[Record | None], workers: int, seconds: float | None = None
-    ) -> None:
+    def begins(self, jobs: Sequence[Job], found: Sequence[Record | None], workers: int, needs: Needs = NOTHING) -> None:
         """Tell what is to be done, of which some is `found` on disk."""
-        self.listener.begins(jobs, found, workers, seconds)
+        self.listener.begins(jobs, found, workers, needs)
         there = sum(record is not None for record in found)
         self._update(completed=there, total=len(jobs))
 

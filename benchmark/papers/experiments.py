@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from benchmark.jobs.fit import fitted
+from benchmark.jobs.illustrate import kept
 from benchmark.jobs.protocol import Job, Protocol
-from benchmark.jobs.show import kept
 from benchmark.jobs.work import Work
 from benchmark.records.record import Record
 from benchmark.records.store import Artefact, find, key_of
