@@ -112,7 +112,9 @@ def _refitted(work: Work, **changes: object) -> Method:
     overrides = work.protocol.overrides or {}
     own = {**overrides.get(work.job.method, {}), **changes}
     other = Work(work.job, replace(work.protocol, overrides={**overrides, work.job.method: own}), work.advance)
-    return fitted(other, fit(other))
+    with torch.enable_grad():
+        learnt = fit(other)
+    return fitted(other, learnt)
 
 
 def _answered(record: Record, runs: Path) -> dict[str, Tensor]:

@@ -4,10 +4,12 @@ import pandas as pd
 import pytest
 import torch
 
+from benchmark.jobs.protocol import Protocol
 from benchmark.papers.experiments import FEW, Asked, estimated
 from benchmark.papers.gan_search import PAPER
 from benchmark.papers.hybrid import COUNTS, influence_of_modules
 from benchmark.papers.panel import panel, with_panel
+from benchmark.papers.running import _conduct
 from benchmark.papers.vaex_experiments import ABLATIONS, FALLING, ablations, interventions, own_class, prior
 from benchmark.papers.verdicts import Evidence, judge
 from benchmark.report.frequencies import Known, frequencies
@@ -119,6 +121,20 @@ def test_ablations_differ_in_what_is_left_out():
     assert told == list(ABLATIONS.values())
     assert len(rows) == (1 + len(ABLATIONS)) * len(FALLING)
     assert len({row["training"] for row in rows}) == 1 + len(ABLATIONS)
+
+
+def test_failed_experiment_is_a_warning(make_record, tmp_path, monkeypatch, caplog):
+    """A page goes without an experiment that fails, and a line says why; to debug, it is an error."""
+
+    def fails(*_):
+        raise ZeroDivisionError("no luck")
+
+    monkeypatch.setattr("benchmark.papers.running.conduct", fails)
+    record = make_record("vaex")
+    _conduct("vaex", record, Protocol(tmp_path))
+    assert "ZeroDivisionError: no luck" in caplog.text
+    with pytest.raises(ZeroDivisionError):
+        _conduct("vaex", record, Protocol(tmp_path, raise_errors=True))
 
 
 class Always(torch.nn.Module):
