@@ -67,7 +67,7 @@ class VaexConfig(MethodConfig):
         False, description="whether query pixels are kept where its class and the target decode alike (ours)"
     )
     mask_reach: int = Field(2, ge=0, description="pixels to each side over which that difference is averaged (ours)")
-    mask_threshold: float = Field(8 / 255, ge=0, lt=1, description="least difference at which a pixel changes (ours)")
+    mask_threshold: float = Field(8 / 255, ge=0, lt=1, description="a pixel changes above this difference (ours)")
 
     @model_validator(mode="after")
     def _levels_agree(self) -> Self:
