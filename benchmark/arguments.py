@@ -12,6 +12,7 @@ from benchmark.errors import UserError, unknown
 from benchmark.jobs.protocol import Protocol
 from benchmark.jobs.settings import parse_overrides
 from benchmark.judges.features import EXTRACTORS
+from benchmark.judges.spec import ClassifierSpec
 from benchmark.names import EMBEDDED, Accelerator, Precision, Preset, Split
 from methods import METHODS
 from methods.training import Devices
@@ -34,6 +35,7 @@ class Options(TypedDict, total=False):
     split: Split
     limit: int | None
     data_root: Location | None
+    classifier: ClassifierSpec | None
     fid: Given
     inception_weights: Location | None
     accelerator: Accelerator
@@ -57,6 +59,7 @@ def protocol_of(results: Location, preset: Preset, **options: Unpack[Options]) -
         `split`: queries of "test" (default), or of "validation".
         `limit`: queries, at most.
         `data_root`: folder of data sets that are not embedded.
+        `classifier`: the user's own, as `benchmark.classifier` gives it; by default one is trained.
         `fid`: extractors of Fréchet distances, "oracle" (default) and "inception".
         `inception_weights`: file of pytorch-fid's weights; by default they are downloaded.
         `accelerator`: "auto" (default), "cpu", "cuda" or "mps"; `devices`: how many one training uses.
@@ -81,6 +84,7 @@ def protocol_of(results: Location, preset: Preset, **options: Unpack[Options]) -
         split=split,
         limit=limit,
         data_root=path_of(options.get("data_root")),
+        classifier=options.get("classifier"),
         extractors=extractors_of(options.get("fid", "oracle")),
         inception_weights=_weights(path_of(options.get("inception_weights"))),
         devices=Devices(_accelerator(options.get("accelerator", "auto")), devices, precision),

@@ -3,7 +3,7 @@
 import abc
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Protocol, Self, final
+from typing import Any, ClassVar, Literal, Protocol, Self, final, get_args
 
 import torch
 from pydantic import BaseModel, ConfigDict
@@ -37,6 +37,11 @@ class Images:
     def __call__(self, indices: Tensor) -> tuple[Tensor]:
         """Images (B, C, H, W)."""
         return (self.data.batch(indices),)
+
+
+Asks = Literal["probabilities", "gradients", "features"]
+"""What can be asked of a classifier, each with what stands before it."""
+ASKS: tuple[Asks, ...] = get_args(Asks)
 
 
 class Classifier(Protocol):
@@ -127,6 +132,8 @@ class Method(abc.ABC):
     images in colour, and "bias", for bias discovery with its many classifiers of small faces."""
     reference: ClassVar[bool] = False
     """True for a reference: no explanation, but a scale for the tables, listed apart."""
+    asks: ClassVar[Asks] = "probabilities"
+    """What it asks of the classifier: its answers alone, gradients through it too, or φ and the rest too."""
     one_generator: ClassVar[bool] = False
     """True if the training does not use the classifier; `Trainer.once` then runs it once for all classifiers."""
     takes_truth: ClassVar[bool] = False

@@ -215,7 +215,9 @@ class Trial:
     def classifier(self, kind: str, seed: int, advance: Advance | None = None) -> TrainedClassifier:
         """One classifier; its training faces are neither queries nor training faces of a method."""
         seed = (seed + OTHER_SEEDS) % 2**32 if kind == "another" else seed
-        return Work(Job(self.task, "classifier", seed), self.protocol_of(kind), advance).classifier
+        classifier = Work(Job(self.task, "classifier", seed), self.protocol_of(kind), advance).classifier
+        assert isinstance(classifier, TrainedClassifier)  # noqa: S101 - a trial trains its own
+        return classifier
 
     def protocol_of(self, kind: str) -> Protocol:
         """The protocol that draws the training faces of the classifiers of `kind`."""

@@ -45,6 +45,7 @@ COMMANDS = {
     "paper": "Run the methods of papers, and write a page a paper: its numbers and claims beside ours.",
     "list": "Methods, tasks, metrics and presets.",
     "report": "Write tables and figures again from the records, without computing anything.",
+    "classifier": "Look a classifier of your own over: outputs, accuracy, and which preprocessing fits it.",
     "check": "Compare the records with a baseline; exit code 1 and a table if numbers moved.",
     "bias": "Plant a bias in a classifier of drawn faces, and ask which methods' counterfactuals show it.",
     "compare": "Compare two methods on the same queries: differences, with interval and p.",

@@ -79,5 +79,5 @@ def exit_code(records: Sequence[Record]) -> int:
     """The exit code of a run, and a line for each thing that went wrong."""
     for reason in failures(records):
         complain(reason)
-    failed = [record for record in records if record.status != "ok"]
+    failed = [record for record in records if record.status == "failed"]
     return 0 if not failed else 2 if all(record.user_error for record in failed) else 1

@@ -13,6 +13,7 @@ from benchmark.jobs.protocol import Job, Protocol, images_of
 from benchmark.jobs.work import Work
 from benchmark.judges.autoencoders import train_autoencoders
 from benchmark.judges.classifier import train
+from benchmark.judges.own import GivenClassifier
 from benchmark.records.record import peak_memory
 from methods.training import Plan, Trainer
 
@@ -124,6 +125,8 @@ def _judges(work: Work) -> Iterator[Part]:
     question = work.question
     few = question.train.first(IMAGES)
     for role, judge in work.judges.items():
+        if isinstance(judge, GivenClassifier):
+            continue
         subset, _ = judge.learns_from()
         meter = _meter(work, len(subset))
         network: nn.Module = train(judge.config, few, question.class_count, meter)

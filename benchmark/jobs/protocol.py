@@ -8,6 +8,7 @@ from pydantic import BaseModel
 from benchmark.data import ImageData, Source
 from benchmark.data.tasks import data_set_of, file_name, load_task
 from benchmark.jobs.settings import Overrides, source_settings
+from benchmark.judges.spec import ClassifierSpec
 from methods.training import Advance, Devices, silent
 
 
@@ -25,6 +26,8 @@ class Protocol:
     extractors: tuple[str, ...] = ("oracle",)
     inception_weights: Path | None = None
     devices: Devices = field(default_factory=Devices)
+    classifier: ClassifierSpec | None = None
+    """The user's own; None: one is trained for each task and seed."""
     threads: int = 1
     """CPU threads a job computes with; the same number gives the same numbers, however many jobs run at once."""
     raise_errors: bool = False

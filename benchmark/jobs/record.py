@@ -36,7 +36,7 @@ def determinants(work: Work) -> dict[str, Any]:
         "split": work.protocol.split,
         "relaxations": work.protocol.relaxations,
         "probes": work.settings.probes,
-        "judges": [judge.config.model_dump() for judge in work.judges.values()],
+        "judges": [judge.settings() for judge in work.judges.values()],
         "autoencoders": work.autoencoders.config.model_dump(),
         **({} if work.attributes is None else {"attributes": work.attributes.config.model_dump()}),
         "extractors": work.protocol.extractors,

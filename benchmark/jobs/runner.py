@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from joblib import Parallel, delayed, parallel_config
@@ -38,8 +38,10 @@ Given back to the system and mapped again, an eighth of a training's time goes i
 """
 
 
-def run(jobs: Sequence[Job], protocol: Protocol, workers: int, board: Board) -> list[Record]:
+def run(jobs: Sequence[Job], protocol: Protocol, workers: int, board: Board, *, suiting: bool = False) -> list[Record]:
     """The records of `jobs`, in their order; what is on disk and still holds is not made again.
+
+    `suiting`: of all methods those that suit; a job that does not is a record that says why.
 
     Raises
     ------
@@ -49,9 +51,8 @@ def run(jobs: Sequence[Job], protocol: Protocol, workers: int, board: Board) -> 
     for task in dict.fromkeys(job.task for job in jobs):
         images_of(task, protocol, board.channel(task))
     found = [finished(job, protocol) for job in jobs]
-    for job, record in zip(jobs, found, strict=True):
-        if record is None:
-            Work(job, protocol).check()
+    unasked = _checked([job for job, record in zip(jobs, found, strict=True) if record is None], protocol, suiting)
+    found = [record or unasked.get(job) for job, record in zip(jobs, found, strict=True)]
     missing = [job for job, record in zip(jobs, found, strict=True) if record is None]
     needs = Needs(earlier.seconds(missing, protocol), earlier.megabytes(missing, protocol))
     board.begins(jobs, found, workers, needs)
@@ -59,6 +60,22 @@ def run(jobs: Sequence[Job], protocol: Protocol, workers: int, board: Board) -> 
     made = in_parallel(calls, workers, lambda done: board.ends(done) if isinstance(done, Record) else None)
     by_job = {Job(done.task, done.method, done.seed): done for done in made if isinstance(done, Record)}
     return [record or by_job[job] for job, record in zip(jobs, found, strict=True)]
+
+
+def _checked(jobs: Sequence[Job], protocol: Protocol, suiting: bool) -> dict[Job, Record]:
+    """The jobs that cannot end well, if that is allowed: written down with the reason."""
+    refused: dict[Job, UserError] = {}
+    for job in jobs:
+        try:
+            Work(job, protocol).check()
+        except UserError as error:
+            refused[job] = error
+    if refused and (not suiting or len(refused) == len(jobs)):
+        raise next(iter(refused.values()))
+    records = {job: _without(job, protocol, error, "unasked") for job, error in refused.items()}
+    for job, record in records.items():
+        write(record, job.path(protocol))
+    return records
 
 
 def _calls(
@@ -192,13 +209,13 @@ def run_job(job: Job, protocol: Protocol, board: Board) -> Record:
         except Exception as error:
             if protocol.raise_errors:
                 raise
-            record = _failure(job, protocol, error)
+            record = _without(job, protocol, error, "failed")
         write(record, path)
     return record
 
 
-def _failure(job: Job, protocol: Protocol, error: Exception) -> Record:
-    """The record of a job that did not come to an end."""
+def _without(job: Job, protocol: Protocol, error: Exception, status: Literal["failed", "unasked"]) -> Record:
+    """The record of a job without numbers, and why it has none."""
     return Record(
         task=job.task,
         method=job.method,
@@ -206,7 +223,7 @@ def _failure(job: Job, protocol: Protocol, error: Exception) -> Record:
         preset=protocol.preset,
         split=protocol.split,
         reference=METHODS[job.method].load().reference,
-        status="failed",
+        status=status,
         reason=reason_of(error),
         user_error=isinstance(error, UserError),
         traceback="".join(traceback.format_exception(error)),

@@ -8,9 +8,10 @@ from benchmark.jobs.settings import ATTRIBUTE_ORACLES, AUTOENCODERS, CLASSIFIER,
 from benchmark.judges.attributes import TrainedAttributeOracles
 from benchmark.judges.autoencoders import TrainedAutoencoders
 from benchmark.judges.classifier import TrainedClassifier
+from benchmark.judges.own import GivenClassifier
 from benchmark.judges.workshop import Workshop
 from methods import METHODS, Entry
-from methods.base import Method
+from methods.base import ASKS, Method
 from methods.training import Advance, silent
 
 
@@ -41,15 +42,19 @@ class Work:
             queries=min(self.settings.queries, protocol.limit or self.settings.queries),
         )
         self.workshop = Workshop(self.question, protocol.runs, protocol.devices, self.advance)
-        own = TrainedClassifier("classifier", CLASSIFIER.resolved(*setting), self.workshop)
-        self.classifier = classifier or own
+        self.classifier: TrainedClassifier | GivenClassifier
+        if protocol.classifier is not None:
+            self.classifier = GivenClassifier(protocol.classifier, self.workshop)
+        else:
+            own = TrainedClassifier("classifier", CLASSIFIER.resolved(*setting), self.workshop)
+            self.classifier = classifier or own
         self.oracle = TrainedClassifier("oracle", ORACLE.resolved(*setting), self.workshop)
         self.autoencoders = TrainedAutoencoders(AUTOENCODERS.resolved(*setting), self.workshop)
         oracles = TrainedAttributeOracles(ATTRIBUTE_ORACLES.resolved(*setting), self.workshop)
         self.attributes = oracles if data.independent else None
 
     @property
-    def judges(self) -> dict[str, TrainedClassifier]:
+    def judges(self) -> dict[str, TrainedClassifier | GivenClassifier]:
         """The classifier and the oracle, by their roles."""
         return {"classifier": self.classifier, "oracle": self.oracle}
 
@@ -79,10 +84,20 @@ class Work:
         except ValueError as error:
             raise UserError(f"{self.job.method} on {self.job.task}: {error}") from error
         self.check_extractors()
+        self._check_asked(method)
         if method.takes_truth and data.exact is None:
             raise UserError(
                 f"nobody knows the exact counterfactuals of {data.name}; {self.job.method} is for avatars/Smiling and "
                 "the like"
+            )
+
+    def _check_asked(self, method: Method) -> None:
+        """Refuse a method that asks more of the classifier than it offers."""
+        offers = getattr(self.classifier.untrained(), "offers", ASKS[-1])
+        if ASKS.index(method.asks) > ASKS.index(offers):
+            how = "name the module of φ by --features" if offers == "gradients" else "ONNX has none, code has"
+            raise UserError(
+                f"{self.job.method} asks the classifier for {method.asks}, and this one offers {offers} ({how})"
             )
 
     def check_extractors(self) -> None:

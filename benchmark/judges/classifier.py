@@ -190,6 +190,10 @@ class TrainedClassifier:
         question = self.workshop.question
         return ConvClassifier(self.config, question.data.shape, question.class_count)
 
+    def settings(self) -> dict[str, Any]:
+        """What determines it, beside the images that it learns from."""
+        return self.config.model_dump()
+
     def learns_from(self) -> tuple[Subset, str]:
         """Its training images, and how a record describes them."""
         images = self.workshop.question.train
@@ -207,8 +211,8 @@ class TrainedClassifier:
         facts = {
             "config": self.config.model_dump(mode="json"),
             "digest": key_of(**{name: value.numpy().tobytes().hex() for name, value in state.items()}),
-            "validation_accuracy": _accuracy(network, question.splits.validation, trainer.device),
-            "test_accuracy": _accuracy(network, question.splits.test, trainer.device),
+            "validation_accuracy": accuracy(network, question.splits.validation, trainer.device),
+            "test_accuracy": accuracy(network, question.splits.test, trainer.device),
             "test_n": len(question.splits.test),
             "trained_on": words,
             "fit_seconds": seconds,
@@ -216,6 +220,6 @@ class TrainedClassifier:
         return state, facts
 
 
-def _accuracy(network: ConvClassifier, subset: Subset, device: torch.device) -> float:
+def accuracy(network: nn.Module, subset: Subset, device: torch.device) -> float:
     """The share of `subset` whose label the network names."""
     return int((in_batches(network, subset, device).argmax(1) == subset.labels).sum()) / len(subset)

@@ -58,7 +58,8 @@ class Record(BaseModel):
     preset: str
     split: str
     reference: bool
-    status: Literal["ok", "failed"]
+    status: Literal["ok", "failed", "unasked"]
+    """Unasked: the method does not suit the task or the classifier, and `reason` says why."""
     reason: str = ""
     user_error: bool = False
     traceback: str = ""

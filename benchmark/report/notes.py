@@ -29,7 +29,10 @@ def of_run(records: Sequence[Record]) -> list[str]:
     made = dict.fromkeys((record.preset, record.split) for record in good)
     notes = [f"preset `{preset}`, {split} split" if preset else UNKNOWN for preset, split in made]
     notes += [f"**partial run**: --limit {limit}" for limit in dict.fromkeys(r.limit for r in good) if limit]
-    notes += [f"**failed**: {r.method} on {r.task}, seed {r.seed}: {r.reason}" for r in records if r.status != "ok"]
+    told = {"failed": "failed", "unasked": "not asked"}
+    notes += [
+        f"**{told[r.status]}**: {r.method} on {r.task}, seed {r.seed}: {r.reason}" for r in records if r.status in told
+    ]
     return notes
 
 

@@ -95,6 +95,7 @@ class Dvae(Method):
     """Learns boolean concepts of the classifier's own layer, flips some, and draws the representation that results."""
 
     Config = DvaeConfig
+    asks = "features"
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "smoke": {
             "epochs": 4,

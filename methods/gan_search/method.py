@@ -72,6 +72,7 @@ class GanSearch(Method):
     """Searches a GAN's latent space by gradient descent for the smallest change that flips the class."""
 
     Config = GanSearchConfig
+    asks = "gradients"
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "smoke": {
             "generator": (16, 8),
@@ -314,6 +315,7 @@ class PixelSearch(Unlearned):
     """Searches over the pixels themselves, with no generator: flips anything by noise (after Wachter et al. 2017)."""
 
     Config = PixelSearchConfig
+    asks = "gradients"
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "smoke": {"steps": 5, "bisections": 3},
         "faces": {"steps": 20, "bisections": 4, "search_rate": 0.1},

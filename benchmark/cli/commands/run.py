@@ -8,6 +8,7 @@ from benchmark import names
 from benchmark.api import run_records
 from benchmark.arguments import RELAXATIONS
 from benchmark.cli import options
+from benchmark.cli.own import classifier_of
 from benchmark.cli.publishing import exit_code, publish
 from benchmark.cli.talk import Talk
 from benchmark.names import RESULTS
@@ -21,6 +22,14 @@ def command(
     preset: options.Preset = "default",
     settings: options.Settings = None,
     data_root: options.DataRoot = None,
+    classifier: options.Classifier = None,
+    classifier_weights: options.ClassifierWeights = None,
+    wanted: options.ClassifierInput = None,
+    output: options.ClassifierOutput = None,
+    output_columns: options.OutputColumns = None,
+    classes: options.Classes = None,
+    features: options.Features = None,
+    trust_code: options.TrustCode = False,
     split: options.Split = "test",
     limit: Annotated[
         int | None, typer.Option(min=1, help="Queries, at most; tables say that the run is partial.")
@@ -37,6 +46,9 @@ def command(
 ) -> int:
     """Run the jobs, publish their records, say what failed."""
     talk = Talk(preset, quiet=quiet)
+    spec = classifier_of(
+        classifier, classifier_weights, wanted, output, output_columns, classes, features, trust_code=trust_code
+    )
     try:
         records = run_records(
             methods,
@@ -48,6 +60,7 @@ def command(
             relaxations=relaxations,
             settings=settings,
             data_root=data_root,
+            classifier=spec,
             split=split,
             limit=limit,
             fid=fid,
