@@ -41,6 +41,7 @@ class Options(TypedDict, total=False):
     accelerator: Accelerator
     devices: int
     precision: Precision
+    studies: bool
     raise_errors: bool
 
 
@@ -64,6 +65,7 @@ def protocol_of(results: Location, preset: Preset, **options: Unpack[Options]) -
         `inception_weights`: file of pytorch-fid's weights; by default they are downloaded.
         `accelerator`: "auto" (default), "cpu", "cuda" or "mps"; `devices`: how many one training uses.
         `precision`: of trainings, "32-true" (default) or "bf16-mixed".
+        `studies`: whether methods make tables and figures of their own (default).
         `raise_errors`: whether the first error ends the run instead of its job.
 
     Raises
@@ -88,6 +90,7 @@ def protocol_of(results: Location, preset: Preset, **options: Unpack[Options]) -
         extractors=extractors_of(options.get("fid", "oracle")),
         inception_weights=_weights(path_of(options.get("inception_weights"))),
         devices=Devices(_accelerator(options.get("accelerator", "auto")), devices, precision),
+        studies=options.get("studies", True),
         raise_errors=options.get("raise_errors", False),
     )
 

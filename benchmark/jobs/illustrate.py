@@ -17,7 +17,8 @@ from methods.pictures import eight_bit
 def illustrate(work: Work, fit: Artefact) -> Artefact:
     """Samples of the method's generator, its illustrations and its studies."""
     config, count = work.method().config.model_dump(), work.question.real_count
-    key = key_of(fit=fit.name, config=config, count=count, seed=work.job.seed)
+    without = {} if work.protocol.studies else {"studies": False}
+    key = key_of(fit=fit.name, config=config, count=count, seed=work.job.seed, **without)
     artefact = Artefact(work.protocol.runs, "show", key)
     artefact.make(partial(_illustrate, work, fit))
     return artefact
@@ -27,7 +28,9 @@ def _illustrate(work: Work, fit: Artefact, _: Artefact) -> tuple[dict[str, Tenso
     method = fitted(work, fit)
     torch.manual_seed(work.question.seed_for("show"))
     with torch.no_grad():
-        return kept(method.samples(work.question.real_count), method.illustrations(), method.studies())
+        samples = method.samples(work.question.real_count)
+        own = (method.illustrations(), method.studies()) if work.protocol.studies else ({}, {})
+        return kept(samples, *own)
 
 
 def kept(

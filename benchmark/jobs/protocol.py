@@ -28,6 +28,8 @@ class Protocol:
     devices: Devices = field(default_factory=Devices)
     classifier: ClassifierSpec | None = None
     """The user's own; None: one is trained for each task and seed."""
+    studies: bool = True
+    """Whether methods make tables and figures of their own, which may take longer than all their answers."""
     threads: int = 1
     """CPU threads a job computes with; the same number gives the same numbers, however many jobs run at once."""
     raise_errors: bool = False

@@ -44,6 +44,7 @@ def determinants(work: Work) -> dict[str, Any]:
         "code": code_of(*SCORED_BY),
         "metrics": {name: metric.fingerprint() for name, metric in METRICS.items()},
         "limit": work.protocol.limit,
+        **({} if work.protocol.studies else {"studies": False}),
     }
 
 
