@@ -1,4 +1,4 @@
-"""How long a run may take, from the records of earlier ones."""
+"""Expected duration of a run, from the records of earlier runs."""
 
 from collections.abc import Sequence
 
@@ -9,9 +9,9 @@ TIMED = {"fit_seconds", "seconds_per_counterfactual"}
 
 
 def seconds(jobs: Sequence[Job], protocol: Protocol) -> float | None:
-    """What `jobs` took under other seeds, one after another: judges, fits and answers, without the scoring.
+    """Seconds of `jobs` under other seeds, one after another: judges, fits and answers, without scoring.
 
-    None if any was never run, or has been run under the same seed, of which stages may lie on disk.
+    None if a job was never run, or was run under the same seed, so that some of its stages may be on disk.
     """
     earlier = {job: _other_seed(job, protocol) for job in jobs}
     if not jobs or not all(earlier.values()):

@@ -1,4 +1,4 @@
-"""What a method shows of its own accord: samples of its generator, figures and tables; many methods have none."""
+"""A method's own output: samples of its generator, figures and tables. Many methods have none."""
 
 from collections.abc import Mapping
 from functools import partial
@@ -33,7 +33,7 @@ def _show(work: Work, fit: Artefact, _: Artefact) -> tuple[dict[str, Tensor], di
 def kept(
     samples: Mapping[str, Tensor], illustrations: Mapping[str, Illustration], studies: Mapping[str, Study]
 ) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Sets of pictures, figures and tables as an artefact keeps them: tensors and facts."""
+    """Sets of pictures, figures and tables as tensors and facts of an artefact."""
     tensors = {f"sample.{name}": eight_bit(images).cpu() for name, images in samples.items()}
     tensors |= {f"illustration.{name}": eight_bit(shown.images).cpu() for name, shown in illustrations.items()}
     facts = {

@@ -98,7 +98,7 @@ def test_truth_is_for_drawn_data_only(cli, tmp_path):
     outcome = cli("run", "--methods", "truth", "--tasks", "mnist", "--preset", "smoke", "--results", tmp_path)
     assert outcome.code == 2
     assert outcome.complaints == [
-        "error: nobody knows the exact counterfactuals of mnist; truth is for avatars/Smiling and the like"
+        "error: mnist has no exact counterfactuals; truth is for tasks such as avatars/Smiling"
     ]
 
 
