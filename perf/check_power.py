@@ -13,7 +13,7 @@ from tabulate import tabulate
 
 from benchmark.records.record import read
 from benchmark.report.baseline import KEY, read_baseline, values_of, with_weights
-from benchmark.report.check import compare
+from benchmark.report.check import findings_of
 
 BASELINE = Path(__file__).parents[1] / "results" / "baselines" / "default.csv"
 
@@ -55,17 +55,17 @@ def main(*folders):
     alarms, seen = [], {}
     for column in columns:
         rest, run = left_out(baseline, column)
-        found = compare(run, rest)
+        found = findings_of(run, rest)
         alarms.append((column, int((~found.numbers["holds"]).sum()), int((~found.together["holds"]).sum())))
         for name, goal, changed in regressions(run):
-            verdicts = [not compare(other, rest).holds for other in changed]
+            verdicts = [not findings_of(other, rest).holds for other in changed]
             seen.setdefault((name, goal), []).extend(verdicts)
     for folder in folders:
         records = [read(path) for path in (Path(folder) / "runs" / "records" / "default").glob("*/*/seed-*.json")]
         numbers = with_weights([record for record in records if record is not None and record.status == "ok"])
         ran = pd.MultiIndex.from_frame(numbers[["task", "method", "seed"]])
         here = baseline[pd.MultiIndex.from_frame(baseline[["task", "method", "seed"]]).isin(ran)]
-        found = compare(numbers.assign(weights=""), here)
+        found = findings_of(numbers.assign(weights=""), here)
         alarms.append((Path(folder).name, int((~found.numbers["holds"]).sum()), int((~found.together["holds"]).sum())))
     print(f"{len(baseline)} held numbers, {len(columns)} trainings\n")
     table = pd.DataFrame(alarms, columns=["trained anew, nothing changed", "numbers moved", "kinds shifted together"])

@@ -28,13 +28,13 @@ LARGE = 200_000
 IMAGE = re.compile(r"!\[([^\]]*)\]\(([^)\s]+)\)")
 LINK = re.compile(r"(?<=\]\()[^)#\s]+")
 ROWS = {
-    "vaex": "**vaex** (relaxed posterior of a VAE)",
-    "hybrid": "**hybrid** (swapped modules of a VAE)",
+    "vaex": "**vaex** (a VAE redraws the picture as the target class)",
+    "hybrid": "**hybrid** (features of a VAE, some swapped for another picture's)",
     "hybrid-gan": "**hybrid-gan** (the same in a GAN)",
-    "gan-search": "**gan-search** (search in a GAN)",
-    "dvae": "**dvae** (flipped bits)",
-    "nearest-unlike": "*nearest training image of the target class*",
-    "pixel-search": "*search over pixels, no generator*",
+    "gan-search": "**gan-search** (steps through a GAN's latent space)",
+    "dvae": "**dvae** (flips bits that encode the classifier's features)",
+    "nearest-unlike": "*nearest-unlike* (the nearest training picture of the target class)",
+    "pixel-search": "*pixel-search* (changes pixels directly, no generator)",
 }
 """The rows of the README's table."""
 
@@ -128,7 +128,7 @@ def show(metrics: Path, readme: Path) -> None:
         for row in csv.DictReader(file):
             if row["task"] == "mnist" and row["subset"] == "all" and row["relaxation"] in ("0", "0.0"):
                 values[row["method"], row["metric"]].append(float(row["value"] or "nan"))
-    lines = ["| | flips the classifier | convinces the oracle | change (L1) |", "|---|---:|---:|---:|"]
+    lines = ["| | flips the classifier ↑ | convinces the oracle ↑ | change (L1) ↓ |", "|---|---:|---:|---:|"]
     for method, label in ROWS.items():
         flips, convinces, change = (mean(values[method, m]) for m in ("flip_rate", "oracle_agreement", "l1"))
         lines.append(f"| {label} | {100 * flips:.0f} % | {100 * convinces:.0f} % | {change:.3f} |")

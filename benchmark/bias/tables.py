@@ -23,7 +23,7 @@ EACH = 2
 """Rows of a figure for each (label, attribute) cell: its first queries, not chosen ones."""
 
 
-def tables(outcome: BiasOutcome) -> list[Table]:
+def bias_tables(outcome: BiasOutcome) -> list[Table]:
     """The gates and, if they are open, the leads of the methods, the controls and the leakage.
 
     Empty if the bias could not be planted.
@@ -229,7 +229,7 @@ def publish(trial: Trial, outcome: BiasOutcome, folder: Path) -> list[Table]:
 
     If the gates are closed, older tables and figures of the bias are deleted: their verdicts no longer hold.
     """
-    made = tables(outcome)
+    made = bias_tables(outcome)
     if outcome.gates.status == "ok" and not outcome.open:
         for path in folder.glob(f"bias-*{outcome.planted}*"):
             path.unlink()

@@ -91,13 +91,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
     sys.exit(_guarded(call, debug="--debug" in typed))
 
 
+LONG = {"run", "paper", "bias"}
+"""Commands that take minutes: they say a first word also where it is piped."""
 LIGHT = {"list", "clean", "--help", "--version", "--quiet"}
 """With one of these words nothing is loaded that takes time, or nothing is to be said."""
 
 
 def _waiting(typed: Sequence[str]) -> AbstractContextManager[object]:
-    """The first word on a terminal while torch is loaded, which takes seconds; it is gone afterwards."""
-    if not typed or LIGHT & set(typed) or not sys.stderr.isatty():
+    """The first word while torch is loaded, which takes seconds; on a terminal it is gone afterwards."""
+    if not typed or LIGHT & set(typed) or "torch" in sys.modules:
+        return nullcontext()
+    if not sys.stderr.isatty():
+        if typed[0] in LONG:
+            typer.echo("getting ready ...")
+            sys.stdout.flush()
         return nullcontext()
     from rich.console import Console  # noqa: PLC0415 - help and version do without it
 

@@ -9,8 +9,7 @@ from benchmark.api import failures
 from benchmark.cli.options import complain
 from benchmark.cli.talk import QUIET_PRESET, last_lines, paths, say
 from benchmark.records.record import Record
-from benchmark.records.store import code_of as code_of_modules
-from benchmark.records.store import key_of, locked
+from benchmark.records.store import code_of, key_of, locked
 from methods.files import write_whole
 
 DRAWN_BY = ("benchmark.report.figures", "benchmark.report.tables", "benchmark.papers.pages")
@@ -64,7 +63,7 @@ def _state(records: Sequence[Record], results: Path, formats: Collection[str]) -
     return key_of(
         records=[record.model_dump_json() for record in records],
         formats=sorted(formats),
-        code=code_of_modules(*DRAWN_BY, *papers),
+        code=code_of(*DRAWN_BY, *papers),
         artefacts=sorted(folder.name for folder in kept.iterdir()) if kept.exists() else [],
         files=[_files(results / "runs" / "bias"), _files(results / "tables")],
     )
@@ -76,7 +75,7 @@ def _files(folder: Path) -> list[tuple[str, int, int]]:
     return [(str(path.relative_to(folder)), stat.st_size, stat.st_mtime_ns) for path, stat in found]
 
 
-def code_of(records: Sequence[Record]) -> int:
+def exit_code(records: Sequence[Record]) -> int:
     """The exit code of a run, and a line for each thing that went wrong."""
     for reason in failures(records):
         complain(reason)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import typer
 
-from benchmark.jobs.progress import Listener
+from benchmark.jobs.progress import NOTHING, Listener, Needs
 from benchmark.jobs.protocol import Job
 from benchmark.records.record import Record
 
@@ -26,9 +26,7 @@ class Talk(Listener):
         self.preset, self.quiet = preset, quiet
         self.done = self.total = 0
 
-    def begins(
-        self, jobs: Sequence[Job], found: Sequence[Record | None], workers: int, seconds: float | None = None
-    ) -> None:
+    def begins(self, jobs: Sequence[Job], found: Sequence[Record | None], workers: int, needs: Needs = NOTHING) -> None:
         """What will be made, what is there, and, if the records of another seed tell, how long the rest takes."""
         there = [record for record in found if record is not None]
         self.done, self.total = len(there), len(jobs)
@@ -38,9 +36,7 @@ class Talk(Listener):
         at_once = f", {min(workers, len(jobs))} at once" if len(there) < len(jobs) else ""
         what = f"{_count(len(methods), 'method')} on {', '.join(tasks)}, seed {', '.join(seeds)}"
         say(f"{what}; preset {self.preset}{at_once}")
-        rest = ", nothing is computed" if len(there) == len(jobs) else ""
-        if seconds is not None:
-            rest = f"; trainings and answers took {ceil(seconds / 60 / workers)} min under another seed"
+        rest = ", nothing is computed" if len(there) == len(jobs) else _needs(needs, workers)
         say(f"{len(there)} of {len(jobs)} are on disk{rest}")
 
     def ends(self, record: Record) -> None:
@@ -89,6 +85,14 @@ def last_lines(records: Sequence[Record], width: int | None = None) -> list[str]
 
 def _parts(job: Job) -> tuple[str, str, str]:
     return job.method, job.task, str(job.seed)
+
+
+def _needs(needs: Needs, workers: int) -> str:
+    """Disk, and time where another seed tells it."""
+    disk = f"; writes {ceil(needs.megabytes)} MB of pictures, and weights"
+    if needs.seconds is None:
+        return disk
+    return f"{disk}; trainings and answers took {ceil(needs.seconds / 60 / workers)} min under another seed"
 
 
 def _count(number: int, what: str) -> str:

@@ -1,8 +1,10 @@
-"""Expected duration of a run, from the records of earlier runs."""
+"""Expected duration of a run, from the records of earlier runs, and the space that it takes on disk."""
 
 from collections.abc import Sequence
+from math import prod
 
 from benchmark.jobs.protocol import Job, Protocol
+from benchmark.jobs.work import Work
 from benchmark.records.record import Record, read
 
 TIMED = {"fit_seconds", "seconds_per_counterfactual"}
@@ -20,6 +22,13 @@ def seconds(jobs: Sequence[Job], protocol: Protocol) -> float | None:
     judged = {(job.task, job.seed): record for job, record in records.items()}
     judges = (judge for record in judged.values() for judge in (record.classifier, record.oracle) if judge is not None)
     return sum(map(_own, records.values())) + sum(judge.fit_seconds for judge in judges)
+
+
+def megabytes(jobs: Sequence[Job], protocol: Protocol) -> float:
+    """The pictures that `jobs` write: queries, reconstructions, and an answer at each r. Weights come on top."""
+    questions = [Work(job, protocol).question for job in jobs]
+    each = len(protocol.relaxations) + 2
+    return sum(each * len(question.queries) * prod(question.data.shape) for question in questions) / 1e6
 
 
 def _other_seed(job: Job, protocol: Protocol) -> Record | None:

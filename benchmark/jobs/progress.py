@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from multiprocessing import Manager
 from threading import Thread
-from typing import Any
+from typing import Any, NamedTuple
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
@@ -20,19 +20,26 @@ STAGES = {"fit": "training", "explain": "answering", "score": "scoring", "draw":
 """Stage -> its name on the screen, if different."""
 
 
+class Needs(NamedTuple):
+    """Needs of the jobs that are not on disk."""
+
+    seconds: float | None = None
+    """Their time under another seed, one after another; None if unknown."""
+    megabytes: float = 0.0
+    """Size of the pictures that they write, without weights."""
+
+
+NOTHING = Needs()
+
+
 class Listener:
     """Receives the events of a run. This base class ignores them."""
 
     quiet = False
     """Whether progress bars are off too."""
 
-    def begins(
-        self, jobs: Sequence[Job], found: Sequence[Record | None], workers: int, seconds: float | None = None
-    ) -> None:
-        """Called before the first job; `found` has the valid record on disk of each job, or None.
-
-        `seconds` is the time of the other jobs under another seed, one after another; None if unknown.
-        """
+    def begins(self, jobs: Sequence[Job], found: Sequence[Record | None], workers: int, needs: Needs = NOTHING) -> None:
+        """Called before the first job; `found` has the valid record on disk of each job, or None."""
 
     def ends(self, record: Record) -> None:
         """Called at the end of each job, successful or not."""
@@ -70,11 +77,9 @@ class Board:
         """The channel for the progress of `job`."""
         return silent if self.queue is None else Channel(job, self.queue)
 
-    def begins(
-        self, jobs: Sequence[Job], found: Sequence[Record | None], workers: int, seconds: float | None = None
-    ) -> None:
+    def begins(self, jobs: Sequence[Job], found: Sequence[Record | None], workers: int, needs: Needs = NOTHING) -> None:
         """Announce the jobs, of which some are `found` on disk."""
-        self.listener.begins(jobs, found, workers, seconds)
+        self.listener.begins(jobs, found, workers, needs)
         there = sum(record is not None for record in found)
         self._update(completed=there, total=len(jobs))
 

@@ -8,11 +8,11 @@ import torch
 from benchmark.data.tasks import data_set_of
 from benchmark.jobs.explain import explain
 from benchmark.jobs.fit import fit
+from benchmark.jobs.illustrate import illustrate
 from benchmark.jobs.measure import row
 from benchmark.jobs.probe import probe
 from benchmark.jobs.score import exact, score
 from benchmark.jobs.settings import source_settings
-from benchmark.jobs.show import show
 from benchmark.jobs.work import Work
 from benchmark.records.record import Judge, Record, Row, environment
 from benchmark.records.store import Artefact, code_of, file_digest, key_of
@@ -97,7 +97,7 @@ def _stages(work: Work, learnt: Artefact) -> dict[str, Sequence[Artefact]]:
     chunks = explain(work, learnt)
     made: dict[str, Sequence[Artefact]] = {
         "explain": chunks,
-        "show": [show(work, learnt)],
+        "show": [illustrate(work, learnt)],
         "probe": [probe(work, learnt, chunks[0])],
         "autoencoders": [work.autoencoders.made()],
     }

@@ -19,7 +19,7 @@ from benchmark.data.tasks import knows_truth
 from benchmark.errors import UserError, reason_of
 from benchmark.jobs import earlier
 from benchmark.jobs.fit import fit, fit_settings
-from benchmark.jobs.progress import Board
+from benchmark.jobs.progress import Board, Needs
 from benchmark.jobs.protocol import Job, Protocol, images_of
 from benchmark.jobs.record import record as record_of
 from benchmark.jobs.record import record_key
@@ -53,7 +53,8 @@ def run(jobs: Sequence[Job], protocol: Protocol, workers: int, board: Board) -> 
         if record is None:
             Work(job, protocol).check()
     missing = [job for job, record in zip(jobs, found, strict=True) if record is None]
-    board.begins(jobs, found, workers, earlier.seconds(missing, protocol))
+    needs = Needs(earlier.seconds(missing, protocol), earlier.megabytes(missing, protocol))
+    board.begins(jobs, found, workers, needs)
     calls = _calls(_in_turn(missing, protocol), protocol, workers, board)
     made = in_parallel(calls, workers, lambda done: board.ends(done) if isinstance(done, Record) else None)
     by_job = {Job(done.task, done.method, done.seed): done for done in made if isinstance(done, Record)}

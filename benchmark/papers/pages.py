@@ -10,7 +10,7 @@ from tabulate import tabulate
 
 from benchmark.bias.discovery import BiasOutcome
 from benchmark.bias.gates import CLASSIFIERS
-from benchmark.bias.tables import tables
+from benchmark.bias.tables import bias_tables
 from benchmark.data.tasks import data_set_of, file_name
 from benchmark.papers import PAPERS, Claim, Paper, Printed, Shown, load
 from benchmark.papers.experiments import with_outcome
@@ -62,7 +62,7 @@ def _write_page(name: str, paper: Paper, records: Results, runs: Path, folder: P
     ours = tasks | {bias: found.evidence for bias, found in planted.items() if found.evidence}
     beside = partial(_beside, ours=ours)
     own = {table.name: table for some in tasks.values() for table in studies(some)}
-    own |= {table.name: table for found in planted.values() for table in tables(found)}
+    own |= {table.name: table for found in planted.values() for table in bias_tables(found)}
     for some in tasks.values():
         if firsts := [record for record in some if record.method in paper.beside and record.seed == some[0].seed]:
             write_variants(firsts, runs, folder)

@@ -48,7 +48,7 @@ class Findings:
         return bool(self.numbers["holds"].all() and self.together["holds"].all())
 
 
-def compare(numbers: pd.DataFrame, baseline: pd.DataFrame) -> Findings:
+def findings_of(numbers: pd.DataFrame, baseline: pd.DataFrame) -> Findings:
     """Compare a run with a baseline.
 
     Parameters
@@ -142,7 +142,7 @@ def would_see(baseline: pd.DataFrame) -> pd.DataFrame:
     return baseline[KEY].assign(value=centre, change=np.where(beyond, np.nan, change))
 
 
-def describe(found: Findings, baseline: pd.DataFrame) -> str:
+def findings_text(found: Findings, baseline: pd.DataFrame) -> str:
     """Report of a check: how many numbers hold, which moved, and the smallest changes that it would have found."""
     numbers, together = found.numbers, found.together
     same = int(numbers["same"].sum())

@@ -143,7 +143,7 @@ def _contrasts(
     shared = set.intersection(*(set(record.relaxations) for pair in pairs for record in pair))
     if not (chosen := sorted(shared)[:1] if relaxations is None else relaxations) or not set(chosen) <= shared:
         known = ", ".join(f"{r:g}" for r in sorted(shared)) or "none"
-        raise UserError(f"on {task} both were run only at r = {known}: choose --relaxation among these")
+        raise UserError(f"on {task} both were run only at r = {known}: choose --r among these")
     sides = list(zip(*pairs, strict=True))  # all of the first method, all of the second
     kept = [[_kept_or_refused(record, runs) for record in side] for side in sides]
     found = {}

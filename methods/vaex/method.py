@@ -4,7 +4,7 @@ Vercheval and Pižurica, "Hierarchical Variational Autoencoders for Visual Count
 mask of Jeanneret, Simon and Jurie, "Adversarial Counterfactual Visual Explanations", 2023, also keeps query pixels.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, Any, ClassVar, Literal, Self
@@ -15,12 +15,13 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 from torch.optim import Adam
 
-from methods.base import Classifier, Counterfactuals, ImageSet, Method, MethodConfig, in_batches
+from methods.base import BATCH, Classifier, Counterfactuals, ImageSet, Method, MethodConfig, in_batches
 from methods.training import Phase, Plan, Trainer, warmup_cosine
 from methods.vaex.model import AdaIN, Concatenation, HierarchicalVAE, Sizes, centred, kl_divergence
 
 Positive = Annotated[int, Field(gt=0)]
 Share = Annotated[float, Field(gt=0, le=1)]
+Intervention = Literal["condition", "z_0"]
 
 
 class VaexConfig(MethodConfig):
@@ -44,6 +45,7 @@ class VaexConfig(MethodConfig):
     beta: float = Field(15.0, ge=0, description="weight of the KL term (author's code: 100 at 129 px)")
     free_bits: float = Field(1.0, ge=0, description="FB, nats per latent element (author's code: 2 on the doubled KL)")
     prior_scale: float = Field(5.0, gt=0, description="s, the distance between class means of z_0 (Sec. III-B)")
+    centrings: int = Field(2, ge=0, description="times that ξ is drawn away from 0 and 1 (Sec. IV)")
     variance_momentum: Share = Field(0.1, description="momentum of the running per-pixel variance (author's code)")
     variance_floor: float = Field(
         1e-3, gt=0, description="least per-pixel variance, squared intensities; sets the scale of bits/dim (ours)"
@@ -189,18 +191,41 @@ class Vaex(Method):
         if not relaxations:
             return Counterfactuals(images.new_empty(0, *images.shape))
         noise = self.network.noise(len(images))
-        decoded, top = self._decoded(images, target, noise, relaxations)
+        decoded, top = self.intervened(images, target, noise, relaxations)
         if self.config.masked:
-            own, _ = self._decoded(images, self.classifier(images).argmax(1), noise, relaxations)
+            own, _ = self.intervened(images, self.classifier(images).argmax(1), noise, relaxations)
             mask = apart(decoded, own, self.config.mask_reach) > self.config.mask_threshold
             decoded = torch.where(mask, decoded, images)
         return Counterfactuals(decoded, {"z_0": top})
 
-    def _decoded(
-        self, images: Tensor, target: Tensor, noise: Sequence[Tensor], relaxations: Sequence[float]
+    def intervened(
+        self,
+        images: Tensor,
+        target: Tensor,
+        noise: Sequence[Tensor],
+        relaxations: Sequence[float],
+        interventions: Collection[Intervention] = ("condition", "z_0"),
     ) -> tuple[Tensor, Tensor]:
-        """The images under ξ = onehot(target), (R, N, C, H, W), and z_0."""
-        xi = F.one_hot(target, self.classifier.class_count).to(images)
+        """The images with ξ, the class channels of z_0, or both set to the target (Sec. III-C).
+
+        Parameters
+        ----------
+        images, target
+            (N, C, H, W) in [0, 1], and the classes (N,).
+        noise
+            Of the latents, as `network.noise` draws it.
+        relaxations
+            R of them, in [0, 1].
+        interventions
+            "condition": ξ = onehot(target), else ξ is the query's. "z_0": its class channels become s·onehot(target).
+
+        Returns
+        -------
+        tuple
+            Images (R, N, C, H, W), and z_0.
+        """
+        onehot = F.one_hot(target, self.classifier.class_count).to(images)
+        xi = onehot if "condition" in interventions else self._xi(images)
         bottom_up = self.network.bottom_up(images, xi)
         answers = [
             self.network.top_down(
@@ -210,7 +235,7 @@ class Vaex(Method):
                 divisor=self.config.deviation_divisor,
                 relax=lambda level, r=r: self._factor(r, level),  # type: ignore[misc] # mypy cannot infer the default
                 relax_log_variance=self.config.relax_log_variance,
-                target=target,
+                target=target if "z_0" in interventions else None,
             )
             for r in relaxations
         ]
@@ -224,6 +249,13 @@ class Vaex(Method):
         )
         kl = [kl_divergence(posterior, prior).flatten(1).sum(1) for posterior, prior in distributions]
         return {"nll": self.network.nll(decoded, images), "kl": torch.stack(kl).sum(0)}
+
+    def samples(self, count: int) -> Mapping[str, Tensor]:
+        """Pictures of the conditional prior, all classes in turn, each under ξ = onehot(c)."""
+        classes = self.classifier.class_count
+        conditions = F.one_hot(torch.arange(count) % classes, classes).to(self.network.top)
+        drawn = [self.network.top_down(None, xi, self.network.noise(len(xi)))[0] for xi in conditions.split(BATCH)]
+        return {"samples": torch.cat(drawn)}
 
     def remarks(self) -> tuple[str, ...]:
         """The choices behind these numbers where the paper leaves them open."""
@@ -239,7 +271,7 @@ class Vaex(Method):
 
     def _xi(self, images: Tensor) -> Tensor:
         """The centred probabilities of the investigated classifier, (B, classes)."""
-        return centred(self.classifier(images).softmax(1))
+        return centred(self.classifier(images).softmax(1), self.config.centrings)
 
     def _factor(self, relaxation: float, level: int) -> float:
         exponent = level if self.config.schedule == "power" else 2 ** (level - 1)

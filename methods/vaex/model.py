@@ -44,9 +44,9 @@ def with_free_bits(kl: Tensor, free_bits: float) -> Tensor:
     return 0.5 * F.softplus(2 * (kl - free_bits)) + free_bits
 
 
-def centred(probabilities: Tensor) -> Tensor:
+def centred(probabilities: Tensor, times: int = 2) -> Tensor:
     """ξ: f(x) = ½(√x − √(1−x) + 1) applied twice, which moves x away from 0 and 1 but keeps 0, ½ and 1 (Sec. IV)."""
-    for _ in range(2):
+    for _ in range(times):
         probabilities = 0.5 * (probabilities.sqrt() - (1 - probabilities).clamp_min(0).sqrt() + 1)
     return probabilities
 
@@ -286,7 +286,7 @@ class HierarchicalVAE(nn.Module):
 
     def top_down(
         self,
-        bottom_up: Sequence[Tensor],
+        bottom_up: Sequence[Tensor] | None,
         xi: Tensor,
         noise: Sequence[Tensor],
         *,
@@ -297,19 +297,23 @@ class HierarchicalVAE(nn.Module):
     ) -> tuple[Tensor, list[tuple[Gaussian, Gaussian]], Tensor]:
         """Posterior and decoder in one pass: images (B, C, H, W), (posterior, prior) of each level, and z_0.
 
+        Without `bottom_up` the posterior is the prior: pictures of the condition alone.
         With `target` (B,), the class channels of z_0 are set to s·onehot after it is inferred (Sec. III-C).
         """
         path = self.condition(
             torch.cat([self.top.expand(len(xi), -1, -1, -1), self._constant_channels(xi, self.top.shape[-1])], dim=1)
         )
         distributions, latent, top_latent = [], torch.empty(0), torch.empty(0)
-        for level, (module, features) in enumerate(zip(self.groups, bottom_up, strict=False)):
+        features: Sequence[Tensor | None] = bottom_up or [None] * len(self.groups)
+        for level, (module, of_level) in enumerate(zip(self.groups, features, strict=False)):
             group = cast("Group", module)
             if level:
                 path = self.decode[level - 1](path)
             prior = group.prior_of(path, latent) if level else self.prior_mean(xi)
             factor = relax(level) if level else 1.0
-            posterior = self._posterior(prior, group.residual_of(path, features), factor, relax_log_variance)
+            posterior = prior
+            if of_level is not None:
+                posterior = self._posterior(prior, group.residual_of(path, of_level), factor, relax_log_variance)
             latent = posterior.sample(noise[level], divisor)
             if level == 0:
                 latent = top_latent = latent if target is None else self._set_class(latent, target)

@@ -94,6 +94,13 @@ def test_no_baseline_is_refused(cli, results, tmp_path, content):
     assert str(path) in outcome.err
 
 
+def test_preset_without_a_baseline_is_named(cli, results):
+    """Where only the preset lacks a baseline, the line names the preset."""
+    outcome = cli("check", "--preset", "smoke", "--results", results)
+    assert (outcome.code, len(outcome.complaints)) == (2, 1)
+    assert "preset smoke" in outcome.err
+
+
 def test_without_records_is_refused(cli, baseline, tmp_path):
     """A check of nothing is refused: nothing having moved would be a false comfort."""
     baseline.to_csv(tmp_path / "baseline.csv", index=False)

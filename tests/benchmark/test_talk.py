@@ -10,7 +10,9 @@ import time
 import pytest
 
 from benchmark.cli.talk import LINES, Talk, last_lines, paths
+from benchmark.jobs.progress import Needs
 from benchmark.jobs.protocol import Job
+from benchmark.records.store import locked
 from methods import METHODS
 
 ASKED = tuple(name for name in METHODS if name != "truth")
@@ -22,13 +24,16 @@ ASKED = tuple(name for name in METHODS if name != "truth")
 def test_begin_says_what_is_made_and_what_is_there(capsys, make_record):
     """Before anything is computed: methods, tasks, seeds, jobs at once, and how many are on disk."""
     jobs = [Job("mnist", method, seed) for method in ("vaex", "null") for seed in (0, 1)]
-    Talk("default").begins(jobs, [make_record(), None, None, None], 2)
+    Talk("default").begins(jobs, [make_record(), None, None, None], 2, Needs(megabytes=12.1))
     assert capsys.readouterr().out.splitlines() == [
         "2 methods on mnist, seed 0, 1; preset default, 2 at once",
-        "1 of 4 are on disk",
+        "1 of 4 are on disk; writes 13 MB of pictures, and weights",
     ]
-    Talk("default").begins(jobs, [None] * 4, 2, 500.0)
-    assert "0 of 4 are on disk; trainings and answers took 5 min under another seed" in capsys.readouterr().out
+    Talk("default").begins(jobs, [None] * 4, 2, Needs(500.0, 2.0))
+    assert (
+        "0 of 4 are on disk; writes 2 MB of pictures, and weights; trainings and answers took 5 min under another seed"
+        in capsys.readouterr().out
+    )
     Talk("default").begins(jobs[:1], [make_record()], 2)
     assert "1 of 1 are on disk, nothing is computed" in capsys.readouterr().out
 
@@ -44,9 +49,10 @@ def test_job_that_ends_is_a_line(capsys, make_record):
 
 
 def test_smoke_run_says_a_line_a_method(smoke):
-    """Piped, a smoke run says one line a method, then where the tables are, and no errors."""
+    """Piped, a smoke run says a first word, one line a method, then where the tables are, and no errors."""
     assert (smoke / "complaints").read_text() == ""
-    *methods, tables = (smoke / "answered").read_text().splitlines()
+    ready, *methods, tables = (smoke / "answered").read_text().splitlines()
+    assert ready == "getting ready ..."
     assert sorted(line.partition(" on mnist, seed 0: flips ")[0] for line in methods) == sorted(ASKED)
     assert tables == f"tables: {smoke / 'tables'}"
 
@@ -175,6 +181,15 @@ def test_clean_asks_first(cli, results, monkeypatch):
     outcome = cli("clean", "--results", results)
     assert (outcome.code, outcome.out) == (2, "")
     assert "--yes" in outcome.err
+    assert (results / "runs" / "records").exists()
+
+
+def test_clean_waits_for_a_run(cli, results):
+    """While a run holds a lock nothing is removed."""
+    with locked(results / "runs" / "locks" / "fit-0.lock"):
+        outcome = cli("clean", "--results", results, "--yes")
+    assert (outcome.code, outcome.out, len(outcome.complaints)) == (2, "", 1)
+    assert "at work" in outcome.err
     assert (results / "runs" / "records").exists()
 
 

@@ -12,7 +12,7 @@ from benchmark.cli import options
 from benchmark.errors import UserError
 from benchmark.names import RESULTS
 from benchmark.report.baseline import names_of, read_baseline, was_run, with_weights
-from benchmark.report.check import compare, describe
+from benchmark.report.check import findings_of, findings_text
 
 
 def command(
@@ -24,7 +24,10 @@ def command(
     results: options.Results = RESULTS,
 ) -> int:
     """Compare the numbers of records with those of a baseline."""
-    expected = read_baseline(baseline or Path("results") / "baselines" / f"{preset}.csv")
+    held = baseline or Path("results") / "baselines" / f"{preset}.csv"
+    if baseline is None and held.parent.exists() and not held.exists():
+        raise UserError(f"no baseline holds the preset {preset}; name one by --baseline")
+    expected = read_baseline(held)
     asked: dict[str, Sequence[object]] = {
         "method": methods_of(methods) if methods != "all" else (),
         "task": tasks_of(tasks) if tasks != "all" else (),
@@ -43,6 +46,6 @@ def command(
         expected = expected[ran]
     if expected.empty:
         raise UserError("the baseline holds nothing of what was run; name another by --baseline")
-    found = compare(with_weights(records), expected)
-    typer.echo(describe(found, expected))
+    found = findings_of(with_weights(records), expected)
+    typer.echo(findings_text(found, expected))
     return 0 if found.holds else 1

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from filelock import FileLock, Timeout
 
 from benchmark.cli import options
 from benchmark.errors import UserError
@@ -28,6 +29,7 @@ def command(
             raise UserError(f"{runs} holds {size:.0f} MB, and nobody is there to agree; add --yes")
         if not typer.confirm(f"remove {size:.0f} MB in {runs}? tables and figures stay"):
             return 0
+    _check_idle(runs)
     for entry in runs.iterdir():
         shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
     typer.echo(f"{size:.0f} MB removed from {runs}")
@@ -48,3 +50,19 @@ def _check(runs: Path) -> None:
         raise UserError(f"{runs} is or holds a link, which leads elsewhere; remove it by hand")
     if strange := sorted(entry.name for entry in runs.iterdir() if RUNS.get(entry.name) != entry.is_dir()):
         raise UserError(f"{runs} is no folder of a run: it holds {', '.join(strange[:3])}; nothing was removed")
+
+
+def _check_idle(runs: Path) -> None:
+    """Refuse while a run is at work, which holds a lock on what it makes.
+
+    Raises
+    ------
+    UserError
+        If a lock is held.
+    """
+    for path in (runs / "locks").glob("*.lock"):
+        try:
+            with FileLock(path, timeout=0):
+                pass
+        except Timeout as error:
+            raise UserError(f"a run is at work in {runs}; wait for it or stop it, then clean") from error

@@ -14,11 +14,9 @@ from benchmark.report.compare import compare, describe
 def command(
     first: Annotated[str, typer.Argument(metavar="A", help="A method.")],
     second: Annotated[str, typer.Argument(metavar="B", help="Another one.")],
-    tasks: Annotated[str, typer.Option(help="Comma-separated, or 'all': whatever both have a record of.")] = "all",
+    tasks: options.RecordedTasks = "all",
     seeds: options.RecordedSeeds = "all",
-    relaxation: Annotated[
-        str | None, typer.Option(help="Comma-separated values of r. [default: the smallest that both were run at]")
-    ] = None,
+    relaxation: options.SomeRelaxations = None,
     preset: options.Preset = "default",
     results: options.Results = RESULTS,
 ) -> int:

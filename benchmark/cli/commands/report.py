@@ -43,6 +43,7 @@ def command(
             raise UserError(f"{source} would be written over; name another folder by --out")
         check_writable(out, option="--out")
         _from_numbers(source, out, asked, methods, tasks, seeds)
+        typer.echo(str(out) if quiet else f"written to {out}")
     return 0
 
 
@@ -56,4 +57,3 @@ def _from_numbers(source: Path, out: Path, formats: list[str], methods: str, tas
     write_tables(found, out, formats=formats)
     for task, figure in curves.items():
         write_figure(figure, out / f"flip-rate-{task.replace('/', '_')}.svg", "svg")
-    typer.echo(f"written to {out}")

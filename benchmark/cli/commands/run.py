@@ -8,7 +8,7 @@ from benchmark import names
 from benchmark.api import run_records
 from benchmark.arguments import RELAXATIONS
 from benchmark.cli import options
-from benchmark.cli.publishing import code_of, publish
+from benchmark.cli.publishing import exit_code, publish
 from benchmark.cli.talk import Talk
 from benchmark.names import RESULTS
 
@@ -61,4 +61,4 @@ def command(
         publish(records, results, quiet=quiet)
     except KeyboardInterrupt as error:
         raise options.StoppedError(talk.stopped) from error
-    return code_of(records)
+    return exit_code(records)

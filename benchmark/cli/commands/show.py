@@ -15,7 +15,7 @@ def command(
     method: Annotated[str, typer.Argument(metavar="METHOD", help="A method.")],
     task: options.Task = "mnist",
     relaxation: options.Relaxation = None,
-    metric: Annotated[str, typer.Option(help="Comma-separated names of metrics.")] = ",".join(BESIDE),
+    metrics: Annotated[str, options.Metrics] = ",".join(BESIDE),
     seeds: options.RecordedSeeds = "all",
     json: Annotated[bool, typer.Option("--json", help="One line of JSON, rates as fractions.")] = False,
     source: options.Numbers = None,
@@ -23,9 +23,9 @@ def command(
     results: options.Results = RESULTS,
 ) -> int:
     """Show one number of one method, with interval and n."""
-    metrics = with_flips(metrics_of(metric))
+    names = with_flips(metrics_of(metrics))
     r = None if relaxation is None else one_of(list(relaxations_of(relaxation)), "r")
     method, task = one_of(entries_of(method, "method"), "method"), one_of(entries_of(task, "task"), "task")
     found = results_of(source, results, preset, method, task, seeds)
-    typer.echo((as_json if json else line)(found, *means_at(found, metrics, r)))
+    typer.echo((as_json if json else line)(found, *means_at(found, names, r)))
     return 0

@@ -16,13 +16,9 @@ FORMATS = {"latex": "latex", "md": "markdown", "csv": "csv"}
 
 def command(
     methods: options.Methods = "all",
-    metrics: Annotated[str, typer.Option(help="Comma-separated names, in the order of the columns.")] = ",".join(
-        (*BESIDE, "l1")
-    ),
-    relaxations: Annotated[
-        str | None, typer.Option("--r", help="Comma-separated values of r. [default: the smallest that was run]")
-    ] = None,
-    tasks: Annotated[str, typer.Option("--task", "--tasks", help="Comma-separated, or 'all'.")] = "mnist",
+    metrics: Annotated[str, options.Metrics] = ",".join((*BESIDE, "l1")),
+    relaxations: options.SomeRelaxations = None,
+    tasks: options.RecordedTasks = "mnist",
     seeds: options.RecordedSeeds = "all",
     form: Annotated[Literal["latex", "md", "csv"], typer.Option("--format", help="How it is written.")] = "md",
     source: options.Numbers = None,

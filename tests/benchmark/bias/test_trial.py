@@ -7,7 +7,7 @@ import torch
 
 from benchmark.bias import discovery, gates
 from benchmark.bias.discovery import discover, finished, read_outcome
-from benchmark.bias.tables import attributes_changed, publish, tables
+from benchmark.bias.tables import attributes_changed, bias_tables, publish
 from benchmark.bias.trial import Case, Planted, Trial, trials, with_settings
 from benchmark.errors import UserError
 from benchmark.jobs.progress import Board
@@ -229,7 +229,7 @@ def test_gate_asks_for_a_rival(trial, monkeypatch):
         monkeypatch.setattr(gates, name, value)
     found = discovery.BiasOutcome(gates.gates(trial, {"kept": ["Eyeglasses", "Young"], "accuracies": {}}))
     assert not found.open
-    assert "no attribute is left outside the planted family" in tables(found)[0].markdown()
+    assert "no attribute is left outside the planted family" in bias_tables(found)[0].markdown()
 
 
 # -- the whole path ----------------------------------------------------------------------------------------------------
@@ -241,7 +241,7 @@ def test_failure_is_recorded_and_told(outcome):
     assert status == {"truth": "ok", "null": "failed", "nearest-unlike": "ok", "pixel-search": "ok"}
     failed = next(record for record in outcome.records if record.method == "null")
     assert "ZeroDivisionError" in failed.traceback
-    assert any("**failed**: null" in table.markdown() for table in tables(outcome))
+    assert any("**failed**: null" in table.markdown() for table in bias_tables(outcome))
 
 
 def test_truth_discovers_nothing(outcome):
@@ -271,13 +271,13 @@ def test_discovery_needs_both_leads(outcome):
     ):
         lows = {"lead_confounded": low, "strict_lead_confounded": strict}
         rows = [row.model_copy(update={"low": lows.get(row.metric, row.low)}) for row in truth.rows]
-        made = tables(replace(outcome, records=[truth.model_copy(update={"rows": rows})]))[2]
+        made = bias_tables(replace(outcome, records=[truth.model_copy(update={"rows": rows})]))[2]
         assert made.references["discovered"].tolist() == [told]
 
 
 def test_tables_keep_controls_and_leakage_apart(outcome):
     """The planted bias, the controls and the leakage stand in a table each, references apart."""
-    made = {table.name: table for table in tables(outcome)}
+    made = {table.name: table for table in bias_tables(outcome)}
     assert list(made) == [
         f"{name}-Eyeglasses-on-Young" for name in ("bias-gates", "frequencies", "bias", "bias-controls", "bias-leakage")
     ]
@@ -301,7 +301,7 @@ def test_edit_is_measured_towards_the_label(trial, outcome):
     assert raised.value == pytest.approx(float((after - before).mean()), abs=1e-5)
     assert raised.high - raised.value == pytest.approx(1.96 * float((after - before).std()) / 6**0.5, rel=1e-3)
     assert raised.n == len(wearing) == 6
-    cells = tables(outcome)[0].methods.set_index("classifier").loc["confounded"]
+    cells = bias_tables(outcome)[0].methods.set_index("classifier").loc["confounded"]
     assert cells["p(Young) as they are"] == f"{numbers['before_confounded'].value:.2f}"
 
 
@@ -317,7 +317,7 @@ def test_notes_say_who_learns_anew(outcome):
     good = [record for record in outcome.records if record.status == "ok"]
     names = ("vaex", "gan-search", "hybrid")
     methods = [good[0].model_copy(update={"method": name, "reference": False}) for name in names]
-    notes = tables(replace(outcome, records=[*methods, *good]))[-3].notes
+    notes = bias_tables(replace(outcome, records=[*methods, *good]))[-3].notes
     assert "gan-search, hybrid: one generator for all classifiers" in notes
     assert "vaex: trained anew for each classifier, on the same faces" in notes
 

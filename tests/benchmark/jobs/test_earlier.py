@@ -22,6 +22,13 @@ def test_seconds_are_those_of_another_seed(protocol):
     assert earlier.seconds([Job("mnist", "vaex", seed) for seed in (1, 2)], protocol) == pytest.approx(2 * 24.5)
 
 
+def test_megabytes_are_those_of_the_pictures(protocol):
+    """A byte a pixel: of 1,000 digits the query, the reconstruction and two answers, for each job."""
+    jobs = [Job("mnist", "vaex", 0), Job("mnist", "null", 0)]
+    assert earlier.megabytes(jobs, protocol) == pytest.approx(2 * 1000 * 4 * 28 * 28 / 1e6)
+    assert earlier.megabytes([], protocol) == 0
+
+
 def test_unknown_seconds_are_not_guessed(protocol, tmp_path):
     """Nothing is said of a job that was never run so, and of one whose stages may be on disk."""
     for jobs in ([], [Job("mnist", "vaex", 0)], [Job("mnist", "null", 1)], [Job("mnist/3-8", "vaex", 1)]):

@@ -4,7 +4,7 @@ import pytest
 
 from benchmark.errors import UserError
 from benchmark.report.baseline import COLUMNS, KEY, values_of
-from benchmark.report.check import compare, describe, would_see
+from benchmark.report.check import findings_of, findings_text, would_see
 
 METHODS = ("vaex", "hybrid", "dvae", "gan-search")
 CENTRES = {0.0: 0.99, 0.4: 0.7, 0.8: 0.2}
@@ -42,29 +42,29 @@ def moved(run, by, where):
 
 def test_the_same_networks_repeat_their_numbers(baseline):
     """The run that the baseline was written from holds, and is told to come from the same networks."""
-    found = compare(run_of(baseline, weights="w"), baseline)
+    found = findings_of(run_of(baseline, weights="w"), baseline)
     assert found.holds
     assert found.numbers["same"].all()
-    assert "16 of 16 numbers hold; 16 come from the baseline's own networks" in describe(found, baseline)
+    assert "16 of 16 numbers hold; 16 come from the baseline's own networks" in findings_text(found, baseline)
 
 
 def test_the_same_networks_have_no_tolerance(baseline):
     """One query of a thousand more is a movement where the networks are the same, and none where they are not."""
     one = baseline.index == 1
-    assert compare(moved(run_of(baseline, weights="w"), 0.001, one), baseline).moved.index.tolist() == [1]
-    assert compare(moved(run_of(baseline), 0.001, one), baseline).holds
+    assert findings_of(moved(run_of(baseline, weights="w"), 0.001, one), baseline).moved.index.tolist() == [1]
+    assert findings_of(moved(run_of(baseline), 0.001, one), baseline).holds
 
 
 def test_order_does_not_matter(baseline):
     """Rows are found by what they are, not by where they stand."""
-    assert compare(run_of(baseline, weights="w").iloc[::-1], baseline).holds
+    assert findings_of(run_of(baseline, weights="w").iloc[::-1], baseline).holds
 
 
 def test_lost_number_has_moved(baseline):
     """A number of the baseline that is not there any more has moved, with or without a relaxation."""
     run = run_of(baseline)
     for lost in (run["relaxation"] == 0.4, run["metric"] == "mse"):
-        found = compare(run[~lost], baseline)
+        found = findings_of(run[~lost], baseline)
         assert found.moved.index.tolist() == run.index[lost].tolist()
         assert not found.holds
 
@@ -72,20 +72,20 @@ def test_lost_number_has_moved(baseline):
 def test_undefined_number_has_moved(baseline):
     """A number that is not defined any more has moved."""
     run = run_of(baseline)
-    assert compare(run.assign(value=run["value"].mask(run.index == 2)), baseline).moved.index.tolist() == [2]
+    assert findings_of(run.assign(value=run["value"].mask(run.index == 2)), baseline).moved.index.tolist() == [2]
 
 
 def test_new_numbers_are_not_compared(baseline):
     """What the baseline does not hold is new, and moves nothing; nor does what rests on the flipped queries."""
     run = run_of(baseline)
     more = [run, run.assign(method="novel"), run.assign(seed=1), run.assign(subset="flipped", value=9.0)]
-    assert compare(pd.concat(more), baseline).holds
+    assert findings_of(pd.concat(more), baseline).holds
 
 
 def test_other_queries_are_refused(baseline):
     """A partial run is not held against a whole one."""
     with pytest.raises(UserError, match="50 queries, the baseline on 1000"):
-        compare(run_of(baseline).assign(n=50), baseline)
+        findings_of(run_of(baseline).assign(n=50), baseline)
 
 
 def test_retraining_alone_seldom_alarms(rng):
@@ -93,7 +93,7 @@ def test_retraining_alone_seldom_alarms(rng):
     alarms = 0
     for _ in range(100):
         drawn = trained(rng, 8, spread=rng.choice([0.003, 0.03]))
-        alarms += not compare(run_of(drawn, "retrained_7"), drawn.drop(columns="retrained_7")).holds
+        alarms += not findings_of(run_of(drawn, "retrained_7"), drawn.drop(columns="retrained_7")).holds
     assert alarms <= 4
 
 
@@ -105,7 +105,7 @@ def test_one_flip_rate_that_falls_is_seen(rng):
         baseline, run = drawn.drop(columns="retrained_7"), run_of(drawn, "retrained_7")
         for r, by in ((0.0, -0.02), (0.4, -0.08), (0.8, -0.08)):
             fallen = moved(run, by, (run["method"] == "dvae") & (run["relaxation"] == r))
-            found.append(not compare(fallen, baseline).holds)
+            found.append(not findings_of(fallen, baseline).holds)
     assert np.mean(found) >= 0.8
 
 
@@ -113,11 +113,11 @@ def test_what_shifts_everywhere_a_little_is_seen(rng):
     """All flip rates 3 points lower are seen together, where half of them are not seen by themselves."""
     drawn = trained(rng, 8, spread=0.02)
     baseline, run = drawn.drop(columns="retrained_7"), run_of(drawn, "retrained_7")
-    found = compare(moved(run, -0.03, run["metric"] == "flip_rate"), baseline)
+    found = findings_of(moved(run, -0.03, run["metric"] == "flip_rate"), baseline)
     assert not found.together.set_index("metric")["holds"]["flip_rate"]
     assert found.together.set_index("metric")["holds"]["mse"]
     assert (found.numbers["metric"] == "flip_rate").sum() > 2 * len(found.moved)
-    assert "shifted together" in describe(found, baseline)
+    assert "shifted together" in findings_text(found, baseline)
 
 
 @pytest.mark.parametrize("metric", ["flip_rate", "mse"])
@@ -128,7 +128,7 @@ def test_a_change_that_would_be_seen_is(baseline, metric):
         change, value = changes["change"][place], changes["value"][place]
         now = value * change if metric == "mse" else value + change
         run = run_of(baseline)
-        found = compare(run.assign(value=run["value"].mask(run.index == place, now)), baseline)
+        found = findings_of(run.assign(value=run["value"].mask(run.index == place, now)), baseline)
         assert found.moved.index.tolist() == [place]
 
 
@@ -142,8 +142,8 @@ def test_more_retrainings_see_more(rng):
 def test_verdict_names_what_moved(baseline):
     """A verdict counts the numbers, names the one that moved, and says what would be seen of each method."""
     run = run_of(baseline)
-    found = compare(moved(run, -0.3, run.index == 1), baseline)
-    text = describe(found, baseline)
+    found = findings_of(moved(run, -0.3, run.index == 1), baseline)
+    text = findings_text(found, baseline)
     assert "mnist, seed 0: 15 of 16 numbers hold" in text
     assert all(method in text for method in METHODS)
     assert "moved:" in text

@@ -1,4 +1,4 @@
-"""A method's own output: samples of its generator, figures and tables. Many methods have none."""
+"""The third stage of a job: samples of the method's generator, its own figures and tables. Many methods have none."""
 
 from collections.abc import Mapping
 from functools import partial
@@ -14,16 +14,16 @@ from methods.base import Illustration, Study
 from methods.pictures import eight_bit
 
 
-def show(work: Work, fit: Artefact) -> Artefact:
+def illustrate(work: Work, fit: Artefact) -> Artefact:
     """Samples of the method's generator, its illustrations and its studies."""
     config, count = work.method().config.model_dump(), work.question.real_count
     key = key_of(fit=fit.name, config=config, count=count, seed=work.job.seed)
     artefact = Artefact(work.protocol.runs, "show", key)
-    artefact.make(partial(_show, work, fit))
+    artefact.make(partial(_illustrate, work, fit))
     return artefact
 
 
-def _show(work: Work, fit: Artefact, _: Artefact) -> tuple[dict[str, Tensor], dict[str, Any]]:
+def _illustrate(work: Work, fit: Artefact, _: Artefact) -> tuple[dict[str, Tensor], dict[str, Any]]:
     method = fitted(work, fit)
     torch.manual_seed(work.question.seed_for("show"))
     with torch.no_grad():
