@@ -25,7 +25,7 @@ def seconds(jobs: Sequence[Job], protocol: Protocol) -> float | None:
 
 
 def megabytes(jobs: Sequence[Job], protocol: Protocol) -> float:
-    """The pictures that `jobs` write: queries, reconstructions, and an answer at each r. Weights come on top."""
+    """Megabytes of the pictures that `jobs` write: queries, reconstructions, and answers at each r; without weights."""
     questions = [Work(job, protocol).question for job in jobs]
     each = len(protocol.relaxations) + 2
     return sum(each * len(question.queries) * prod(question.data.shape) for question in questions) / 1e6

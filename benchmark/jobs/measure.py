@@ -113,7 +113,7 @@ def attribute_changes(outcomes: Mapping[str, Tensor], answers: Answers, networks
         changed[f"r = {r:g}"] = seen != outcomes["attributes"]
     rows: list[dict[str, str | int | float]] = [
         {
-            "attribute": name + (" (asked for)" if name == networks.attributes.asked else ""),
+            "attribute": name + (" (the task's)" if name == networks.attributes.asked else ""),
             "oracle's accuracy": accuracy,
             **{column: f"{100 * part[:, place].double().mean():.1f}" for column, part in changed.items()},
         }

@@ -61,14 +61,14 @@ def _experiment(good: Mapping[str, Sequence[Record]], protocol: Protocol, worker
 
 
 def _conduct(name: str, record: Record, protocol: Protocol) -> None:
-    """Carry out one experiment; one that fails is said, and the page goes without it."""
+    """Run one experiment; a failure is a warning, and the page leaves it out."""
     try:
         with limited(protocol.threads):
             conduct(load(name).experiments[record.method], record, protocol)
     except Exception as error:
         if protocol.raise_errors:
             raise
-        log.warning("the page of %s goes without the experiment on %s: %s", name, record.task, reason_of(error))
+        log.warning("the page of %s leaves out the experiment on %s: %s", name, record.task, reason_of(error))
 
 
 def _drawings(records: Sequence[Record], protocol: Protocol) -> list[Callable[[], object]]:

@@ -73,7 +73,7 @@ def with_weights(records: Sequence[Record]) -> pd.DataFrame:
 
 
 def baseline_of(runs: Sequence[pd.DataFrame], held: Mapping[str, Mapping[str, Sequence[str]]]) -> pd.DataFrame:
-    """A baseline from several runs of the same jobs: the values of the first, and those of its retrainings.
+    """A baseline from several runs of the same jobs: the values of the first run, and of its retrainings.
 
     Parameters
     ----------
