@@ -54,7 +54,7 @@ def check_name(task: str) -> None:
     if name not in DATASETS:
         raise unknown("data set", name, DATASETS)
     if task != name and not question_of(task):
-        raise UserError(f"'{task}' asks nothing of {name}; write {name}, or {name}/ and what is asked")
+        raise UserError(f"'{task}' names no class or attribute of {name}; write {name}, or add one after the slash")
 
 
 def knows_truth(task: str) -> bool:

@@ -1,4 +1,4 @@
-"""The third stage of a job: samples of the method's generator, its own figures and tables; many methods have none."""
+"""The third stage of a job: samples of the method's generator, its own figures and tables. Many methods have none."""
 
 from collections.abc import Mapping
 from functools import partial
@@ -36,7 +36,7 @@ def _illustrate(work: Work, fit: Artefact, _: Artefact) -> tuple[dict[str, Tenso
 def kept(
     samples: Mapping[str, Tensor], illustrations: Mapping[str, Illustration], studies: Mapping[str, Study]
 ) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Sets of pictures, figures and tables as an artefact keeps them: tensors and facts."""
+    """Sets of pictures, figures and tables as tensors and facts of an artefact."""
     tensors = {f"sample.{name}": eight_bit(images).cpu() for name, images in samples.items()}
     tensors |= {f"illustration.{name}": eight_bit(shown.images).cpu() for name, shown in illustrations.items()}
     facts = {

@@ -1,4 +1,4 @@
-"""How a run is carried out, what its jobs are, and the images of a task."""
+"""The settings of a run, its jobs, and the images of a task."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +14,7 @@ from methods.training import Advance, Devices, silent
 
 @dataclass(frozen=True)
 class Protocol:
-    """How a run is carried out: all that its jobs share."""
+    """The settings of a run that all its jobs share."""
 
     results: Path
     preset: str = "default"
@@ -31,12 +31,12 @@ class Protocol:
     studies: bool = True
     """Whether methods make tables and figures of their own, which may take longer than all their answers."""
     threads: int = 1
-    """CPU threads a job computes with; the same number gives the same numbers, however many jobs run at once."""
+    """CPU threads per job; results depend on this number, not on how many jobs run at once."""
     raise_errors: bool = False
 
     @property
     def runs(self) -> Path:
-        """What can be made again: weights, counterfactuals, records."""
+        """Folder of what can be recomputed: weights, counterfactuals, records."""
         return self.results / "runs"
 
 
@@ -52,7 +52,7 @@ class Job:
         return f"{self.method} on {self.task}, seed {self.seed}"
 
     def path(self, protocol: Protocol) -> Path:
-        """Where its record stands."""
+        """The path of its record."""
         folder = protocol.runs / "records" / protocol.preset / file_name(self.task) / self.method
         return folder / f"seed-{self.seed}.json"
 
@@ -61,7 +61,7 @@ _loaded: dict[tuple[str, Path | None, BaseModel | None], ImageData] = {}
 
 
 def images_of(task: str, protocol: Protocol, advance: Advance = silent) -> ImageData:
-    """The images of `task`, read or drawn once a process."""
+    """The images of `task`, read or drawn once per process."""
     settings = source_settings(data_set_of(task), protocol.preset, protocol.overrides or {})
     key = (task, protocol.data_root, settings)
     if key not in _loaded:

@@ -1,4 +1,4 @@
-"""From a job to its record: all stages in their order; the record, written last, says which artefacts it rests on."""
+"""From a job to its record: all stages in order. The record is written last, and names its artefacts."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -20,11 +20,11 @@ from metrics import METRICS
 from metrics.intervals import proportion
 
 SCORED_BY = ("benchmark.jobs.score",)
-"""The modules whose code, and that of all they import, makes numbers of answers; a metric's is in its fingerprint."""
+"""Modules whose code, imports included, turns answers into numbers; metrics have their own fingerprints."""
 
 
 def determinants(work: Work) -> dict[str, Any]:
-    """All that determines the numbers of a job; what changes one of them changes the record's key."""
+    """Everything that determines the numbers of a job: the parts of the record's key."""
     method, weights = work.method(), work.protocol.inception_weights
     return {
         "method": work.job.method,
@@ -49,12 +49,12 @@ def determinants(work: Work) -> dict[str, Any]:
 
 
 def record_key(work: Work) -> str:
-    """The hash of all that determines the record."""
+    """The hash of everything that determines the record."""
     return key_of(**determinants(work))
 
 
 def record(work: Work) -> Record:
-    """Fit, explain, show, probe and score; what is on disk is not made again."""
+    """Fit, explain, show, probe and score; artefacts on disk are reused."""
     judges = {role: judge.made() for role, judge in work.judges.items()}
     learnt = fit(work)
     made = _stages(work, learnt)
@@ -94,7 +94,7 @@ def record(work: Work) -> Record:
 
 
 def _stages(work: Work, learnt: Artefact) -> dict[str, Sequence[Artefact]]:
-    """What each stage between fit and score leaves, and what the answers are compared with."""
+    """Stage -> its artefacts, for the stages between fit and score and for the exact counterfactuals."""
     chunks = explain(work, learnt)
     made: dict[str, Sequence[Artefact]] = {
         "explain": chunks,
@@ -110,7 +110,7 @@ def _stages(work: Work, learnt: Artefact) -> dict[str, Sequence[Artefact]]:
 
 
 def accuracies(judges: Mapping[str, Judge]) -> list[Row]:
-    """The test accuracy of the classifier and the oracle, as numbers of every job that they judge."""
+    """Rows with the test accuracy of the classifier and the oracle, for every job that they judge."""
     return [
         row(f"{role}_accuracy", proportion(torch.arange(judge.test_n) < round(judge.test_accuracy * judge.test_n)))
         for role, judge in judges.items()
@@ -133,7 +133,7 @@ def _data_facts(work: Work) -> dict[str, Any]:
 
 
 def _timings(work: Work, learnt: Artefact, made: Mapping[str, Sequence[Artefact]]) -> list[Row]:
-    """Seconds of the fit and of explaining all relaxations of one query; memory of the process that did it."""
+    """Rows with the seconds of the fit and per query of the explanation, and the peak memory."""
     fitted, explained = learnt.facts() or {}, [chunk.facts() or {} for chunk in made["explain"]]
     probed = made["probe"][0].facts() or {}
     memory = [facts.get("peak_memory", 0.0) for facts in (fitted, *explained, probed)]

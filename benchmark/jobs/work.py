@@ -1,4 +1,4 @@
-"""One job, resolved: the question that it asks, the judges of the answers, and its method's settings."""
+"""One job, resolved: its question, the judges of its answers, and its method's settings."""
 
 from benchmark.data import ImageData
 from benchmark.data.question import Question
@@ -16,9 +16,9 @@ from methods.training import Advance, silent
 
 
 class Work:
-    """What the stages of a job work with; nothing is trained until it is asked for.
+    """The objects that the stages of a job share; networks are trained on first use.
 
-    `data` stand in for the images that the task names, and `classifier` for one that is trained on this job's images.
+    `data` replaces the images of the task, `classifier` the classifier trained on them.
     """
 
     def __init__(
@@ -60,23 +60,23 @@ class Work:
 
     @property
     def entry(self) -> Entry:
-        """The method as it is registered."""
+        """The method's entry in the registry."""
         return METHODS[self.job.method]
 
     def method(self) -> Method:
-        """The method under its resolved settings, not fitted."""
+        """The unfitted method under its resolved settings."""
         protocol = self.protocol
         channels = self.question.data.shape[0]
         return self.entry.load()(method_config(self.job.method, protocol.preset, protocol.overrides or {}, channels))
 
     def check(self) -> None:
-        """Refuse what cannot end well, before it costs anything.
+        """Check that the job can succeed, before any computation.
 
         Raises
         ------
         UserError
-            If the method's settings do not fit these images, Inception is to look at grey ones, or the method takes
-            exact counterfactuals that the data do not have.
+            If the method's settings do not fit these images, Inception features are wanted of grey images, or the
+            method needs exact counterfactuals that the data do not have.
         """
         data, method = self.question.data, self.method()
         try:
@@ -87,8 +87,7 @@ class Work:
         self._check_asked(method)
         if method.takes_truth and data.exact is None:
             raise UserError(
-                f"nobody knows the exact counterfactuals of {data.name}; {self.job.method} is for avatars/Smiling and "
-                "the like"
+                f"{data.name} has no exact counterfactuals; {self.job.method} is for tasks such as avatars/Smiling"
             )
 
     def _check_asked(self, method: Method) -> None:
@@ -101,7 +100,7 @@ class Work:
             )
 
     def check_extractors(self) -> None:
-        """Refuse to let Inception look at grey images."""
+        """Raise UserError for Inception features of grey images."""
         data = self.question.data
         if "inception" in self.protocol.extractors and data.shape[0] != 3:
             raise UserError(f"{data.name} has no colours, which Inception needs; use --fid oracle")

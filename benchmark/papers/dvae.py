@@ -19,10 +19,10 @@ POLICIES = {
     "the most influential bit": "dvae-single",
     "all bits": "dvae-all",
 }
-"""What the paper's "flip" may mean -> ours."""
+"""Meaning of the paper's "flip" -> the method here."""
 
 OF_PHI = tuple(metric("dvae", name) for name in ("accuracy_phi", "accuracy_phi_reconstruction", "agreement"))
-"""What does not depend on what is flipped."""
+"""Numbers that do not depend on the flipped bits."""
 
 TABLE_1 = Printed(
     name="Table 1",
@@ -41,9 +41,9 @@ TABLE_1 = Printed(
     percent=True,
     tolerance=0.05,
     notes=(
-        'the paper says both "a single flip" and "when the discrete representation is flipped": a row each policy',
-        "a change is of f_K(ψ), to any other class; whether the picture g(ψ) flips is in flip-rate-*.md",
-        "ours have other tasks: their difference is to the nearer end of the published rows, none within",
+        'the paper says both "a single flip" and "when the discrete representation is flipped": one row per policy',
+        "change: f_K(ψ) has any other class; flips of the picture g(ψ) are in flip-rate-*.md",
+        "the tasks differ: a difference is to the nearer end of the published rows, and is 0 between them",
     ),
 )
 
@@ -56,14 +56,14 @@ TABLE_2 = Printed(
     here={"dvae": (metric("dvae", "shared_fisher_plain"), metric("dvae", "shared_fisher"))},
     tolerance=0.05,
     notes=(
-        "1 / dot (Eq. 6) can be won by a larger I(g) as well as by its direction: see fisher_norm in metrics.csv",
-        "f_K's information is that of its softmax, g's that of its sigmoids, summed over outputs",
+        "1 / dot (Eq. 6) falls with the norm of I(g) as well as with its direction: see fisher_norm in metrics.csv",
+        "information of f_K: of its softmax; of g: of its sigmoids; both summed over outputs",
     ),
 )
 
 CLASSES = Printed(
     name="Experimental Setup",
-    title="training images of the task that is not balanced",
+    title="training images of the unbalanced task",
     setting="CelebA, big lips",
     columns=("with", "without"),
     published={"Big lips": ("48,785", "113,985")},
@@ -71,7 +71,7 @@ CLASSES = Printed(
 )
 
 BIAS = "Male-on-Smiling"
-"""The planted bias that stands for the paper's splits: women smile, men do not."""
+"""The planted bias in place of the paper's splits: women smile, men do not."""
 WITH = fact("strength", lambda strength: strength, "share with the bias")
 WITHOUT = fact("strength", lambda strength: 1 - strength, "share against the bias")
 
@@ -86,16 +86,16 @@ SPLITS = Printed(
     incomparable={"with the planted bias": "both are settings"},
     studies=("bias-gates",),
     notes=(
-        "ours: the probability that a face of that sex smiles, or does not (`avatars.strength`), of as many men as "
+        "here: the probability that a face of that sex smiles, or does not (`avatars.strength`), with as many men as "
         "women; without the bias it is a half",
-        "ours is one classifier with a bias and one without instead of two opposite ones: what a method shows of one "
-        "that has none counts against it",
+        "here one classifier has the bias and one has none, instead of two opposite biases: a bias that a method shows "
+        "for the unbiased one counts against it",
     ),
 )
 
 EDITED = Printed(
     name="Fig. 5",
-    title="what the classifier gives a face and the same face with another colour of skin",
+    title="the classifier's output for a face and the same face with another colour of skin",
     setting="CelebA, big lips; one picture",
     n=1,
     columns=("original", "edited"),
@@ -110,9 +110,9 @@ EDITED = Printed(
     of=(BIAS,),
     incomparable=dict.fromkeys(("original", "edited"), "another label and another attribute, and not one picture"),
     notes=(
-        "ours: the mean probability of Smiling of all queries that are men, and of the same faces with nothing changed "
-        "but their sex, which is exact; edits towards the label as the bias has it",
-        "the paper edits by a text-driven model, whose other changes are not known",
+        "here: the mean probability of Smiling over all queries that are men, and over the same faces with only their "
+        "sex changed, exactly; under the bias this edit is towards the label",
+        "the paper edits with a text-driven model, whose other changes are unknown",
     ),
 )
 
@@ -120,11 +120,11 @@ LEAD = lead("dvae")
 EDITED_WORDS = "p(Smiling) of men by the confounded classifiers, as women minus as they are"
 
 REGULARISER = "regulariser"
-"""The study of pictures by the generators with and without the regulariser, of the same codes."""
+"""Name of the study of pictures from the same codes by the generators with and without the regulariser."""
 
 
 def _more_flips() -> Measure:
-    """By how much the regulariser raises the share of pictures that flip."""
+    """The rise in the share of pictures that flip, due to the regulariser."""
     words = "share of g(ψ) that flips, with the regulariser minus without,"
     return study("dvae", REGULARISER, "flip rate", {"generator": "with minus without"}, words=words, interval=True)
 
@@ -133,9 +133,9 @@ def _more_flips() -> Measure:
 
 
 def regulariser(method: Method, asked: Asked) -> Outcome:
-    """Pictures of the same codes by the generators with and without the regulariser (Figs. 3 and 6).
+    """Pictures from the same codes by the generators with and without the regulariser (Figs. 3 and 6).
 
-    Bits are chosen by f_K alone, so that neither generator has a say in them.
+    Bits are chosen by f_K alone, so that the choice does not depend on a generator.
     """
     assert isinstance(method, Dvae)  # noqa: S101 - registered so
     chooser = under(method, until_picture=False)
@@ -159,7 +159,7 @@ def regulariser(method: Method, asked: Asked) -> Outcome:
     if len(pictures) > 1:
         apart = flips["regularised"].double() - flips["plain"].double()
         rows.append({"generator": "with minus without", **estimated("flip rate", apart), "oracle agreement": ""})
-    note = "g(ψ) of the same codes, flipped until f_K(ψ) is of the target class; [low, high]: of the flip rate"
+    note = "g(ψ) from the same codes, flipped until f_K(ψ) has the target class; [low, high]: of the flip rate"
     return Outcome(
         figures,
         {
@@ -171,7 +171,7 @@ def regulariser(method: Method, asked: Asked) -> Outcome:
 
 
 def _concepts(asked: Asked, drawn: Sequence[Tensor], seen: Sequence[Tensor]) -> Illustration:
-    """Queries, g(φ') and g(ψ), with what f_K gives the target in each (Fig. 3)."""
+    """Queries, g(φ') and g(ψ), each with f_K's probability of the target (Fig. 3)."""
     captions = []
     for query in range(min(ROWS, len(asked.queries))):
         own, target = int(asked.predicted[query]), int(asked.targets[query])
@@ -179,12 +179,12 @@ def _concepts(asked: Asked, drawn: Sequence[Tensor], seen: Sequence[Tensor]) -> 
             [f"{{{own}}} → {{{target}}}", *(f"p({{{target}}}) = {float(part[query, target]):.2f}" for part in seen)]
         )
     shown = torch.stack([asked.queries, *drawn], dim=1)[:ROWS]
-    title = "concepts before and after flipped bits; below each f_K's probability of the target"
+    title = "concepts before and after flipped bits; below, f_K's probability of the target"
     return Illustration(title, shown, captions, ("query", "g(φ')", "g(ψ)"))
 
 
 def _with_and_without(asked: Asked, pictures: Mapping[str, Sequence[Tensor]]) -> Illustration:
-    """g(φ') and g(ψ) by both generators, with the class that the classifier sees in each (Fig. 6)."""
+    """g(φ') and g(ψ) by both generators, each with the classifier's class (Fig. 6)."""
     columns = [asked.queries, *pictures["plain"], *pictures["regularised"]]
     classes = torch.stack([asked.classifier(part).argmax(1) for part in columns], dim=1)[:ROWS].tolist()
     targets = asked.targets.tolist()
@@ -192,7 +192,7 @@ def _with_and_without(asked: Asked, pictures: Mapping[str, Sequence[Tensor]]) ->
         [f"{{{row[0]}}} → {{{target}}}", *(f"{{{c}}}" for c in row[1:])]
         for row, target in zip(classes, targets, strict=False)
     ]
-    title = "pictures of the same codes without and with the regulariser; below each what the classifier sees"
+    title = "pictures from the same codes without and with the regulariser; below, the classifier's class"
     headings = ("query", "without:\ng(φ')", "\ng(ψ)", "with:\ng(φ')", "\ng(ψ)")
     return Illustration(title, torch.stack(columns, dim=1)[:ROWS], captions, headings)
 
@@ -204,9 +204,9 @@ PAPER = Paper(
     methods=tuple(POLICIES.values()),
     tables=(TABLE_1, TABLE_2, CLASSES, SPLITS, EDITED),
     figures=(
-        Shown("Fig. 1", "the method on two tasks", missing="a drawing; Fig. 3 has the same of these tasks"),
-        Shown("Fig. 2", "the networks as a diagram", missing="a drawing; methods/dvae/model.py are the networks"),
-        Shown("Fig. 3", "g(φ') and g(ψ) with what the classifier gives both", ("concepts-{task}-dvae",)),
+        Shown("Fig. 1", "the method on two tasks", missing="a drawing; Fig. 3 shows the same for these tasks"),
+        Shown("Fig. 2", "the networks as a diagram", missing="a drawing; methods/dvae/model.py has the networks"),
+        Shown("Fig. 3", "g(φ') and g(ψ) with the classifier's probabilities", ("concepts-{task}-dvae",)),
         Shown(
             "Fig. 4",
             "two classifiers, with a planted bias and without",
@@ -222,15 +222,19 @@ PAPER = Paper(
     claims=(
         Claim(
             "Table 1",
-            "flipping the discrete representation changes the prediction (at least 92 %), as few bits as it takes",
+            "flipping as few bits as needed changes the prediction (at least 92 %)",
             at_least(metric("dvae", "change", 0.0), 0.92),
         ),
         Claim(
             "Sec. Related Work",
-            "a single flip does (at least 92 %)",
+            "a single flip changes the prediction (at least 92 %)",
             at_least(metric("dvae-single", "change", 0.0), 0.92),
         ),
-        Claim("Table 1", "flipping all bits does (at least 92 %)", at_least(metric("dvae-all", "change", 0.0), 0.92)),
+        Claim(
+            "Table 1",
+            "flipping all bits changes the prediction (at least 92 %)",
+            at_least(metric("dvae-all", "change", 0.0), 0.92),
+        ),
         Claim(
             "Table 1",
             "φ' keeps most of the accuracy of φ (at least 80 %, the least published)",
@@ -258,7 +262,7 @@ PAPER = Paper(
         ),
         Claim(
             "Sec. Qualitative Analysis, Fig. 6",
-            "with the regulariser, pictures of flipped codes change what the classifier sees more often",
+            "with the regulariser, pictures from flipped codes change the classifier's class more often",
             at_least(_more_flips(), 0),
         ),
         Claim(
@@ -269,8 +273,8 @@ PAPER = Paper(
         Claim("Fig. 4", "a planted bias of gender shows in the concepts", shows(BIAS, LEAD)),
         Claim(
             "Fig. 5",
-            "edits along a concept change what the classifier says",
-            shows(BIAS, of_classifiers("raised_confounded", EDITED_WORDS), "the edit is exact, no method's"),
+            "edits along a concept change the classifier's prediction",
+            shows(BIAS, of_classifiers("raised_confounded", EDITED_WORDS), "the edit is exact, not by a method"),
         ),
     ),
     experiments={"dvae": regulariser},

@@ -121,7 +121,7 @@ MISTAKES = [
     (("--tasks", "mnits"), ("did you mean 'mnist'", "celeba")),
     (("--tasks", "mnist,fashon-mnist"), ("did you mean 'fashion-mnist'",)),
     (("--tasks", "/3-8"), ("data set",)),
-    (("--tasks", "mnist/"), ("asks nothing of mnist",)),
+    (("--tasks", "mnist/"), ("names no class or attribute of mnist",)),
     (("--preset", "smok"), ("--preset", "'smok'", "'smoke'", "'default'", "'paper'")),
     (("--split", "tests"), ("--split", "'tests'", "'test'", "'validation'")),
     (("--fid", "inceptoin"), ("did you mean 'inception'", "oracle")),
