@@ -19,6 +19,7 @@ from methods.base import (
     Counterfactuals,
     Illustration,
     ImageSet,
+    Layer,
     Method,
     MethodConfig,
     Study,
@@ -38,6 +39,8 @@ EXACT = 50
 """Images whose information is computed in every form."""
 EXACT_FORMS: tuple[tuple[Form, int], ...] = (("coordinate", 3), ("joint", 4))
 """The exact ones, with their draws."""
+OF_HEAD: Mapping[Layer, tuple[Form, int]] = {"fully connected": ("coordinate", 3), "convolutional": ("probe", 32)}
+"""How the information of f_K is found at each layer, with its draws: exactly, or estimated where φ is long."""
 REGULARISERS = {"none": None, "inverse_dot": inverse_dot, "inverse_cosine": inverse_cosine}
 
 
@@ -55,6 +58,11 @@ class DvaeConfig(MethodConfig):
         True, description="whether `greedy` goes on until g(ψ) is of the target class too, and not f_K(ψ) alone (ours)"
     )
     draws: Positive = Field(32, description="random draws of the information of g that is reported (ours)")
+    layer: Layer = Field(
+        "fully connected",
+        description="the hidden layer φ of f: its first fully connected one (the paper's) or its last convolutional "
+        "block, flattened (ours; the paper: any)",
+    )
     bits: Positive = Field(16, description="n, boolean latents (ours)")
     hidden: tuple[Positive, ...] = Field(
         (128, 128, 64), description="widths inside the encoder, mirrored in the decoder: four linear layers each"
@@ -116,7 +124,7 @@ class Dvae(Method):
         config = self.config
         sizes = Sizes(
             shape,
-            self.classifier.feature_count,
+            self.classifier.feature_counts[config.layer],
             config.bits,
             config.hidden,
             config.generator,
@@ -137,14 +145,14 @@ class Dvae(Method):
         """Train the DVAE on φ, freeze it, then train the generators on φ'; no label is used."""
         network, config = self.prepare(data.shape, classifier), self.config
         assert isinstance(network, Concepts)  # noqa: S101 - `build` returned it
-        phi = in_batches(classifier.features, data, trainer.device)
+        phi = in_batches(self.features, data, trainer.device)
         network.dvae.measure(phi)
         schedule = partial(warmup_cosine, WARMUP)
         plan = Plan(Rows((phi,)), len(data), config.epochs, config.batch_size, config.min_steps, schedule)
         trainer.fit(network, partial(self._phases, "dvae"), plan)
         with torch.no_grad():
             own = network.dvae.decode(network.dvae.encode(phi))
-            information = directions(fisher_information(self._log_probabilities, phi.to(trainer.device))).cpu()
+            information = directions(self._information_of_head(phi.to(trainer.device))).cpu()
         batch = Rows((own, information), data)
         plan = Plan(batch, len(data), config.generator_epochs, config.batch_size, config.generator_min_steps, schedule)
         trainer.fit(network, partial(self._phases, "generator"), plan, stage="generator")
@@ -157,6 +165,14 @@ class Dvae(Method):
         assert isinstance(network, Concepts)  # noqa: S101 - `build` returned it
         trained = network.dvae if part == "dvae" else network.generators
         return [Phase(f"{part}_losses", Adam(trained.parameters(), lr=self.config.learning_rate, fused=True))]
+
+    def features(self, images: Tensor) -> Tensor:
+        """φ of images (N, C, H, W), at the layer that is explained: (N, d)."""
+        return self.classifier.features(images, self.config.layer)
+
+    def head(self, phi: Tensor) -> Tensor:
+        """f_K: the logits (N, classes) of φ, φ' or ψ (N, d)."""
+        return self.classifier.head(phi, self.config.layer)
 
     # -- answering -----------------------------------------------------------------------------------------------------
 
@@ -179,7 +195,7 @@ class Dvae(Method):
 
     def _encode(self, images: Tensor) -> Tensor:
         """Codes z of images (N, C, H, W): (N, n) bool."""
-        return self.network.dvae.encode(self.classifier.features(images))
+        return self.network.dvae.encode(self.features(images))
 
     def _draw(self, bits: Tensor) -> Tensor:
         """Pictures by g of what codes (N, n) stand for: (N, C, H, W)."""
@@ -202,11 +218,11 @@ class Dvae(Method):
 
     def classes_of(self, bits: Tensor) -> Tensor:
         """The classes that f_K sees in what codes (B, n) stand for, (B,)."""
-        return self.classifier.head(self.network.dvae.decode(bits)).argmax(1)
+        return self.head(self.network.dvae.decode(bits)).argmax(1)
 
     def lead_in_representation(self, bits: Tensor, target: Tensor) -> Tensor:
         """By how much the target leads in f_K of what codes (B, n) stand for, (B,)."""
-        return lead(self.classifier.head(self.network.dvae.decode(bits)), target)
+        return lead(self.head(self.network.dvae.decode(bits)), target)
 
     def lead_in_both(self, bits: Tensor, target: Tensor) -> Tensor:
         """The smaller of the target's leads in f_K(ψ) and in f(g(ψ)), (B,)."""
@@ -218,16 +234,20 @@ class Dvae(Method):
 
     def _log_probabilities(self, phi: Tensor) -> Tensor:
         """The logarithm of f_K(φ), (B, classes): the positive function whose information is measured."""
-        return self.classifier.head(phi).log_softmax(1)
+        return self.head(phi).log_softmax(1)
+
+    def _information_of_head(self, phi: Tensor) -> Tensor:
+        """I_ν(f_K) around φ (N, d): (N, d)."""
+        return fisher_information(self._log_probabilities, phi, *OF_HEAD[self.config.layer])
 
     def diagnostics(self, images: Tensor) -> dict[str, Tensor]:
         """Classes of φ and φ', and the information that each generator shares with f_K, each (N,)."""
-        phi = self.classifier.features(images)
+        phi = self.features(images)
         own = self.network.dvae.decode(self.network.dvae.encode(phi))
-        wanted = fisher_information(self._log_probabilities, phi)
+        wanted = self._information_of_head(phi)
         found = {
-            "phi_classes": self.classifier.head(phi).argmax(1),
-            "phi_reconstruction_classes": self.classifier.head(own).argmax(1),
+            "phi_classes": self.head(phi).argmax(1),
+            "phi_reconstruction_classes": self.head(own).argmax(1),
         }
         for suffix, name in (("", self.network.answering), ("_plain", "plain")):
             drawn = self._information(name, own, "probe", self.config.draws)
@@ -277,15 +297,16 @@ class Dvae(Method):
         return histogram(reached, len(codes))
 
     def _forms(self) -> Study:
-        """Table 2 by the paper's definition, beside that by joint noise and its estimate."""
+        """Table 2 by the paper's definition, beside that by joint noise and its estimate; of a long φ its estimate."""
         phi = self.network.kept()[:EXACT]
         own = self.network.dvae.decode(self.network.dvae.encode(phi))
+        exact = EXACT_FORMS if self.config.layer == "fully connected" else ()
         drawn = {
             (name, form, draws): self._information(name, own, form, draws)
             for name in self.network.generators
-            for form, draws in (*EXACT_FORMS, ("probe", self.config.draws))
+            for form, draws in (*exact, ("probe", self.config.draws))
         }
-        return forms(drawn, fisher_information(self._log_probabilities, phi))
+        return forms(drawn, self._information_of_head(phi), exact=bool(exact))
 
     def remarks(self) -> tuple[str, ...]:
         """Which bits are flipped until when, and what the generator was trained on."""
@@ -302,7 +323,13 @@ class Dvae(Method):
             "inverse_cosine": f"regulariser 1 / cos(I(g), I(f_K)), λ = {config.weight:g}",
         }[config.regulariser]
         drawn = f"shared Fisher information of pictures estimated from {config.draws} random draws a query"
-        return policy, f"generator with {regulariser}", drawn
+        layer = {
+            "fully connected": (),
+            "convolutional": (
+                "φ is the flattened last convolutional block; I(f_K) is estimated from random draws too",
+            ),
+        }[config.layer]
+        return policy, f"generator with {regulariser}", drawn, *layer
 
 
 def lead(logits: Tensor, target: Tensor) -> Tensor:
