@@ -43,6 +43,8 @@ KINDS: Mapping[str, str] = MappingProxyType(
     }
 )
 """Kind of classifier -> what it learns from."""
+MAJORITIES: Mapping[str, float] = MappingProxyType({"majority without": 0.7, "majority with": 0.3})
+"""Two more kinds, opposite ones: of the faces with the label this share is without the attribute (dvae, Fig. 4)."""
 BIASED_AT_LEAST, UNBIASED_AT_MOST = 0.10, 0.05
 """Shares of queries whose class the exact do(attribute) flips: the gates."""
 RAISED_ABOVE = 0.0
@@ -219,9 +221,10 @@ class Trial:
 
     def protocol_of(self, kind: str) -> Protocol:
         """The protocol that draws what the classifiers of `kind` learn from."""
-        confounding = self.planted.confounding if kind in ("confounded", "ignoring") else ""
+        confounding = self.planted.confounding if kind in ("confounded", "ignoring", *MAJORITIES) else ""
         evidence = 1.0 if kind == "ignoring" else self.drawn.evidence
-        return self._protocol(seed=self.drawn.seed + 1, confounding=confounding, evidence=evidence)
+        strength = MAJORITIES.get(kind, self.drawn.strength)
+        return self._protocol(seed=self.drawn.seed + 1, confounding=confounding, evidence=evidence, strength=strength)
 
     def classifiers(self) -> list[tuple[str, int]]:
         """Kind and seed of each."""

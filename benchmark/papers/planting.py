@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from benchmark.bias.discovery import BiasOutcome, discover, finished, read_outcome, write_failure
+from benchmark.bias.opposite import oppose, read_opposite
 from benchmark.bias.trial import Trial, trials
 from benchmark.jobs.progress import Board
 from benchmark.jobs.protocol import Protocol
@@ -28,7 +29,16 @@ def plant(paper: Paper, seeds: Iterable[int], protocol: Protocol, workers: int, 
     names = [name for name in METHODS if name in {*paper.methods, *REFERENCES}]
     planted = paper.planted if protocol.preset != "paper" else ()
     asked = [fuller(trial, names) for trial in trials(planted, protocol, seeds)]
-    return [(trial, _outcome(trial, names, workers, board)) for trial in asked]
+    found = [(trial, _outcome(trial, names, workers, board)) for trial in asked]
+    return [(trial, _opposed(paper, trial, outcome, workers, board)) for trial, outcome in found]
+
+
+def _opposed(paper: Paper, trial: Trial, found: BiasOutcome, workers: int, board: Board) -> BiasOutcome:
+    """The outcome with what the paper's method shows of two opposite classifiers, if the paper asks it."""
+    method = paper.opposed.get(str(trial.planted))
+    if method is None or found.gates.status != "ok":
+        return found
+    return replace(found, opposite=[oppose(trial, method, workers, board)])
 
 
 def fuller(trial: Trial, names: list[str]) -> Trial:
@@ -56,5 +66,10 @@ def _outcome(trial: Trial, names: list[str], workers: int, board: Board) -> Bias
 
 def outcomes(paper: Paper, preset: str, runs: Path) -> dict[str, BiasOutcome]:
     """What is on disk of a paper's biases, by their names."""
-    found = {planted: read_outcome(planted, preset, runs) for planted in (*paper.planted, *paper.told)}
-    return {planted: outcome for planted, outcome in found.items() if outcome is not None}
+    found = {}
+    for planted in (*paper.planted, *paper.told):
+        if outcome := read_outcome(planted, preset, runs):
+            method = paper.opposed.get(planted)
+            opposite = read_opposite(outcome.gates, method, runs) if method else None
+            found[planted] = replace(outcome, opposite=[opposite] if opposite else [])
+    return found
