@@ -1,4 +1,4 @@
-"""What a method is: its configuration, its fitted network, and the counterfactuals that it answers with."""
+"""The contract of a method: its configuration, its fitted network, its counterfactuals."""
 
 import abc
 from collections.abc import Callable, Mapping, Sequence
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from methods.training import Trainer
 
 BATCH = 64
-"""Images that a network is shown at once outside training: few enough for a core's cache to hold their features."""
+"""Batch size outside training: small enough for the features to fit into a core's cache."""
 
 
 class ImageSet(Protocol):
@@ -30,7 +30,7 @@ class ImageSet(Protocol):
 
 @dataclass(frozen=True)
 class Images:
-    """Training batches of images alone."""
+    """Training batches of images without labels."""
 
     data: ImageSet
 
@@ -63,7 +63,7 @@ class Classifier(Protocol):
 class MethodConfig(BaseModel):
     """Settings of a method; every field has a default, a unit and a source.
 
-    The fields named in `explain_only` do not touch what is fitted, so variants that differ in them share one training.
+    The fields named in `explain_only` do not affect the fit, so variants that differ in them only share one training.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -71,7 +71,7 @@ class MethodConfig(BaseModel):
 
     @final
     def fit_part(self) -> dict[str, Any]:
-        """The settings that what is fitted depends on."""
+        """The settings that affect the fit."""
         return self.model_dump(mode="json", exclude=set(self.explain_only))
 
 
@@ -82,38 +82,38 @@ class Counterfactuals:
     images: Tensor
     """(R, N, C, H, W) in [0, 1], in the order of the relaxations and of the queries."""
     intervention: Mapping[str, Tensor] = field(default_factory=dict)
-    """What was intervened on (latents, path, modules, bits), each (N, ...)."""
+    """The variables that were intervened on (latents, path, modules, bits), each (N, ...)."""
     evidence: Mapping[str, Tensor] = field(default_factory=dict)
-    """What only the method can say of each answer, each (R, N, ...); metrics know it as "answer_<name>"."""
+    """Values of each answer that only the method has, each (R, N, ...); evidence "answer_<name>" for metrics."""
 
 
 @dataclass(frozen=True)
 class Illustration:
-    """Rows of pictures that a method shows of its own accord: a figure, and no number."""
+    """A figure of a method's own: rows of pictures, without numbers."""
 
     title: str
     images: Tensor
     """(K, T, C, H, W) in [0, 1]: K rows of T pictures."""
     captions: Sequence[Sequence[str]]
-    """What stands below each picture, K rows of T texts; {3} stands for the name of class 3."""
+    """Captions below the pictures, K rows of T texts; {3} is replaced by the name of class 3."""
     headings: Sequence[str]
-    """What stands above each column, T texts."""
+    """Headings above the columns, T texts."""
 
 
 class Study(BaseModel):
-    """Numbers about a method itself rather than its answers to queries: a table of their own, and a figure of them."""
+    """A table, and perhaps a figure, of numbers about a method itself rather than its answers."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     title: str
     rows: list[dict[str, str | int | float]]
-    """A row of the table each, by the same headings."""
+    """Rows of the table, all with the same headings."""
     notes: tuple[str, ...] = ()
-    """What a reader has to know: n, seeds, units, source."""
+    """Notes for the reader: n, seeds, units, source."""
     axes: tuple[str, str, str] | None = None
-    """The headings that a figure draws: along x, along y, and a line each; None draws none."""
+    """Headings for the figure: x, y, and one line per value of the third; None for no figure."""
     spread: str | None = None
-    """The heading that holds the standard deviation of what is along y."""
+    """Heading of the standard deviation of y."""
     bars: bool = False
     """Whether the figure draws bars, for counts, instead of lines."""
 
@@ -121,25 +121,25 @@ class Study(BaseModel):
 class Method(abc.ABC):
     """A way to answer "what would this picture look like if the classifier saw another class in it?".
 
-    `__init__` stores; `fit` learns, `explain` answers. All that is fitted lives in `self.network`, whose state is what
-    is written to disk.
+    `__init__` stores the configuration, `fit` learns, `explain` answers. Everything fitted is in `self.network`, whose
+    state is written to disk.
     """
 
     Config: ClassVar[type[MethodConfig]]
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
-    """Preset -> the settings in which it differs from the defaults; "faces": those of the default preset on images in
-    colour; "bias": what the default preset changes where biases are planted in many classifiers of small faces."""
+    """Preset -> the settings in which it differs from the defaults. For the default preset there are also "faces", on
+    images in colour, and "bias", for bias discovery with its many classifiers of small faces."""
     reference: ClassVar[bool] = False
-    """True for what only gives the tables a scale; it stands apart there."""
+    """True for a reference: no explanation, but a scale for the tables, listed apart."""
     one_generator: ClassVar[bool] = False
-    """True if no classifier has a part in the training, which `Trainer.once` then makes once for all classifiers."""
+    """True if the training does not use the classifier; `Trainer.once` then runs it once for all classifiers."""
     takes_truth: ClassVar[bool] = False
-    """True for the reference that is given the exact answers as `exact`, which only drawn data have."""
+    """True for the reference that is given the exact counterfactuals as `exact`; only drawn data have them."""
     version: ClassVar[int] = 1
     """Raised whenever the same settings give other answers than before."""
 
     exact: Callable[[Tensor, Tensor], Tensor] | None = None
-    """(Queries (N, C, H, W), targets (N,)) -> the exact answers; only for what `takes_truth`."""
+    """(Queries (N, C, H, W), targets (N,)) -> exact counterfactuals; set only if `takes_truth`."""
 
     def __init__(self, config: MethodConfig) -> None:
         self.config = config
@@ -148,15 +148,15 @@ class Method(abc.ABC):
 
     @abc.abstractmethod
     def build(self, shape: tuple[int, int, int], class_count: int) -> nn.Module:
-        """The untrained network for images of `shape` (C, H, W); of `self.classifier` it may ask the sizes alone."""
+        """The untrained network for images of `shape` (C, H, W); it may read sizes of `self.classifier`, no weights."""
 
     @abc.abstractmethod
     def fit(self, data: ImageSet, classifier: Classifier, *, trainer: Trainer) -> Self:
-        """Learn from the training images, with `classifier` as the one to be explained."""
+        """Learn from the training images, to explain `classifier`."""
 
     @abc.abstractmethod
     def reconstruct(self, images: Tensor) -> Tensor:
-        """The answer to "change nothing", (N, C, H, W) in [0, 1]."""
+        """Reconstructions of `images`: the answers to "change nothing", (N, C, H, W) in [0, 1]."""
 
     @abc.abstractmethod
     def explain(self, images: Tensor, target: Tensor, relaxations: Sequence[float]) -> Counterfactuals:
@@ -166,26 +166,26 @@ class Method(abc.ABC):
         """
 
     def diagnostics(self, images: Tensor) -> Mapping[str, Tensor]:  # noqa: ARG002 - most methods have none
-        """What only this method can report on `images`: metric name -> one value an image, (N,)."""
+        """Values that only this method can report on `images`: evidence name -> one value per image, (N,)."""
         return {}
 
     def samples(self, count: int) -> Mapping[str, Tensor]:  # noqa: ARG002 - most methods have none
-        """Sets of `count` images that a generator makes, to judge it by, each (count, C, H, W) in [0, 1].
+        """Sets of `count` generated images that show the generator's quality, each (count, C, H, W) in [0, 1].
 
-        "samples" is what it makes of nothing but noise.
+        "samples" are generated from noise alone.
         """
         return {}
 
     def illustrations(self) -> Mapping[str, Illustration]:
-        """Figures that only this method has, by a name that can be part of a file's."""
+        """Figures that only this method has, by names that can be part of a file name."""
         return {}
 
     def studies(self) -> Mapping[str, Study]:
-        """Tables that only this method has, by a name that can be part of a file's."""
+        """Tables that only this method has, by names that can be part of a file name."""
         return {}
 
     def remarks(self) -> tuple[str, ...]:
-        """What a reader of the tables has to know about these settings, a sentence each."""
+        """Notes about these settings for readers of the tables, a sentence each."""
         return ()
 
     @final
@@ -197,7 +197,7 @@ class Method(abc.ABC):
 
     @final
     def restore(self, state: Mapping[str, Tensor], shape: tuple[int, int, int], classifier: Classifier) -> Self:
-        """Take up what was fitted before: the `state_dict` of `self.network`."""
+        """Restore an earlier fit from the `state_dict` of `self.network`."""
         self.prepare(shape, classifier).load_state_dict(state)
         self.network.eval()
         return self
@@ -205,6 +205,6 @@ class Method(abc.ABC):
 
 @torch.no_grad()
 def in_batches(function: Callable[[Tensor], Tensor], data: ImageSet, device: torch.device) -> Tensor:
-    """`function` of all images in `data`, computed on `device` in batches, gathered on the CPU."""
+    """Apply `function` to all images in `data`, in batches on `device`; returns one tensor on the CPU."""
     chunks = torch.arange(len(data)).split(BATCH)
     return torch.cat([function(data.batch(chunk).to(device)).cpu() for chunk in chunks])

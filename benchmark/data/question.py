@@ -1,4 +1,4 @@
-"""What a job asks: the images of a task, how a seed splits them, and the first images of a split as queries."""
+"""The question of a job: the images of a task, split by a seed, with the first images of one split as queries."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ from benchmark.data.tasks import Splits, split
 from methods.training import derived_seed
 
 PURPOSES = ("training", "classifier", "oracle", "fit", "targets", "explain", "show", "probe", "autoencoders")
-"""What random numbers are drawn for; a seed and a purpose make a stream."""
+"""Purposes of random numbers; a seed and a purpose determine a stream."""
 
 
 @dataclass(frozen=True)
@@ -21,19 +21,19 @@ class Question:
     seed: int
     splits: Splits
     train: Subset
-    """What methods and judges learn from: the training split, or its first images."""
+    """Training images of methods and judges: the training split, or its first images."""
     asked: Subset
-    """The split that the queries are from."""
+    """The split from which the queries are taken."""
     queries: Subset
 
     @classmethod
     def of(cls, data: ImageData, seed: int, split_name: str, *, train_images: int | None, queries: int) -> "Question":
-        """At most so many training images and `queries` of `data`, split under `seed`.
+        """The question of `data` split under `seed`, with at most `train_images` and `queries`.
 
         Raises
         ------
         UserError
-            If a class has too few images to stand in every split.
+            If a class has too few images for every split.
         """
         splits = split(data, seed)
         asked = splits.named(split_name)
@@ -41,19 +41,19 @@ class Question:
         return cls(data, seed, splits, train, asked, asked.first(queries))
 
     def seed_for(self, purpose: str, *rest: int) -> int:
-        """A seed for each of `PURPOSES`, and of its parts."""
+        """The seed of one of `PURPOSES`, and of its parts."""
         return derived_seed(self.seed, PURPOSES.index(purpose), *rest)
 
     @property
     def class_count(self) -> int:
-        """Classes that an image can be of."""
+        """The number of classes."""
         return len(self.data.class_names)
 
     @property
     def real_count(self) -> int:
-        """How many images stand on either side of a Fréchet distance."""
+        """The number of images on either side of a Fréchet distance."""
         return min(len(self.queries), len(self.asked) // 2)
 
     def reals(self) -> Tensor:
-        """The last `real_count` images of the split, none of which is compared with itself, (M, C, H, W) uint8."""
+        """The last `real_count` images of the split, disjoint from the queries compared, (M, C, H, W) uint8."""
         return torch.from_numpy(self.data.images[self.asked.indices[len(self.asked) - self.real_count :]])

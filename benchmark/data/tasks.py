@@ -1,4 +1,4 @@
-"""A task names a data set and what is asked of it: `mnist`, `mnist/3-8`, `celeba/Male`."""
+"""A task names a data set and the classes to tell apart: `mnist`, `mnist/3-8`, `celeba/Male`."""
 
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
@@ -13,15 +13,15 @@ from benchmark.data import DATASETS, ImageData, Source, Subset, digest_of, load
 from benchmark.errors import UserError, unknown
 
 WITH_TRUTH = ("avatars",)
-"""Data sets that know the exact counterfactuals of their images."""
+"""Data sets with exact counterfactuals of their images."""
 
 TEST_SHARE, VALIDATION_SHARE = 0.2, 0.1
-"""Of all images, where a data set has no split of its own."""
+"""Shares of all images for splits that are not official."""
 
 
 @dataclass(frozen=True)
 class Splits:
-    """Training, validation and test images of one task; nothing is chosen on the test split."""
+    """Training, validation and test images of one task."""
 
     train: Subset
     validation: Subset
@@ -34,22 +34,22 @@ class Splits:
 
 
 def data_set_of(task: str) -> str:
-    """The data set that a task is about: `celeba` of `celeba/Male`."""
+    """The data set of a task: `celeba` of `celeba/Male`."""
     return task.partition("/")[0]
 
 
 def question_of(task: str) -> str:
-    """What a task asks of its data set: `Male` of `celeba/Male`; empty if all classes are asked for."""
+    """The attribute or pair of classes of a task: `Male` of `celeba/Male`; empty for all classes."""
     return task.partition("/")[2]
 
 
 def file_name(task: str) -> str:
-    """A task's name as part of a path: `celeba_Male`."""
+    """A task's name in paths: `celeba_Male`."""
     return task.replace("/", "_")
 
 
 def check_name(task: str) -> None:
-    """Refuse a task whose data set is unknown, before anything is loaded."""
+    """Raise UserError for a task of an unknown data set, before anything is loaded."""
     name = data_set_of(task)
     if name not in DATASETS:
         raise unknown("data set", name, DATASETS)
@@ -58,7 +58,7 @@ def check_name(task: str) -> None:
 
 
 def knows_truth(task: str) -> bool:
-    """Whether the exact counterfactuals of the task's images are known."""
+    """Whether the task's data have exact counterfactuals."""
     return data_set_of(task) in WITH_TRUTH
 
 
@@ -68,7 +68,7 @@ def load_task(task: str, source: Source) -> ImageData:
     Raises
     ------
     UserError
-        For an unknown data set, class or attribute, and where a class has fewer than two images.
+        For an unknown data set, class or attribute, and if a class has fewer than two images.
     """
     name, question = data_set_of(task), question_of(task)
     data = load(name, replace(source, check_attributes=partial(_check_attribute, name, question)))
@@ -77,7 +77,7 @@ def load_task(task: str, source: Source) -> ImageData:
 
 
 def _by_attribute(data: ImageData, attribute: str) -> ImageData:
-    """Binary labels from a named attribute."""
+    """`data` labelled by one attribute, binary."""
     assert data.attributes is not None  # noqa: S101 - a data set has labels or attributes
     _check_attribute(data.name, attribute, data.attributes)
     labels = data.attributes[attribute].to_numpy().astype(np.int64)
@@ -85,7 +85,7 @@ def _by_attribute(data: ImageData, attribute: str) -> ImageData:
 
 
 def _check_attribute(name: str, attribute: str, attributes: pd.DataFrame) -> None:
-    """Refuse an attribute that the data set `name` does not know."""
+    """Raise UserError for an attribute that the data set `name` does not have."""
     known = [str(column) for column in attributes]
     if not attribute:
         raise UserError(f"{name} needs an attribute, as in {name}/{known[0]} (known: {', '.join(known)})")
@@ -94,7 +94,7 @@ def _check_attribute(name: str, attribute: str, attributes: pd.DataFrame) -> Non
 
 
 def _by_class(data: ImageData, question: str) -> ImageData:
-    """All classes, or the two that a question such as "3-8" names."""
+    """`data` with all classes, or with the two classes of a question such as "3-8"."""
     if not question:
         return data
     assert data.labels is not None  # noqa: S101 - the caller looked
@@ -116,7 +116,7 @@ def _by_class(data: ImageData, question: str) -> ImageData:
 
 
 def _two_classes(data: ImageData, question: str) -> tuple[int, int]:
-    """The two classes in "first-second", either by name; a name may itself hold a hyphen."""
+    """The two classes of "first-second", by name; a name may contain a hyphen."""
     words = question.split("-")
     for cut in range(1, len(words)):
         names = "-".join(words[:cut]), "-".join(words[cut:])
@@ -129,7 +129,7 @@ def _two_classes(data: ImageData, question: str) -> tuple[int, int]:
 
 
 def _checked(data: ImageData) -> ImageData:
-    """`data`, if every class can be split."""
+    """`data`; UserError if a class is too small to be split."""
     assert data.labels is not None  # noqa: S101 - labelled by now
     for name, count in zip(data.class_names, np.bincount(data.labels, minlength=len(data.class_names)), strict=True):
         if count < 2:
@@ -138,12 +138,12 @@ def _checked(data: ImageData) -> ImageData:
 
 
 def split(data: ImageData, seed: int) -> Splits:
-    """The splits of `data` under `seed`: the official ones where they exist, drawn by class where they do not.
+    """The splits of `data` under `seed`: official ones where they exist, otherwise drawn by class.
 
     Raises
     ------
     UserError
-        If a class has too few images to stand in every split.
+        If a class has too few images for every split.
     """
     test, validation = data.official.get("test"), data.official.get("validation")
     given = [part for part in (test, validation) if part is not None]
@@ -157,7 +157,7 @@ def split(data: ImageData, seed: int) -> Splits:
 
 
 def _draw(data: ImageData, indices: np.ndarray, share: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """(the rest, `share` of all images of `data`), with the classes in proportion."""
+    """`indices` divided into (the rest, `share` of all images of `data`), stratified by class."""
     assert data.labels is not None  # noqa: S101 - labelled by now
     count = max(len(data.class_names), round(share * len(data)))
     try:

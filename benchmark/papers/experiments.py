@@ -1,7 +1,7 @@
 """What the papers do with a fitted method beyond a run: asked of the first queries, made once and kept."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -9,7 +9,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from benchmark.jobs.fit import fitted
+from benchmark.jobs.fit import fit, fitted
 from benchmark.jobs.illustrate import kept
 from benchmark.jobs.protocol import Job, Protocol
 from benchmark.jobs.work import Work
@@ -47,6 +47,8 @@ class Asked:
     oracle: Network
     known: Known | None = None
     """Where the data set has attributes."""
+    refitted: Callable[..., Method] | None = None
+    """The same method, fitted under other settings: made once and kept, as every fit."""
 
 
 class Outcome(NamedTuple):
@@ -96,12 +98,23 @@ def _conduct(
     told = {
         name.removeprefix("intervention."): part for name, part in chunk.items() if name.startswith("intervention.")
     }
-    fit = Artefact(runs, "fit", record.artefacts["fit"].removeprefix("fit-"))
+    learnt = Artefact(runs, "fit", record.artefacts["fit"].removeprefix("fit-"))
     classifier, oracle = work.classifier.network(), work.oracle.network()
-    asked = Asked(unit(chunk["queries"]), chunk["targets"], chunk["predicted"], told, classifier, oracle, _known(work))
+    known, refit = _known(work), partial(_refitted, work)
+    asked = Asked(unit(chunk["queries"]), chunk["targets"], chunk["predicted"], told, classifier, oracle, known, refit)
     torch.manual_seed(work.question.seed_for("show", 1))
-    found = experiment(fitted(work, fit), asked)
+    found = experiment(fitted(work, learnt), asked)
     return kept({}, found.illustrations, found.studies)
+
+
+def _refitted(work: Work, **changes: object) -> Method:
+    """The method of `work`, fitted with other settings on the same images and classifier."""
+    overrides = work.protocol.overrides or {}
+    own = {**overrides.get(work.job.method, {}), **changes}
+    other = Work(work.job, replace(work.protocol, overrides={**overrides, work.job.method: own}), work.advance)
+    with torch.enable_grad():
+        learnt = fit(other)
+    return fitted(other, learnt)
 
 
 def _answered(record: Record, runs: Path) -> dict[str, Tensor]:

@@ -1,9 +1,11 @@
 """From papers' names to their pages: run their methods, do their experiments, plant their biases, draw, write."""
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 from benchmark.bias.tables import publish
+from benchmark.errors import reason_of
 from benchmark.jobs.progress import Board
 from benchmark.jobs.protocol import Job, Protocol
 from benchmark.jobs.runner import in_parallel, limited, run
@@ -15,6 +17,8 @@ from benchmark.records.record import Record
 from benchmark.records.store import locked
 from benchmark.report.figures import write_record_figures
 from benchmark.report.tables import studies
+
+log = logging.getLogger(__name__)
 
 
 def run_papers(papers: Mapping[str, Sequence[Job]], protocol: Protocol, workers: int, board: Board) -> list[Record]:
@@ -57,8 +61,14 @@ def _experiment(good: Mapping[str, Sequence[Record]], protocol: Protocol, worker
 
 
 def _conduct(name: str, record: Record, protocol: Protocol) -> None:
-    with limited(protocol.threads):
-        conduct(load(name).experiments[record.method], record, protocol)
+    """Carry out one experiment; one that fails is said, and the page goes without it."""
+    try:
+        with limited(protocol.threads):
+            conduct(load(name).experiments[record.method], record, protocol)
+    except Exception as error:
+        if protocol.raise_errors:
+            raise
+        log.warning("the page of %s goes without the experiment on %s: %s", name, record.task, reason_of(error))
 
 
 def _drawings(records: Sequence[Record], protocol: Protocol) -> list[Callable[[], object]]:

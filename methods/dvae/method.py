@@ -1,4 +1,4 @@
-"""`dvae`, `dvae-single` and `dvae-all`: flip bits of a discrete latent of φ, and draw what the classifier then sees.
+"""`dvae`, `dvae-single` and `dvae-all`: flip bits of a discrete latent of φ, and draw the representation that results.
 
 Gat, Lorberbom, Schwartz and Hazan, "Latent Space Explanation by Intervention", 2022.
 """
@@ -34,13 +34,13 @@ from metrics.fisher import Form, directions, fisher_information, inverse_cosine,
 Positive = Annotated[int, Field(gt=0)]
 
 WARMUP = 100
-"""Steps over which the learning rate rises; without them the latents may die at once."""
+"""Warm-up steps of the learning rate; without them the latents may die at once."""
 EXACT = 50
-"""Images whose information is computed in every form."""
+"""Images on which all forms of the Fisher information are compared."""
 EXACT_FORMS: tuple[tuple[Form, int], ...] = (("coordinate", 3), ("joint", 4))
-"""The exact ones, with their draws."""
+"""The exact forms of the Fisher information, with their draws."""
 OF_HEAD: Mapping[Layer, tuple[Form, int]] = {"fully connected": ("coordinate", 3), "convolutional": ("probe", 32)}
-"""How the information of f_K is found at each layer, with its draws: exactly, or estimated where φ is long."""
+"""Layer -> form and draws of the Fisher information of f_K; where φ is long only the estimate is affordable."""
 REGULARISERS = {"none": None, "inverse_dot": inverse_dot, "inverse_cosine": inverse_cosine}
 
 
@@ -51,44 +51,44 @@ class DvaeConfig(MethodConfig):
 
     policy: Literal["greedy", "single", "all"] = Field(
         "greedy",
-        description="bits to flip: as few as it takes, one after another; the most influential one; all (the paper "
+        description="bits to flip: one after another until the class flips; the most influential one; all (the paper "
         'says "a single flip" and "when the discrete representation is flipped")',
     )
     until_picture: bool = Field(
-        True, description="whether `greedy` goes on until g(ψ) is of the target class too, and not f_K(ψ) alone (ours)"
+        True, description="whether `greedy` continues until g(ψ), and not only f_K(ψ), has the target class (ours)"
     )
-    draws: Positive = Field(32, description="random draws of the information of g that is reported (ours)")
+    draws: Positive = Field(32, description="random draws for the reported information of g (ours)")
     layer: Layer = Field(
         "fully connected",
-        description="the hidden layer φ of f: its first fully connected one (the paper's) or its last convolutional "
-        "block, flattened (ours; the paper: any)",
+        description="the layer of f that φ is the output of: the first fully connected one (the paper's experiments) "
+        "or the last convolutional block, flattened (ours; the paper's method takes any)",
     )
-    bits: Positive = Field(16, description="n, boolean latents (ours)")
+    bits: Positive = Field(16, description="n, the number of boolean latents (ours)")
     hidden: tuple[Positive, ...] = Field(
         (128, 128, 64), description="widths inside the encoder, mirrored in the decoder: four linear layers each"
     )
     dropout: float = Field(0.0, ge=0, lt=1, description="between linear layers (the paper uses some, not how much)")
     temperature: float = Field(0.5, gt=0, description="τ of the Gumbel-softmax relaxation (ours)")
-    kl_weight: float = Field(0.03, ge=0, description="of the KL term (Eq. 1: 1)")
-    epochs: Positive = Field(90, description="passes over the training images, of the DVAE (ours)")
-    min_steps: int = Field(1200, ge=0, description="steps of the DVAE, at least (ours)")
-    generator: tuple[Positive, ...] = Field((256, 256), description="widths inside g (ours)")
-    generator_epochs: Positive = Field(16, description="passes over the training images, of g (ours)")
-    generator_min_steps: int = Field(1500, ge=0, description="steps of g, at least (ours)")
+    kl_weight: float = Field(0.03, ge=0, description="weight of the KL term (Eq. 1: 1)")
+    epochs: Positive = Field(90, description="epochs of the DVAE (ours)")
+    min_steps: int = Field(1200, ge=0, description="minimal number of steps of the DVAE (ours)")
+    generator: tuple[Positive, ...] = Field((256, 256), description="hidden widths of g (ours)")
+    generator_epochs: Positive = Field(16, description="epochs of g (ours)")
+    generator_min_steps: int = Field(1500, ge=0, description="minimal number of steps of g (ours)")
     regulariser: Literal["inverse_dot", "inverse_cosine", "none"] = Field(
-        "inverse_dot", description="of the generator that answers: 1 / (I(g) · I(f_K)) (Eq. 6), 1 / cosine (ours), none"
+        "inverse_dot", description="of the answering generator: 1 / (I(g) · I(f_K)) (Eq. 6), 1 / cosine (ours), none"
     )
     weight: float = Field(1.2, ge=0, description="λ of the regulariser (Eq. 6; ours)")
-    probes: Positive = Field(2, description="random draws of the information that is trained on (ours)")
-    regularised: Positive = Field(32, description="images of a batch that the regulariser looks at, at most (ours)")
-    batch_size: Positive = Field(128, description="images a step (ours)")
-    learning_rate: float = Field(2e-3, gt=0, description="Adam's at its peak (ours)")
-    samples: Positive = Field(1000, description="training images that show what the bits mean, at most (ours)")
+    probes: Positive = Field(2, description="random draws for the information in the training loss (ours)")
+    regularised: Positive = Field(32, description="maximal number of images per batch in the regulariser (ours)")
+    batch_size: Positive = Field(128, description="images per step (ours)")
+    learning_rate: float = Field(2e-3, gt=0, description="Adam's learning rate at its peak (ours)")
+    samples: Positive = Field(1000, description="maximal number of training images in the figure of the bits (ours)")
 
 
 @dataclass(frozen=True)
 class Rows:
-    """Training batches of rows of tensors that were computed once, and of images where `data` is given."""
+    """Training batches: rows of precomputed tensors and, if `data` is given, images."""
 
     tensors: tuple[Tensor, ...]
     data: ImageSet | None = None
@@ -142,7 +142,7 @@ class Dvae(Method):
         )
 
     def fit(self, data: ImageSet, classifier: Classifier, *, trainer: Trainer) -> Self:
-        """Train the DVAE on φ, freeze it, then train the generators on φ'; no label is used."""
+        """Train the DVAE on φ, freeze it, then train the generators on φ'; labels are not used."""
         network, config = self.prepare(data.shape, classifier), self.config
         assert isinstance(network, Concepts)  # noqa: S101 - `build` returned it
         phi = in_batches(self.features, data, trainer.device)
@@ -177,11 +177,11 @@ class Dvae(Method):
     # -- answering -----------------------------------------------------------------------------------------------------
 
     def reconstruct(self, images: Tensor) -> Tensor:
-        """g(φ'): what the generator makes of the query's own code."""
+        """g(φ'): the picture drawn from the query's own code."""
         return self._draw(self._encode(images))
 
     def explain(self, images: Tensor, target: Tensor, relaxations: Sequence[float]) -> Counterfactuals:
-        """One choice of bits a query, the most influential ones first; r leaves that share of them as they were."""
+        """Flip chosen bits of each query, the most influential first; the share r of them is left unflipped."""
         bits = self._encode(images)
         ranks = self._choose(bits, target)
         codes = [flipped(bits, ranks, r) for r in relaxations]
@@ -198,11 +198,11 @@ class Dvae(Method):
         return self.network.dvae.encode(self.features(images))
 
     def _draw(self, bits: Tensor) -> Tensor:
-        """Pictures by g of what codes (N, n) stand for: (N, C, H, W)."""
+        """Pictures by g of the representations decoded from codes (N, n): (N, C, H, W)."""
         return self.network.draw(self.network.dvae.decode(bits))
 
     def _choose(self, bits: Tensor, target: Tensor) -> Tensor:
-        """The places of the flipped bits in the order of their influence, (N, n); n where a bit is not flipped."""
+        """Rank of each flipped bit by influence, (N, n); n for a bit that is not flipped."""
         if self.config.policy == "single":
             return single(self.lead_in_representation, bits, target)
         if self.config.policy == "all":
@@ -211,21 +211,21 @@ class Dvae(Method):
         return self._go_on(bits, target, ranks) if self.config.until_picture else ranks
 
     def _go_on(self, bits: Tensor, target: Tensor, ranks: Tensor) -> Tensor:
-        """More flips behind those of `ranks` (N, n), until the picture flips too; none where it never does."""
+        """Further flips after `ranks` (N, n), until the picture has the target class too; none if it never has."""
         longer = greedy(self.lead_in_both, bits, target, ranks)
         reached = self.lead_in_both(flipped(bits, longer, 0.0), target) > 0
         return torch.where(reached[:, None], longer, ranks)
 
     def classes_of(self, bits: Tensor) -> Tensor:
-        """The classes that f_K sees in what codes (B, n) stand for, (B,)."""
+        """The classes of f_K for the representations decoded from codes (B, n): (B,)."""
         return self.head(self.network.dvae.decode(bits)).argmax(1)
 
     def lead_in_representation(self, bits: Tensor, target: Tensor) -> Tensor:
-        """By how much the target leads in f_K of what codes (B, n) stand for, (B,)."""
+        """The target's lead in f_K(ψ), ψ decoded from codes (B, n): (B,), in logits."""
         return lead(self.head(self.network.dvae.decode(bits)), target)
 
     def lead_in_both(self, bits: Tensor, target: Tensor) -> Tensor:
-        """The smaller of the target's leads in f_K(ψ) and in f(g(ψ)), (B,)."""
+        """The smaller of the target's leads in f_K(ψ) and f(g(ψ)): (B,), in logits."""
         parts = zip(bits.split(BATCH), target.split(BATCH), strict=True)
         seen = [lead(self.classifier(self._draw(some)), wanted) for some, wanted in parts]
         return torch.minimum(self.lead_in_representation(bits, target), torch.cat(seen))
@@ -233,7 +233,7 @@ class Dvae(Method):
     # -- what only this method can report ------------------------------------------------------------------------------
 
     def _log_probabilities(self, phi: Tensor) -> Tensor:
-        """The logarithm of f_K(φ), (B, classes): the positive function whose information is measured."""
+        """Log-probabilities log f_K(φ), (B, classes), for the Fisher information of f_K."""
         return self.head(phi).log_softmax(1)
 
     def _information_of_head(self, phi: Tensor) -> Tensor:
@@ -241,7 +241,7 @@ class Dvae(Method):
         return fisher_information(self._log_probabilities, phi, *OF_HEAD[self.config.layer])
 
     def diagnostics(self, images: Tensor) -> dict[str, Tensor]:
-        """Classes of φ and φ', and the information that each generator shares with f_K, each (N,)."""
+        """Classes of φ and φ', and the Fisher information that each generator shares with f_K, each (N,)."""
         phi = self.features(images)
         own = self.network.dvae.decode(self.network.dvae.encode(phi))
         wanted = self._information_of_head(phi)
@@ -260,13 +260,13 @@ class Dvae(Method):
         return fisher_information(partial(self.network.log_pixels, name), phi, form, draws)
 
     def illustrations(self) -> Mapping[str, Illustration]:
-        """What each bit means, shown once for all policies."""
+        """The figure of the bits' meaning, the same for all policies, so drawn by one."""
         if self.config.policy != "greedy":
             return {}
         return {"bits": meaning_of_bits(self.network.sample_codes(), self._pictures, self._probabilities)}
 
     def studies(self) -> Mapping[str, Study]:
-        """How many bits a flip needs, and the shared information in each of its forms; once for all policies."""
+        """Tables of the bits that a flip needs and of the forms of shared information; made by one policy."""
         if self.config.policy != "greedy":
             return {}
         return {"bits-needed": self._bits_needed(), "fisher": self._forms()}
@@ -276,11 +276,11 @@ class Dvae(Method):
         return torch.cat([self._draw(some) for some in bits.split(BATCH)])
 
     def _probabilities(self, bits: Tensor) -> Tensor:
-        """What f_K makes of what codes (N, n) stand for: (N, classes)."""
+        """Class probabilities by f_K of the representations decoded from codes (N, n): (N, classes)."""
         return self._log_probabilities(self.network.dvae.decode(bits)).exp()
 
     def _bits_needed(self) -> Study:
-        """Training images, each asked for one other class, all classes in turn."""
+        """The number of flipped bits that training images need to reach a target, all classes in turn."""
         codes, others = self.network.sample_codes(), self.classifier.class_count - 1
         predicted = self.classes_of(codes)
         target = (predicted + 1 + torch.arange(len(codes)).to(predicted) % others) % (others + 1)
@@ -297,7 +297,7 @@ class Dvae(Method):
         return histogram(reached, len(codes))
 
     def _forms(self) -> Study:
-        """Table 2 by the paper's definition, beside that by joint noise and its estimate; of a long φ its estimate."""
+        """The paper's Table 2 with three forms of information; where φ is long, with the estimate alone."""
         phi = self.network.kept()[:EXACT]
         own = self.network.dvae.decode(self.network.dvae.encode(phi))
         exact = EXACT_FORMS if self.config.layer == "fully connected" else ()
@@ -309,9 +309,9 @@ class Dvae(Method):
         return forms(drawn, self._information_of_head(phi), exact=bool(exact))
 
     def remarks(self) -> tuple[str, ...]:
-        """Which bits are flipped until when, and what the generator was trained on."""
+        """Notes on the choice of bits, the generator's regulariser and the estimate of shared information."""
         config = self.config
-        until = "g(ψ) is of the target class too" if config.until_picture else "f_K(ψ) is of the target class"
+        until = "g(ψ) has the target class too" if config.until_picture else "f_K(ψ) has the target class"
         policy = {
             "greedy": f"flips bits one after another until {until}",
             "single": "flips the most influential bit",
@@ -322,17 +322,12 @@ class Dvae(Method):
             "inverse_dot": f"regulariser 1 / (I(g) · I(f_K)), λ = {config.weight:g}, I(f_K) scaled to length 1",
             "inverse_cosine": f"regulariser 1 / cos(I(g), I(f_K)), λ = {config.weight:g}",
         }[config.regulariser]
-        drawn = f"shared Fisher information of pictures estimated from {config.draws} random draws a query"
-        layer = {
-            "fully connected": (),
-            "convolutional": (
-                "φ is the flattened last convolutional block; I(f_K) is estimated from random draws too",
-            ),
-        }[config.layer]
-        return policy, f"generator with {regulariser}", drawn, *layer
+        drawn = f"shared Fisher information of pictures estimated from {config.draws} random draws per query"
+        layer = "φ is the output of the last convolutional block; the information of f_K is estimated too"
+        return policy, f"generator with {regulariser}", drawn, *([layer] * (config.layer == "convolutional"))
 
 
 def lead(logits: Tensor, target: Tensor) -> Tensor:
-    """By how much the target's logit (B, classes) exceeds the largest other one, (B,); above 0 just where it wins."""
+    """The target's logit minus the largest other one, (B,), from logits (B, classes); above 0 if the target wins."""
     wanted = nn.functional.one_hot(target, logits.shape[1]).bool()
     return logits[wanted] - logits.masked_fill(wanted, -torch.inf).amax(1)

@@ -1,10 +1,10 @@
 """`vaex`, `vaex-cat`, `vaex-masked`: counterfactuals by relaxing the posterior of a hierarchical conditional VAE.
 
-Vercheval and Pižurica, "Hierarchical Variational Autoencoders for Visual Counterfactuals", 2021. The mask is ours; that
-of Jeanneret, Simon and Jurie, "Adversarial Counterfactual Visual Explanations", 2023, keeps pixels of the query too.
+Vercheval and Pižurica, "Hierarchical Variational Autoencoders for Visual Counterfactuals", 2021. The mask is ours; the
+mask of Jeanneret, Simon and Jurie, "Adversarial Counterfactual Visual Explanations", 2023, also keeps query pixels.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, Any, ClassVar, Literal, Self
@@ -15,16 +15,17 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 from torch.optim import Adam
 
-from methods.base import Classifier, Counterfactuals, ImageSet, Method, MethodConfig, in_batches
+from methods.base import BATCH, Classifier, Counterfactuals, ImageSet, Method, MethodConfig, in_batches
 from methods.training import Phase, Plan, Trainer, warmup_cosine
 from methods.vaex.model import AdaIN, Concatenation, HierarchicalVAE, Sizes, centred, kl_divergence
 
 Positive = Annotated[int, Field(gt=0)]
 Share = Annotated[float, Field(gt=0, le=1)]
+Intervention = Literal["condition", "z_0"]
 
 
 class VaexConfig(MethodConfig):
-    """Settings of `vaex`; "author's code" is the code that accompanies the paper."""
+    """Settings of `vaex`; "author's code" is the code published with the paper."""
 
     explain_only = frozenset(
         {"schedule", "relax_log_variance", "deviation_divisor", "masked", "mask_reach", "mask_threshold"}
@@ -34,24 +35,25 @@ class VaexConfig(MethodConfig):
         "adain", description="how z_{k-1} enters the prior p_k: vaex or vaex-cat (Secs. III-A, IV)"
     )
     widths: tuple[Positive, ...] = Field(
-        (8, 16, 32, 64, 128), description="channels of the features, fine to coarse, a resolution each (ours)"
+        (8, 16, 32, 64, 128), description="channels of the features, fine to coarse, one per resolution (ours)"
     )
     latents: tuple[Positive, ...] = Field(
         (24, 8, 4, 2, 1),
-        description="channels of z_0 … z_K, coarse to fine, one a width; one fewer leaves the finest without (ours)",
+        description="channels of z_0 … z_K, coarse to fine; with one fewer than widths the finest has no latent (ours)",
     )
     depth: Positive = Field(2, description="blocks between two latent groups (Sec. II-C)")
     beta: float = Field(15.0, ge=0, description="weight of the KL term (author's code: 100 at 129 px)")
-    free_bits: float = Field(1.0, ge=0, description="FB, nats a latent element (author's code: 2 on the doubled KL)")
+    free_bits: float = Field(1.0, ge=0, description="FB, nats per latent element (author's code: 2 on the doubled KL)")
     prior_scale: float = Field(5.0, gt=0, description="s, the distance between class means of z_0 (Sec. III-B)")
-    variance_momentum: Share = Field(0.1, description="of the running per-pixel variance (author's code)")
+    centrings: int = Field(2, ge=0, description="times that ξ is drawn away from 0 and 1 (Sec. IV)")
+    variance_momentum: Share = Field(0.1, description="momentum of the running per-pixel variance (author's code)")
     variance_floor: float = Field(
         1e-3, gt=0, description="least per-pixel variance, squared intensities; sets the scale of bits/dim (ours)"
     )
     epochs: Positive = Field(16, description="passes over the training images (ours)")
-    min_steps: int = Field(1750, ge=0, description="steps, at least: more passes over a small training set (ours)")
-    batch_size: Positive = Field(32, description="images a step (Sec. II-C)")
-    learning_rate: float = Field(2e-3, gt=0, description="Adam's, at its peak (author's code: 1e-3)")
+    min_steps: int = Field(1750, ge=0, description="minimal steps: a small training set gets more epochs (ours)")
+    batch_size: Positive = Field(32, description="images per step (Sec. II-C)")
+    learning_rate: float = Field(2e-3, gt=0, description="Adam's learning rate at its peak (author's code: 1e-3)")
     warmup: int = Field(100, ge=0, description="steps of linear warm-up before the cosine decay (ours)")
     max_norm: float = Field(1000.0, gt=0, description="gradient norms are clipped to this (ours)")
     schedule: Literal["power", "squaring"] = Field(
@@ -64,10 +66,10 @@ class VaexConfig(MethodConfig):
         3.0, ge=1, description="standard deviations of the latents are divided by this in answers (Sec. III-C)"
     )
     masked: bool = Field(
-        False, description="whether the query's own pixels stay where its class and the target decode alike (ours)"
+        False, description="whether query pixels are kept where its class and the target decode alike (ours)"
     )
     mask_reach: int = Field(2, ge=0, description="pixels to each side over which that difference is averaged (ours)")
-    mask_threshold: float = Field(8 / 255, ge=0, lt=1, description="above it a pixel is the answer's (ours)")
+    mask_threshold: float = Field(8 / 255, ge=0, lt=1, description="a pixel changes above this difference (ours)")
 
     @model_validator(mode="after")
     def _levels_agree(self) -> Self:
@@ -81,7 +83,7 @@ class VaexConfig(MethodConfig):
 
 @dataclass(frozen=True)
 class Conditioned:
-    """Training batches: images with their centred probabilities, which are computed once."""
+    """Training batches: images with their centred probabilities, computed once."""
 
     data: ImageSet
     xi: Tensor
@@ -155,7 +157,7 @@ class Vaex(Method):
         )
 
     def fit(self, data: ImageSet, classifier: Classifier, *, trainer: Trainer) -> Self:
-        """Train on the images and the classifier's probabilities of them; no label is used."""
+        """Train on the images and their class probabilities by the classifier; labels are not used."""
         network = self.prepare(data.shape, classifier)
         plan = Plan(
             batch=Conditioned(data, in_batches(self._xi, data, trainer.device)),
@@ -173,7 +175,7 @@ class Vaex(Method):
         return [Phase("losses", optimizer, self.config.max_norm)]
 
     def reconstruct(self, images: Tensor) -> Tensor:
-        """The query under its own condition at r = 1, with the same narrowed posterior as an answer; never masked."""
+        """The query decoded under its own condition at r = 1, with the narrowed posterior of answers; never masked."""
         xi = self._xi(images)
         noise = self.network.noise(len(images))
         decoded, _, _ = self.network.top_down(
@@ -182,25 +184,48 @@ class Vaex(Method):
         return decoded
 
     def explain(self, images: Tensor, target: Tensor, relaxations: Sequence[float]) -> Counterfactuals:
-        """One encoding under ξ = onehot(target), one decoding a relaxation; all share the latents' noise.
+        """One encoding under ξ = onehot(target), one decoding per relaxation; all share the latents' noise.
 
-        Masked, the query's own class goes the same way, and where both decode alike the answer is the query.
+        With a mask the query's own class is decoded likewise, and pixels where both agree are taken from the query.
         """
         if not relaxations:
             return Counterfactuals(images.new_empty(0, *images.shape))
         noise = self.network.noise(len(images))
-        decoded, top = self._decoded(images, target, noise, relaxations)
+        decoded, top = self.intervened(images, target, noise, relaxations)
         if self.config.masked:
-            own, _ = self._decoded(images, self.classifier(images).argmax(1), noise, relaxations)
+            own, _ = self.intervened(images, self.classifier(images).argmax(1), noise, relaxations)
             mask = apart(decoded, own, self.config.mask_reach) > self.config.mask_threshold
             decoded = torch.where(mask, decoded, images)
         return Counterfactuals(decoded, {"z_0": top})
 
-    def _decoded(
-        self, images: Tensor, target: Tensor, noise: Sequence[Tensor], relaxations: Sequence[float]
+    def intervened(
+        self,
+        images: Tensor,
+        target: Tensor,
+        noise: Sequence[Tensor],
+        relaxations: Sequence[float],
+        interventions: Collection[Intervention] = ("condition", "z_0"),
     ) -> tuple[Tensor, Tensor]:
-        """The images under ξ = onehot(target), (R, N, C, H, W), and z_0."""
-        xi = F.one_hot(target, self.classifier.class_count).to(images)
+        """The images with ξ, the class channels of z_0, or both set to the target (Sec. III-C).
+
+        Parameters
+        ----------
+        images, target
+            (N, C, H, W) in [0, 1], and the classes (N,).
+        noise
+            Of the latents, as `network.noise` draws it.
+        relaxations
+            R of them, in [0, 1].
+        interventions
+            "condition": ξ = onehot(target), else ξ is the query's. "z_0": its class channels become s·onehot(target).
+
+        Returns
+        -------
+        tuple
+            Images (R, N, C, H, W), and z_0.
+        """
+        onehot = F.one_hot(target, self.classifier.class_count).to(images)
+        xi = onehot if "condition" in interventions else self._xi(images)
         bottom_up = self.network.bottom_up(images, xi)
         answers = [
             self.network.top_down(
@@ -210,7 +235,7 @@ class Vaex(Method):
                 divisor=self.config.deviation_divisor,
                 relax=lambda level, r=r: self._factor(r, level),  # type: ignore[misc] # mypy cannot infer the default
                 relax_log_variance=self.config.relax_log_variance,
-                target=target,
+                target=target if "z_0" in interventions else None,
             )
             for r in relaxations
         ]
@@ -225,21 +250,28 @@ class Vaex(Method):
         kl = [kl_divergence(posterior, prior).flatten(1).sum(1) for posterior, prior in distributions]
         return {"nll": self.network.nll(decoded, images), "kl": torch.stack(kl).sum(0)}
 
+    def samples(self, count: int) -> Mapping[str, Tensor]:
+        """Pictures of the conditional prior, all classes in turn, each under ξ = onehot(c)."""
+        classes = self.classifier.class_count
+        conditions = F.one_hot(torch.arange(count) % classes, classes).to(self.network.top)
+        drawn = [self.network.top_down(None, xi, self.network.noise(len(xi)))[0] for xi in conditions.split(BATCH)]
+        return {"samples": torch.cat(drawn)}
+
     def remarks(self) -> tuple[str, ...]:
-        """Which of the paper's open points these numbers rest on."""
+        """The choices behind these numbers where the paper leaves them open."""
         exponent = {"power": "r^k", "squaring": "r^(2^(k-1))"}[self.config.schedule]
         side = 2 * self.config.mask_reach + 1
         apart_at_most = f"{255 * self.config.mask_threshold:.3g}/255 apart at most over {side} x {side} pixels"
-        mask = f"pixels are the query's where its own class and the target decode alike, {apart_at_most}"
+        mask = f"query pixels are kept where its own class and the target decode alike, {apart_at_most}"
         return (
             f"posterior residual of level k scaled by {exponent}",
-            f"NLL and bits/dim rest on a floor of {self.config.variance_floor:g} on the variance of a pixel",
+            f"NLL and bits/dim depend on the floor of {self.config.variance_floor:g} of a pixel's variance",
             *([mask] if self.config.masked else []),
         )
 
     def _xi(self, images: Tensor) -> Tensor:
         """The centred probabilities of the investigated classifier, (B, classes)."""
-        return centred(self.classifier(images).softmax(1))
+        return centred(self.classifier(images).softmax(1), self.config.centrings)
 
     def _factor(self, relaxation: float, level: int) -> float:
         exponent = level if self.config.schedule == "power" else 2 ** (level - 1)
@@ -247,7 +279,7 @@ class Vaex(Method):
 
 
 def apart(images: Tensor, others: Tensor, reach: int) -> Tensor:
-    """The greatest difference of a channel, averaged over `reach` pixels to each side: (R, N, 1, H, W) in [0, 1]."""
+    """Maximal difference over channels, averaged over `reach` pixels to each side: (R, N, 1, H, W) in [0, 1]."""
     difference = (images - others).abs().amax(2, keepdim=True)
     around = F.avg_pool2d(difference.flatten(0, 1), 2 * reach + 1, 1, reach, count_include_pad=False)
     return around.view_as(difference)

@@ -219,6 +219,32 @@ def test_target_sets_the_class_channels(conditioning):
     assert torch.equal(found[:, CLASSES - 1 :], inferred[:, CLASSES - 1 :])
 
 
+@pytest.mark.parametrize("conditioning", CONDITIONINGS)
+def test_without_a_query_the_posterior_is_the_prior(conditioning):
+    """Pictures of the condition alone come from N(m(ξ), I) and the priors below it, at every level."""
+    method = vaex(conditioning=conditioning)
+    xi = nn.functional.one_hot(torch.arange(CLASSES), CLASSES).float()
+    images, distributions, _ = method.network.top_down(None, xi, method.network.noise(CLASSES))
+    assert images.shape == (CLASSES, *SHAPE)
+    assert all(posterior is prior for posterior, prior in distributions)
+    assert torch.equal(distributions[0][1].mean, method.network.prior_mean(xi).mean)
+
+
+def test_an_intervention_leaves_the_rest_as_in_the_query():
+    """Without the condition ξ stays the query's; without z_0 its class channels stay as inferred."""
+    method, images, target = vaex(), pictures(3), torch.tensor([2, 0, 1])
+    noise = method.network.noise(3)
+    with torch.no_grad():
+        _, own = method.intervened(images, target, noise, [0.5], ())
+        conditioned, top = method.intervened(images, target, noise, [0.5], ("condition",))
+        both, fixed = method.intervened(images, target, noise, [0.5])
+    onehot = nn.functional.one_hot(target, CLASSES).float()[:, :-1, None, None]
+    assert torch.equal(fixed[:, : CLASSES - 1], (method.config.prior_scale * onehot).expand_as(fixed[:, : CLASSES - 1]))
+    assert torch.equal(fixed[:, CLASSES - 1 :], top[:, CLASSES - 1 :])
+    assert not torch.equal(own, top)
+    assert not torch.equal(conditioned, both)
+
+
 # -- relaxation --------------------------------------------------------------------------------------------------------
 
 

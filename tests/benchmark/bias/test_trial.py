@@ -93,7 +93,7 @@ def test_seeds_that_share_a_classifier_are_refused(trial):
 def test_too_many_queries_are_refused(trial):
     """Cells that hold too few faces are refused before anything is trained."""
     overrides = with_settings("smoke", SETTINGS | {"data": {"queries": 400}})
-    with pytest.raises(UserError, match=r"100 queries of each of four cells .* data.queries"):
+    with pytest.raises(UserError, match=r"100 queries in each of four cells .* data.queries"):
         replace(trial, protocol=replace(trial.protocol, overrides=overrides)).faces()
 
 
@@ -215,7 +215,7 @@ def test_gate_asks_for_a_rival(trial, monkeypatch):
         monkeypatch.setattr(gates, name, value)
     found = discovery.BiasOutcome(gates.gates(trial, {"kept": ["Eyeglasses", "Young"], "accuracies": {}}))
     assert not found.open
-    assert "without an attribute outside the planted family" in bias_tables(found)[0].markdown()
+    assert "no attribute is left outside the planted family" in bias_tables(found)[0].markdown()
 
 
 # -- the whole path ----------------------------------------------------------------------------------------------------
@@ -305,7 +305,7 @@ def test_notes_say_who_learns_anew(outcome):
     methods = [good[0].model_copy(update={"method": name, "reference": False}) for name in names]
     notes = bias_tables(replace(outcome, records=[*methods, *good]))[-3].notes
     assert "gan-search, hybrid: one generator for all classifiers" in notes
-    assert "vaex: learns anew for each classifier, from the same faces" in notes
+    assert "vaex: trained anew for each classifier, on the same faces" in notes
 
 
 @pytest.mark.parametrize("count", [1, 4, 6])

@@ -1,17 +1,22 @@
+from dataclasses import replace
+
 import pandas as pd
 import pytest
 import torch
 
+from benchmark.jobs.protocol import Protocol
 from benchmark.papers.experiments import FEW, Asked, estimated
 from benchmark.papers.gan_search import PAPER
 from benchmark.papers.hybrid import COUNTS, influence_of_modules
 from benchmark.papers.panel import panel, with_panel
-from benchmark.papers.vaex import own_class
+from benchmark.papers.running import _conduct
+from benchmark.papers.vaex_experiments import ABLATIONS, FALLING, ablations, interventions, own_class, prior
 from benchmark.papers.verdicts import Evidence, judge
 from benchmark.report.frequencies import Known, frequencies
 from methods.base import Counterfactuals
 from methods.hybrid.studies import modules_study
 from methods.hybrid.vae import Hybrid, HybridVaeConfig
+from tests.methods.test_vaex_model import CLASSES, pictures, vaex
 from tests.methods.thirds import Places
 
 
@@ -69,6 +74,67 @@ def test_own_class_measures_what_is_lost():
     assert (rows[0.0]["MSE"], rows[0.0]["keeps its class"]) == (0.25, 0)
     shown = outcome.illustrations["own-class"]
     assert shown.images.shape[:2] == (len(shown.captions), len(shown.headings))
+
+
+@torch.no_grad()
+def of_vaex(method=None, **refit):
+    """What is asked of a small untrained `vaex`: three queries of it, one for each target."""
+    method = method or vaex()
+    queries, targets = pictures(CLASSES), torch.arange(CLASSES)
+    predicted = method.classifier(queries).argmax(1)
+    return method, Asked(queries, targets, predicted, {}, method.classifier, method.classifier, **refit)
+
+
+@torch.no_grad()
+def test_both_interventions_are_the_methods_own():
+    """With the condition and z_0 set the rows are those of `explain`; every intervention has a row for each r."""
+    method, asked = of_vaex()
+    torch.manual_seed(3)
+    rows = interventions(method, asked).studies["interventions"].rows
+    torch.manual_seed(3)
+    images = method.explain(asked.queries, asked.targets, FALLING).images
+    own = [float((asked.classifier(part).argmax(1) == asked.targets).double().mean()) for part in images]
+    assert [row["flip rate"] for row in rows if row["intervention"] == "both"] == own
+    assert len(rows) == 3 * len(FALLING)
+
+
+@torch.no_grad()
+def test_prior_is_asked_of_every_class():
+    """A row of the figure is a class, and its pictures are those of the condition alone."""
+    method, asked = of_vaex()
+    shown = prior(method, asked).illustrations["prior"]
+    assert len(shown.images) == len(shown.captions) == CLASSES
+    assert [row[0] for row in shown.captions] == [f"{{{c}}}" for c in range(CLASSES)]
+
+
+@torch.no_grad()
+def test_ablations_differ_in_what_is_left_out():
+    """Each training is asked for with its settings alone; the same training gives the same rows but for its noise."""
+    method, asked = of_vaex()
+    told = []
+
+    def refitted(**changes):
+        told.append(changes)
+        return method
+
+    rows = ablations(method, replace(asked, refitted=refitted)).rows
+    assert told == list(ABLATIONS.values())
+    assert len(rows) == (1 + len(ABLATIONS)) * len(FALLING)
+    assert len({row["training"] for row in rows}) == 1 + len(ABLATIONS)
+
+
+def test_failed_experiment_is_a_warning(make_record, tmp_path, monkeypatch, caplog):
+    """A page goes without an experiment that fails, and a line says why; to debug, it is an error."""
+
+    def fails(*_):
+        raise ZeroDivisionError("no luck")
+
+    monkeypatch.setattr("benchmark.papers.running.conduct", fails)
+    record = make_record("vaex")
+    _conduct("vaex", record, Protocol(tmp_path))
+    assert "ZeroDivisionError: no luck" in caplog.text
+    with pytest.raises(ZeroDivisionError):
+        _conduct("vaex", record, Protocol(tmp_path, raise_errors=True))
 
 
 class Always(torch.nn.Module):

@@ -226,7 +226,7 @@ def test_planted_bias_is_beside_the_paper(tmp_path, records, plant):
     assert cells["Smiling, confounded", "Male-on-Smiling"][0].startswith("0.50")
     assert "### Fig. 4: " in page
     assert "**Male-on-Smiling: which methods show the planted bias**" in page
-    assert "surer of Smiling by the edit, unconfounded at most 5 %, are **open**" in page
+    assert "the gates are **open**: they need at least 10 % of the queries flipped" in page
     frame = pd.read_csv(tmp_path / "paper-dvae.csv", keep_default_na=False)
     assert "Male-on-Smiling" in set(frame["source"])
 
