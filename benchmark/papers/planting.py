@@ -8,6 +8,7 @@ from pathlib import Path
 from benchmark.bias.discovery import BiasOutcome, discover, finished, read_outcome, write_failure
 from benchmark.bias.opposite import oppose, read_opposite
 from benchmark.bias.trial import Trial, trials
+from benchmark.errors import reason_of
 from benchmark.jobs.progress import Board
 from benchmark.jobs.protocol import Protocol
 from benchmark.papers import Paper
@@ -26,7 +27,7 @@ def plant(paper: Paper, seeds: Iterable[int], protocol: Protocol, workers: int, 
 
     The preset `paper` plants none: its pictures are photographs, and what it needs is said before it starts.
     """
-    names = [name for name in METHODS if name in {*paper.methods, *REFERENCES}]
+    names = [name for name in METHODS if name in {*(paper.planted_methods or paper.methods), *REFERENCES}]
     planted = paper.planted if protocol.preset != "paper" else ()
     asked = [fuller(trial, names) for trial in trials(planted, protocol, seeds)]
     found = [(trial, _outcome(trial, names, workers, board)) for trial in asked]
@@ -38,7 +39,13 @@ def _opposed(paper: Paper, trial: Trial, found: BiasOutcome, workers: int, board
     method = paper.opposed.get(str(trial.planted))
     if method is None or found.gates.status != "ok":
         return found
-    return replace(found, opposite=[oppose(trial, method, workers, board)])
+    try:
+        return replace(found, opposite=[oppose(trial, method, workers, board)])
+    except Exception as error:
+        if trial.protocol.raise_errors:
+            raise
+        log.warning("the page goes without two opposite classifiers of %s: %s", trial.planted, reason_of(error))
+        return found
 
 
 def fuller(trial: Trial, names: list[str]) -> Trial:

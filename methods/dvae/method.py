@@ -1,4 +1,4 @@
-"""`dvae`, `dvae-single` and `dvae-all`: flip bits of a discrete latent of φ, and draw the representation that results.
+"""`dvae` and its variants: flip bits of a discrete latent of φ, and draw the representation that results.
 
 Gat, Lorberbom, Schwartz and Hazan, "Latent Space Explanation by Intervention", 2022.
 """

@@ -25,7 +25,7 @@ LARGER = {"fully connected": 1, "convolutional": 3}
 
 
 class Places(thirds.Places):
-    """Its representation holds more than its classes; that of its deeper layer is thrice as large."""
+    """Its representation holds more than its classes; that of its other layer is thrice as large."""
 
     feature_counts = MappingProxyType({"fully connected": FEATURES, "convolutional": FEATURES})
 
