@@ -64,6 +64,7 @@ METHODS: Mapping[str, Entry] = MappingProxyType(
         "dvae": Entry(*DVAE),
         "dvae-single": Entry(*DVAE, {"policy": "single"}),
         "dvae-all": Entry(*DVAE, {"policy": "all"}),
+        "dvae-convolutional": Entry(*DVAE, {"layer": "convolutional"}),
         "truth": Entry(
             "methods.references:Truth",
             "Answers exactly: the picture of the same noise with the attribute set, which only drawn data know.",

@@ -43,22 +43,25 @@ Asks = Literal["probabilities", "gradients", "features"]
 """What can be asked of a classifier, each with what stands before it."""
 ASKS: tuple[Asks, ...] = get_args(Asks)
 
+Layer = Literal["fully connected", "convolutional"]
+"""A hidden layer of a classifier: its first fully connected one, or its last convolutional block, flattened."""
+
 
 class Classifier(Protocol):
     """The investigated classifier f, as a method sees it: frozen, in evaluation mode."""
 
     class_count: int
-    feature_count: int
-    """Length of φ."""
+    feature_counts: Mapping[Layer, int]
+    """Length of φ at each layer."""
 
     def __call__(self, images: Tensor) -> Tensor:
         """Logits (B, classes) of images (B, C, H, W)."""
 
-    def features(self, images: Tensor) -> Tensor:
-        """φ(x): the first fully connected layer's output, (B, F)."""
+    def features(self, images: Tensor, layer: Layer = "fully connected") -> Tensor:
+        """φ(x): the output of a layer, (B, F)."""
 
-    def head(self, features: Tensor) -> Tensor:
-        """Logits (B, classes) of φ: the part of f behind its first fully connected layer."""
+    def head(self, features: Tensor, layer: Layer = "fully connected") -> Tensor:
+        """Logits (B, classes) of φ: the part of f behind the layer."""
 
 
 class MethodConfig(BaseModel):

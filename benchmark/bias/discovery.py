@@ -39,6 +39,8 @@ class BiasOutcome:
     """The record of the classifiers: see `benchmark.bias.gates`."""
     records: list[Record] = field(default_factory=list)
     """One record per method; empty if the gates are closed."""
+    opposite: list[Record] = field(default_factory=list)
+    """One record per method asked about two opposite classifiers (`benchmark.bias.opposite`)."""
 
     @property
     def planted(self) -> Planted:
@@ -64,7 +66,7 @@ class BiasOutcome:
     def evidence(self) -> list[Record]:
         """The records that have numbers, the classifiers' first; empty if the bias could not be planted."""
         good = [record for record in self.records if record.status == "ok"]
-        return [self.gates, *good] if self.gates.status == "ok" else []
+        return [self.gates, *good, *self.opposite] if self.gates.status == "ok" else []
 
     @property
     def unasked(self) -> str:

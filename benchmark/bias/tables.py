@@ -10,6 +10,7 @@ import torch
 from matplotlib.figure import Figure
 
 from benchmark.bias.discovery import LEAKAGE, BiasOutcome
+from benchmark.bias.opposite import OPPOSITE, majority_names
 from benchmark.bias.trial import BIASED_AT_LEAST, KINDS, UNBIASED_AT_MOST, Case, Planted, Trial
 from benchmark.records.record import Record, Row
 from benchmark.records.store import find
@@ -30,7 +31,7 @@ def bias_tables(outcome: BiasOutcome) -> list[Table]:
     """
     if outcome.gates.status != "ok":
         return []
-    made = [_gates(outcome), *studies([outcome.gates])]
+    made = [_gates(outcome), *studies([outcome.gates, *outcome.opposite])]
     good = [record for record in outcome.records if record.status == "ok"]
     if not good:
         return made
@@ -251,10 +252,12 @@ def write_figures(trial: Trial, outcome: BiasOutcome, folder: Path) -> list[Path
         files = save(edited(trial), folder / f"bias-edited-{outcome.planted}")
         if good:
             files += save(attributes_changed(good, trial), folder / f"bias-attributes-{outcome.planted}")
-        for record in good:
-            figure = side_by_side(record, trial)
+        drawn = [("bias", record, {"unconfounded": "without bias", "confounded": "with bias"}) for record in good]
+        drawn += [(OPPOSITE, record, majority_names(outcome.planted)) for record in outcome.opposite]
+        for name, record, kinds in drawn:
+            figure = side_by_side(record, trial, kinds)
             if figure is not None:
-                files += save(figure, folder / f"bias-{outcome.planted}-{record.method}")
+                files += save(figure, folder / f"{name}-{outcome.planted}-{record.method}")
     return files
 
 
@@ -314,27 +317,31 @@ def edited(trial: Trial) -> Figure:
     return grid(columns[0], torch.stack(columns[1:]), captions, headings, title)
 
 
-def side_by_side(record: Record, trial: Trial) -> Figure | None:
-    """Both classifiers' counterfactuals of the same queries (dvae, Fig. 4); None if they are no longer on disk."""
+def side_by_side(record: Record, trial: Trial, kinds: Mapping[str, str]) -> Figure | None:
+    """Two classifiers' counterfactuals of the same queries (dvae, Fig. 4); None if they are no longer on disk.
+
+    `kinds`: kind of classifier -> its name in the figure.
+    """
     runs = trial.protocol.runs
-    parts = {kind: find(runs, record.artefacts[f"explain-{kind}"])[0] for kind in ("unconfounded", "confounded")}
+    parts = {kind: find(runs, record.artefacts[f"explain-{kind}"])[0] for kind in kinds}
     seen = {kind: find(runs, record.artefacts[f"bias-{kind}"])[0] for kind in parts}
     if not all(parts.values()) or not all(seen.values()):
         return None
     rows = _chosen(trial)
-    words = (f"not {trial.planted.label}", trial.planted.label)
+    classes = (f"not {trial.planted.label}", trial.planted.label)
+    queries = parts[next(iter(kinds))]["queries"][rows]
     columns, captions = [], [["" for _ in range(5)] for _ in rows]
     for place, kind in enumerate(parts):
         columns += [parts[kind]["reconstructions"][rows], parts[kind]["images"][0][rows]]
         for line, row in zip(captions, rows, strict=True):
-            line[1 + 2 * place] = f"query seen: {words[int(parts[kind]['predicted'][row])]}"
-            line[2 + 2 * place] = f"seen: {words[int(seen[kind]['seen'][row])]}"
-    headings = ["query", "x̃", "x' without bias", "x̃", "x' with bias"]
+            line[1 + 2 * place] = f"query seen: {classes[int(parts[kind]['predicted'][row])]}"
+            line[2 + 2 * place] = f"seen: {classes[int(seen[kind]['seen'][row])]}"
+    headings = ["query", *(heading for name in kinds.values() for heading in ("x̃", f"x' {name}"))]
     title = (
         f"{record.method}, {trial.planted}, seed {trial.seeds[0]}: the first queries of each cell\n"
-        "as a classifier without the bias sees them, and one with it"
+        f"as two classifiers of {trial.planted.label} see them: {' and '.join(kinds.values())}"
     )
-    return grid(parts["unconfounded"]["queries"][rows], torch.stack(columns), captions, headings, title)
+    return grid(queries, torch.stack(columns), captions, headings, title)
 
 
 def _chosen(trial: Trial) -> list[int]:

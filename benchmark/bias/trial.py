@@ -43,6 +43,8 @@ KINDS: Mapping[str, str] = MappingProxyType(
     }
 )
 """Kind of classifier -> its training faces."""
+MAJORITIES: Mapping[str, float] = MappingProxyType({"majority without": 0.7, "majority with": 0.3})
+"""Two opposite kinds -> the share of their faces with the label that lack the attribute (dvae, Fig. 4)."""
 BIASED_AT_LEAST, UNBIASED_AT_MOST = 0.10, 0.05
 """The gates: bounds on the share of queries whose class the exact do(attribute) flips."""
 RAISED_ABOVE = 0.0
@@ -221,9 +223,10 @@ class Trial:
 
     def protocol_of(self, kind: str) -> Protocol:
         """The protocol that draws the training faces of the classifiers of `kind`."""
-        confounding = self.planted.confounding if kind in ("confounded", "ignoring") else ""
+        confounding = self.planted.confounding if kind in ("confounded", "ignoring", *MAJORITIES) else ""
         evidence = 1.0 if kind == "ignoring" else self.drawn.evidence
-        return self._protocol(seed=self.drawn.seed + 1, confounding=confounding, evidence=evidence)
+        strength = MAJORITIES.get(kind, self.drawn.strength)
+        return self._protocol(seed=self.drawn.seed + 1, confounding=confounding, evidence=evidence, strength=strength)
 
     def classifiers(self) -> list[tuple[str, int]]:
         """(kind, seed) of each classifier."""

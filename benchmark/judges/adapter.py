@@ -1,6 +1,6 @@
 """A network of the user's as the investigated classifier: pictures in [0, 1] in, logits out, all else inside."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 import torch.nn.functional as F  # noqa: N812 - torch's own convention
@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from benchmark.errors import UserError
 from benchmark.judges.spec import ClassifierSpec, Input
-from methods.base import Asks
+from methods.base import Asks, Layer
 
 LUMA = (0.299, 0.587, 0.114)
 """Shares of red, green and blue in grey (ITU-R BT.601), as Pillow's."""
@@ -75,7 +75,8 @@ class OwnClassifier(nn.Module):
     ) -> None:
         super().__init__()
         self.network, self.spec, self.offers = network, spec, offers
-        self.class_count, self.feature_count = len(class_names), 0
+        self.class_count = len(class_names)
+        self.feature_counts: Mapping[Layer, int] = {}
         self.preprocessing = Preprocessing(spec.input)
         self.places = _places(spec, class_names)
         self.dtype = next((p.dtype for p in self.parameters() if p.is_floating_point()), torch.float32)
@@ -88,14 +89,14 @@ class OwnClassifier(nn.Module):
         """What the network itself answers to images (B, C, H, W) in [0, 1]."""
         return self.network(self.preprocessing(images).to(self.dtype))
 
-    def features(self, images: Tensor) -> Tensor:
+    def features(self, images: Tensor, layer: Layer = "fully connected") -> Tensor:  # noqa: ARG002 - one is named
         """φ(x), (B, F): what the module `spec.features` puts out."""
         seen: list[Tensor] = []
         with _Watched(self._module(), seen.append):
             self.outputs(images)
         return seen[-1].flatten(1).float()
 
-    def head(self, features: Tensor) -> Tensor:
+    def head(self, features: Tensor, layer: Layer = "fully connected") -> Tensor:  # noqa: ARG002 - one is named
         """Logits (B, classes) of φ (B, F): the network on any picture, with φ in place of what its module puts out."""
         shape = self._phi_shape
         blank = self._blank.expand(len(features), *self._blank.shape[1:])
@@ -124,7 +125,8 @@ class OwnClassifier(nn.Module):
             seen: list[Tensor] = []
             with torch.no_grad(), _Watched(self._module(), seen.append):
                 self.outputs(images)
-            self._phi_shape, self.feature_count = seen[-1].shape[1:], seen[-1][0].numel()
+            self._phi_shape = seen[-1].shape[1:]
+            self.feature_counts = {"fully connected": seen[-1][0].numel()}
         return self
 
     def _check(self, outputs: Tensor) -> None:

@@ -16,7 +16,7 @@ from benchmark.data import Subset
 from benchmark.judges.workshop import Workshop, timed
 from benchmark.records.record import Judge
 from benchmark.records.store import Artefact, code_of, key_of
-from methods.base import in_batches
+from methods.base import Layer, in_batches
 from methods.training import Phase, Plan, Trainer, brief_warmup_cosine
 
 ROLES = ("classifier", "oracle")
@@ -79,11 +79,13 @@ class MaxPool(nn.Module):
 
 
 class ConvClassifier(nn.Module):
-    """Convolutions, then two fully connected layers: f = head ∘ φ."""
+    """Convolutions, then two fully connected layers: f = head ∘ φ at either hidden layer."""
+
+    feature_counts: Mapping[Layer, int]
 
     def __init__(self, config: ClassifierConfig, shape: tuple[int, int, int], class_count: int) -> None:
         super().__init__()
-        self.config, self.class_count, self.feature_count = config, class_count, config.features
+        self.config, self.class_count = config, class_count
         depth, *sides = shape
         layers: list[nn.Module] = []
         for channels in config.channels:
@@ -97,17 +99,18 @@ class ConvClassifier(nn.Module):
                 sides = [side // 2 for side in sides]
             depth = channels
         self.convolutions = nn.Sequential(*layers, nn.Flatten())
-        self.first = nn.Linear(depth * sides[0] * sides[1], config.features)
+        self.feature_counts = {"fully connected": config.features, "convolutional": depth * sides[0] * sides[1]}
+        self.first = nn.Linear(self.feature_counts["convolutional"], config.features)
         self.rest = nn.Sequential(nn.ReLU(), nn.Dropout(config.dropout), nn.Linear(config.features, class_count))
 
-    def features(self, images: Tensor) -> Tensor:
+    def features(self, images: Tensor, layer: Layer = "fully connected") -> Tensor:
         """φ(x), (B, features), of images (B, C, H, W) in [0, 1]."""
-        phi: Tensor = self.first(self.convolutions(images))
-        return phi
+        maps: Tensor = self.convolutions(images)
+        return maps if layer == "convolutional" else self.first(maps)
 
-    def head(self, features: Tensor) -> Tensor:
+    def head(self, features: Tensor, layer: Layer = "fully connected") -> Tensor:
         """Logits (B, classes) of φ."""
-        logits: Tensor = self.rest(features)
+        logits: Tensor = self.rest(self.first(features) if layer == "convolutional" else features)
         return logits
 
     def forward(self, images: Tensor) -> Tensor:

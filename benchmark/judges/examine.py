@@ -173,7 +173,12 @@ def _lead(classifier: OwnClassifier, images: Tensor) -> Tensor:
 def _features(classifier: OwnClassifier, images: Tensor) -> Finding:
     again = classifier.head(classifier.features(images))
     otherwise = "something goes past that module: name a later one by --features"
-    return _alike(f"φ = {classifier.spec.features} ({classifier.feature_count})", again, classifier(images), otherwise)
+    return _alike(
+        f"φ = {classifier.spec.features} ({classifier.feature_counts['fully connected']})",
+        again,
+        classifier(images),
+        otherwise,
+    )
 
 
 # -- preprocessing -----------------------------------------------------------------------------------------------------

@@ -137,6 +137,10 @@ class Paper:
     """What the other presets ask."""
     planted: tuple[str, ...] = ()
     """Biases of drawn faces that its methods are asked about too, such as "Male-on-Smiling"; not by preset `paper`."""
+    planted_methods: tuple[str, ...] = ()
+    """Those of `methods` that are asked about `planted`; empty: all of them."""
+    opposed: Mapping[str, str] = field(default_factory=dict)
+    """Of `planted`: bias -> the method that is asked about two classifiers of opposite majorities."""
     told: tuple[str, ...] = ()
     """Biases of which its page tells what the command `bias` has found: to ask would take longer than all the rest."""
 

@@ -122,6 +122,13 @@ def lead(method: str) -> Measure:
     )
 
 
+def strict_lead(method: str) -> Measure:
+    """The same of the attribute alone, with what changes by chance cancelled out (`docs/bias.md`)."""
+    return replace(
+        lead(method), name=f"strict {lead(method).name}", find=metric(method, "strict_lead_confounded", 0.0).find
+    )
+
+
 def of_classifiers(name: str, words: str) -> Measure:
     """A number of the classifiers of a planted bias (`benchmark.bias.gates`), called `words` in sentences."""
     return replace(metric(CLASSIFIERS, name), name=words, metric="")

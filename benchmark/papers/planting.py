@@ -6,7 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from benchmark.bias.discovery import BiasOutcome, discover, finished, read_outcome, write_failure
+from benchmark.bias.opposite import oppose, read_opposite
 from benchmark.bias.trial import Trial, trials
+from benchmark.errors import reason_of
 from benchmark.jobs.progress import Board
 from benchmark.jobs.protocol import Protocol
 from benchmark.papers import Paper
@@ -25,10 +27,25 @@ def plant(paper: Paper, seeds: Iterable[int], protocol: Protocol, workers: int, 
 
     The preset `paper` plants none: its pictures are photographs, and its forecast does not include biases.
     """
-    names = [name for name in METHODS if name in {*paper.methods, *REFERENCES}]
+    names = [name for name in METHODS if name in {*(paper.planted_methods or paper.methods), *REFERENCES}]
     planted = paper.planted if protocol.preset != "paper" else ()
     asked = [fuller(trial, names) for trial in trials(planted, protocol, seeds)]
-    return [(trial, _outcome(trial, names, workers, board)) for trial in asked]
+    found = [(trial, _outcome(trial, names, workers, board)) for trial in asked]
+    return [(trial, _opposed(paper, trial, outcome, workers, board)) for trial, outcome in found]
+
+
+def _opposed(paper: Paper, trial: Trial, found: BiasOutcome, workers: int, board: Board) -> BiasOutcome:
+    """The outcome with what the paper's method shows of two opposite classifiers, if the paper asks it."""
+    method = paper.opposed.get(str(trial.planted))
+    if method is None or found.gates.status != "ok":
+        return found
+    try:
+        return replace(found, opposite=[oppose(trial, method, workers, board)])
+    except Exception as error:
+        if trial.protocol.raise_errors:
+            raise
+        log.warning("the page goes without two opposite classifiers of %s: %s", trial.planted, reason_of(error))
+        return found
 
 
 def fuller(trial: Trial, names: list[str]) -> Trial:
@@ -55,6 +72,11 @@ def _outcome(trial: Trial, names: list[str], workers: int, board: Board) -> Bias
 
 
 def outcomes(paper: Paper, preset: str, runs: Path) -> dict[str, BiasOutcome]:
-    """Name -> outcome of a paper's biases that are on disk."""
-    found = {planted: read_outcome(planted, preset, runs) for planted in (*paper.planted, *paper.told)}
-    return {planted: outcome for planted, outcome in found.items() if outcome is not None}
+    """What is on disk of a paper's biases, by their names."""
+    found = {}
+    for planted in (*paper.planted, *paper.told):
+        if outcome := read_outcome(planted, preset, runs):
+            method = paper.opposed.get(planted)
+            opposite = read_opposite(outcome.gates, method, runs) if method else None
+            found[planted] = replace(outcome, opposite=[opposite] if opposite else [])
+    return found

@@ -1,4 +1,4 @@
-"""`dvae`, `dvae-single` and `dvae-all`: flip bits of a discrete latent of φ, and draw the representation that results.
+"""`dvae` and its variants: flip bits of a discrete latent of φ, and draw the representation that results.
 
 Gat, Lorberbom, Schwartz and Hazan, "Latent Space Explanation by Intervention", 2022.
 """
@@ -19,6 +19,7 @@ from methods.base import (
     Counterfactuals,
     Illustration,
     ImageSet,
+    Layer,
     Method,
     MethodConfig,
     Study,
@@ -38,6 +39,8 @@ EXACT = 50
 """Images on which all forms of the Fisher information are compared."""
 EXACT_FORMS: tuple[tuple[Form, int], ...] = (("coordinate", 3), ("joint", 4))
 """The exact forms of the Fisher information, with their draws."""
+OF_HEAD: Mapping[Layer, tuple[Form, int]] = {"fully connected": ("coordinate", 3), "convolutional": ("probe", 32)}
+"""Layer -> form and draws of the Fisher information of f_K; where φ is long only the estimate is affordable."""
 REGULARISERS = {"none": None, "inverse_dot": inverse_dot, "inverse_cosine": inverse_cosine}
 
 
@@ -55,6 +58,11 @@ class DvaeConfig(MethodConfig):
         True, description="whether `greedy` continues until g(ψ), and not only f_K(ψ), has the target class (ours)"
     )
     draws: Positive = Field(32, description="random draws for the reported information of g (ours)")
+    layer: Layer = Field(
+        "fully connected",
+        description="the layer of f that φ is the output of: the first fully connected one (the paper's experiments) "
+        "or the last convolutional block, flattened (ours; the paper's method takes any)",
+    )
     bits: Positive = Field(16, description="n, the number of boolean latents (ours)")
     hidden: tuple[Positive, ...] = Field(
         (128, 128, 64), description="widths inside the encoder, mirrored in the decoder: four linear layers each"
@@ -114,10 +122,12 @@ class Dvae(Method):
 
     def build(self, shape: tuple[int, int, int], class_count: int) -> nn.Module:  # noqa: ARG002 - any number of classes
         """The untrained DVAE and generators."""
-        config = self.config
+        config, counts = self.config, self.classifier.feature_counts
+        if config.layer not in counts:
+            raise ValueError(f"this classifier has no {config.layer} layer that can be asked for")
         sizes = Sizes(
             shape,
-            self.classifier.feature_count,
+            counts[config.layer],
             config.bits,
             config.hidden,
             config.generator,
@@ -138,14 +148,14 @@ class Dvae(Method):
         """Train the DVAE on φ, freeze it, then train the generators on φ'; labels are not used."""
         network, config = self.prepare(data.shape, classifier), self.config
         assert isinstance(network, Concepts)  # noqa: S101 - `build` returned it
-        phi = in_batches(classifier.features, data, trainer.device)
+        phi = in_batches(self.features, data, trainer.device)
         network.dvae.measure(phi)
         schedule = partial(warmup_cosine, WARMUP)
         plan = Plan(Rows((phi,)), len(data), config.epochs, config.batch_size, config.min_steps, schedule)
         trainer.fit(network, partial(self._phases, "dvae"), plan)
         with torch.no_grad():
             own = network.dvae.decode(network.dvae.encode(phi))
-            information = directions(fisher_information(self._log_probabilities, phi.to(trainer.device))).cpu()
+            information = directions(self._information_of_head(phi.to(trainer.device))).cpu()
         batch = Rows((own, information), data)
         plan = Plan(batch, len(data), config.generator_epochs, config.batch_size, config.generator_min_steps, schedule)
         trainer.fit(network, partial(self._phases, "generator"), plan, stage="generator")
@@ -158,6 +168,14 @@ class Dvae(Method):
         assert isinstance(network, Concepts)  # noqa: S101 - `build` returned it
         trained = network.dvae if part == "dvae" else network.generators
         return [Phase(f"{part}_losses", Adam(trained.parameters(), lr=self.config.learning_rate, fused=True))]
+
+    def features(self, images: Tensor) -> Tensor:
+        """φ of images (N, C, H, W), at the layer that is explained: (N, d)."""
+        return self.classifier.features(images, self.config.layer)
+
+    def head(self, phi: Tensor) -> Tensor:
+        """f_K: the logits (N, classes) of φ, φ' or ψ (N, d)."""
+        return self.classifier.head(phi, self.config.layer)
 
     # -- answering -----------------------------------------------------------------------------------------------------
 
@@ -180,7 +198,7 @@ class Dvae(Method):
 
     def _encode(self, images: Tensor) -> Tensor:
         """Codes z of images (N, C, H, W): (N, n) bool."""
-        return self.network.dvae.encode(self.classifier.features(images))
+        return self.network.dvae.encode(self.features(images))
 
     def _draw(self, bits: Tensor) -> Tensor:
         """Pictures by g of the representations decoded from codes (N, n): (N, C, H, W)."""
@@ -203,11 +221,11 @@ class Dvae(Method):
 
     def classes_of(self, bits: Tensor) -> Tensor:
         """The classes of f_K for the representations decoded from codes (B, n): (B,)."""
-        return self.classifier.head(self.network.dvae.decode(bits)).argmax(1)
+        return self.head(self.network.dvae.decode(bits)).argmax(1)
 
     def lead_in_representation(self, bits: Tensor, target: Tensor) -> Tensor:
         """The target's lead in f_K(ψ), ψ decoded from codes (B, n): (B,), in logits."""
-        return lead(self.classifier.head(self.network.dvae.decode(bits)), target)
+        return lead(self.head(self.network.dvae.decode(bits)), target)
 
     def lead_in_both(self, bits: Tensor, target: Tensor) -> Tensor:
         """The smaller of the target's leads in f_K(ψ) and f(g(ψ)): (B,), in logits."""
@@ -219,16 +237,20 @@ class Dvae(Method):
 
     def _log_probabilities(self, phi: Tensor) -> Tensor:
         """Log-probabilities log f_K(φ), (B, classes), for the Fisher information of f_K."""
-        return self.classifier.head(phi).log_softmax(1)
+        return self.head(phi).log_softmax(1)
+
+    def _information_of_head(self, phi: Tensor) -> Tensor:
+        """I_ν(f_K) around φ (N, d): (N, d)."""
+        return fisher_information(self._log_probabilities, phi, *OF_HEAD[self.config.layer])
 
     def diagnostics(self, images: Tensor) -> dict[str, Tensor]:
         """Classes of φ and φ', and the Fisher information that each generator shares with f_K, each (N,)."""
-        phi = self.classifier.features(images)
+        phi = self.features(images)
         own = self.network.dvae.decode(self.network.dvae.encode(phi))
-        wanted = fisher_information(self._log_probabilities, phi)
+        wanted = self._information_of_head(phi)
         found = {
-            "phi_classes": self.classifier.head(phi).argmax(1),
-            "phi_reconstruction_classes": self.classifier.head(own).argmax(1),
+            "phi_classes": self.head(phi).argmax(1),
+            "phi_reconstruction_classes": self.head(own).argmax(1),
         }
         for suffix, name in (("", self.network.answering), ("_plain", "plain")):
             drawn = self._information(name, own, "probe", self.config.draws)
@@ -278,15 +300,16 @@ class Dvae(Method):
         return histogram(reached, len(codes))
 
     def _forms(self) -> Study:
-        """The paper's Table 2 with three forms of information: its own definition, joint noise, and the estimate."""
+        """The paper's Table 2 with three forms of information; where φ is long, with the estimate alone."""
         phi = self.network.kept()[:EXACT]
         own = self.network.dvae.decode(self.network.dvae.encode(phi))
+        exact = EXACT_FORMS if self.config.layer == "fully connected" else ()
         drawn = {
             (name, form, draws): self._information(name, own, form, draws)
             for name in self.network.generators
-            for form, draws in (*EXACT_FORMS, ("probe", self.config.draws))
+            for form, draws in (*exact, ("probe", self.config.draws))
         }
-        return forms(drawn, fisher_information(self._log_probabilities, phi))
+        return forms(drawn, self._information_of_head(phi), exact=bool(exact))
 
     def remarks(self) -> tuple[str, ...]:
         """Notes on the choice of bits, the generator's regulariser and the estimate of shared information."""
@@ -303,7 +326,8 @@ class Dvae(Method):
             "inverse_cosine": f"regulariser 1 / cos(I(g), I(f_K)), λ = {config.weight:g}",
         }[config.regulariser]
         drawn = f"shared Fisher information of pictures estimated from {config.draws} random draws per query"
-        return policy, f"generator with {regulariser}", drawn
+        layer = "φ is the output of the last convolutional block; the information of f_K is estimated too"
+        return policy, f"generator with {regulariser}", drawn, *([layer] * (config.layer == "convolutional"))
 
 
 def lead(logits: Tensor, target: Tensor) -> Tensor:

@@ -81,8 +81,12 @@ def histogram(reached: Mapping[str, Tensor], count: int) -> Study:
     )
 
 
-def forms(drawn: Mapping[tuple[str, Form, int], Tensor], wanted: Tensor) -> Study:
-    """Cosine between I(g), by generator, form and draws, and I(f_K), (N, d) each; and the norm of I(g)."""
+def forms(drawn: Mapping[tuple[str, Form, int], Tensor], wanted: Tensor, *, exact: bool) -> Study:
+    """Cosine between I(g), by generator, form and draws, and I(f_K), (N, d) each; and the norm of I(g).
+
+    `exact`: whether I(f_K) is by the paper's definition.
+    """
+    of_head = "by the paper's definition throughout" if exact else "estimated by random signs, because φ is long"
     rows: Rows = []
     for (name, form, draws), information in drawn.items():
         cosines = shared_information(information, wanted)
@@ -102,6 +106,6 @@ def forms(drawn: Mapping[tuple[str, Form, int], Tensor], wanted: Tensor) -> Stud
         rows=rows,
         notes=(
             "noise: in one coordinate at a time (the paper's definition), in all at once, its estimate by random signs",
-            "I(f_K) by the paper's definition throughout; std over images; of training images",
+            f"I(f_K) {of_head}; std over images; of training images",
         ),
     )

@@ -11,24 +11,10 @@ from benchmark.bias.tables import attributes_changed, bias_tables, publish
 from benchmark.bias.trial import Case, Planted, Trial, trials, with_settings
 from benchmark.errors import UserError
 from benchmark.jobs.progress import Board
-from benchmark.jobs.protocol import Protocol, images_of
+from benchmark.jobs.protocol import images_of
 from benchmark.papers.planting import fuller
 from methods.references import Null
-
-SETTINGS = {
-    "avatars": {"size": 33, "count": 240},
-    "data": {"queries": 12},
-    "classifier": {"epochs": 1, "channels": [4, 8]},
-    "attributes": {"faces": 60, "unseen": 40, "epochs": 1},
-}
-
-
-@pytest.fixture(scope="module")
-def trial(tmp_path_factory):
-    """A trial whose networks learn next to nothing."""
-    overrides = with_settings("smoke", SETTINGS)
-    protocol = Protocol(tmp_path_factory.mktemp("bias"), "smoke", overrides, (0.0,))
-    return Trial(Planted("Eyeglasses", "Young"), protocol, (0, 1))
+from tests.benchmark.bias.conftest import SETTINGS
 
 
 @pytest.fixture(scope="module")

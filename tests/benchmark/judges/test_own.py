@@ -88,7 +88,7 @@ def test_what_is_offered(tmp_path, grey):
     source = file_of(tmp_path)
     assert load_classifier(classifier_spec(source), grey).offers == "gradients"
     classifier = load_classifier(classifier_spec(source, features="4"), grey)
-    assert (classifier.offers, classifier.feature_count) == ("features", 6)
+    assert (classifier.offers, classifier.feature_counts) == ("features", {"fully connected": 6})
     images = unit(torch.from_numpy(grey.images[:5]))
     phi = classifier.features(images).requires_grad_()
     logits = classifier.head(phi)

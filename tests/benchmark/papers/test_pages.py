@@ -216,7 +216,7 @@ def verdicts_of(page, text):
 
 def test_planted_bias_is_beside_the_paper(tmp_path, records, plant):
     """What came of a planted bias is in the tables, the figures and, once for all tasks, the claims of its paper."""
-    runs = plant("Male-on-Smiling", "dvae")
+    runs, *_ = [plant(planted, "dvae") for planted in load("dvae").planted]
     (path,) = write_pages(records("dvae", ("mnist", "mnist/3-8")), runs, tmp_path, ["dvae"], formats=("md", "csv"))
     page = path.read_text(encoding="utf-8")
     assert verdicts_of(page, "a planted bias of gender shows") == ["holds here"]
@@ -237,9 +237,38 @@ def test_bias_that_is_not_shown_does_not_hold(tmp_path, records, plant):
     assert verdicts_of(path.read_text(encoding="utf-8"), "a planted bias of gender shows") == ["does not hold here"]
 
 
+@pytest.mark.parametrize(
+    ("left", "words"), [(0.5, "holds here"), (-0.5, "does not hold here"), (None, "cannot be tested here")]
+)
+def test_all_three_biases_are_needed(tmp_path, records, plant, left, words):
+    """Concepts show age, skin colour and gender if each planted bias is shown: one that is not decides."""
+    runs = tmp_path / "runs"
+    for planted in load("dvae").planted:
+        value = left if planted == "Young-on-Smiling" else 0.5
+        if value is not None:
+            plant(planted, "dvae", value)
+    (path,) = write_pages(records("dvae"), runs, tmp_path, ["dvae"])
+    assert verdicts_of(path.read_text(encoding="utf-8"), "concepts show biases") == [words]
+
+
+@pytest.mark.parametrize(("low", "words"), [(0.1, "holds here"), (-0.1, "left open here")])
+def test_opposite_classifiers_are_beside_the_paper(tmp_path, records, plant, make_record, low, words):
+    """What two opposite classifiers show is a table of Fig. 4, and its contrast decides the claim."""
+    runs = plant("Male-on-Smiling", "dvae")
+    rows = [{"classifier": "difference", "towards": "both", "signed change": 0.2, "low": low, "high": 0.3, "n": 160}]
+    studies = {"opposite": Study(title="two opposite classifiers", rows=rows)}
+    found = make_record("dvae", task="Male-on-Smiling", rows=[], studies=studies, data={"classifiers": "k"})
+    write(found, runs / "opposite" / "default" / "Male-on-Smiling" / "dvae.json")
+    (path,) = write_pages(records("dvae"), runs, tmp_path, ["dvae"])
+    page = path.read_text(encoding="utf-8")
+    assert verdicts_of(page, "two classifiers of opposite majorities") == [words]
+    assert "**Male-on-Smiling: two opposite classifiers**" in page.partition("### Fig. 4: ")[2]
+
+
 def test_closed_gates_are_told(tmp_path, records, plant):
     """Where gates are closed the page says so, shows no method, and still has what the exact edit does."""
-    (path,) = write_pages(records("dvae"), plant("Male-on-Smiling", "dvae", data={"open": False}), tmp_path, ["dvae"])
+    runs, *_ = [plant(planted, "dvae", data={"open": False}) for planted in load("dvae").planted]
+    (path,) = write_pages(records("dvae"), runs, tmp_path, ["dvae"])
     page = path.read_text(encoding="utf-8")
     made, _, missing = page.partition("## Not made here")
     assert "**the gates of Male-on-Smiling are closed" in page
@@ -271,8 +300,11 @@ def test_planting_carries_on(tmp_path, monkeypatch):
     """A bias that raises is written down as failed; under the preset `paper` none is planted."""
     monkeypatch.setattr("benchmark.papers.planting.finished", lambda *_: 1 / 0)
     protocol = Protocol(tmp_path, "smoke")
-    ((trial, found),) = plant_biases(load("dvae"), [3], protocol, 1, Board())
-    assert trial.seeds == (3,)
-    assert "ZeroDivisionError" in found.unasked
-    assert outcomes(load("dvae"), "smoke", protocol.runs)["Male-on-Smiling"].gates.reason == found.gates.reason
+    planted = plant_biases(load("dvae"), [3], protocol, 1, Board())
+    known = outcomes(load("dvae"), "smoke", protocol.runs)
+    assert [str(trial.planted) for trial, _ in planted] == list(load("dvae").planted) == list(known)
+    for trial, found in planted:
+        assert trial.seeds == (3,)
+        assert "ZeroDivisionError" in found.unasked
+        assert known[str(trial.planted)].gates.reason == found.gates.reason
     assert plant_biases(load("dvae"), [3], replace(protocol, preset="paper"), 1, Board()) == []
