@@ -8,7 +8,7 @@ from benchmark import names
 from benchmark.api import run_records
 from benchmark.arguments import RELAXATIONS
 from benchmark.cli import options
-from benchmark.cli.publishing import code_of, publish
+from benchmark.cli.publishing import code_of, on_disk, publish
 from benchmark.cli.talk import Talk
 from benchmark.names import RESULTS
 
@@ -58,7 +58,7 @@ def command(
             raise_errors=debug,
             listener=talk,
         )
-        publish(records, results, quiet=quiet)
+        publish(records, results, paged=on_disk(results, preset), quiet=quiet)
     except KeyboardInterrupt as error:
         raise options.StoppedError(talk.stopped) from error
     return code_of(records)
