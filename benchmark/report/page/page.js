@@ -489,6 +489,7 @@ function drawGallery() {
   $("after").disabled = S.page >= pages - 1;
   $("scale").hidden = S.view !== "difference";
   $("pictures").hidden = !set();
+  $("pictures-head").parentNode.style.setProperty("--columns", methods.length + 1);
   $("pictures-head").replaceChildren(el("tr", {}, el("th", { scope: "col" }, "query"), ...methods.map((method) =>
     el("th", { scope: "col", class: method === chosen() ? "chosen" : "" }, coloured(el("span", { class: "dot", "aria-hidden": "true" }), method),
       el("span", { class: "name" }, method, isReference(method) ? el("small", {}, " (reference)") : null)))));
@@ -528,15 +529,15 @@ function answerBox(method, query) {
   const of = answered(method), classes = task().classes, wanted = classes[target(query)];
   const canvas = of.sheet && query < set().pictures ? picture(of.sheet, 0, query, "") : null;
   const classifier = el("span", {}), oracle = el("span", {});
-  const box = el("div", { class: "answer" }, canvas || el("span", { class: "blank" }, "no picture"), el("span", { class: "caption" }, classifier, el("br"), oracle));
+  const box = el("div", { class: "answer" }, canvas || el("span", { class: "blank" }, "no picture"), el("span", { class: "caption" }, classifier, oracle));
   const update = (place) => {
     const found = answer(method, query, place);
     box.className = `answer ${found ? found.outcome : "missing"}`;
-    classifier.textContent = found ? `${classes[found.seen]} ${found.sure} %` : "not asked";
-    oracle.textContent = found ? `o: ${classes[found.oracle]} ${found.oracleSure} %` : "";
+    classifier.textContent = found ? `sees ${classes[found.seen]}, ${found.sure} %` : "not asked";
+    oracle.textContent = found ? `oracle ${classes[found.oracle]}, ${found.oracleSure} %` : "";
     if (found) {
       const meant = { both: "both see the target", one: "only the classifier sees the target", neither: "not flipped" }[found.outcome];
-      box.title = `${method}, target ${wanted}: ${meant}; L1 ${found.l1.toFixed(4)}`;
+      box.title = `${method}, target ${wanted}: ${meant}; ${classifier.textContent}; ${oracle.textContent}; L1 ${found.l1.toFixed(4)}`;
       if (canvas) {
         canvas.shows[1] = found.column;
         canvas.setAttribute("aria-label", `${method}: classifier sees ${classes[found.seen]}, oracle ${classes[found.oracle]}`);
@@ -573,7 +574,7 @@ function drawOne() {
       const { box, update } = answerBox(method, query);
       update(place);
       const found = answer(method, query, place);
-      if (found) box.lastChild.append(el("br"), `L1 ${found.l1.toFixed(4)}`);
+      if (found) box.lastChild.append(el("span", {}, `L1 ${found.l1.toFixed(4)}`));
       return el("td", {}, box);
     }), el("td", { class: "how" }, ...howOf(method, query)))));
   for (const update of updatesOfOne) update();
@@ -618,7 +619,8 @@ function moveTo(place) {
 function showR() {
   const rs = task().relaxations;
   Object.assign($("r"), { max: Math.max(0, rs.length - 1), value: S.r, disabled: rs.length < 2 });
-  const text = rs.length ? `r = ${rs[S.r]}` : "no answers";
+  const extreme = { 0: " (full)", 1: " (none)" }[rs[S.r]] || "";
+  const text = rs.length ? `r = ${rs[S.r]}${extreme}` : "no answers";
   $("r-shown").textContent = text;
   $("r").setAttribute("aria-valuetext", text);
 }

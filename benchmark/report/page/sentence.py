@@ -84,7 +84,8 @@ def _fooled(own: Mapping[str, float], flipped: Mapping[str, Cell]) -> list[str]:
 def _reference(convinced: Mapping[str, Cell], references: set[str], rate: float) -> list[str]:
     """Whether a reference, which explains nothing, convinces as often."""
     beating = [method for method, cell in convinced.items() if method in references and cell[0] > 0 and cell[0] >= rate]
-    return [f"No method convinces more often than {' and '.join(beating)}, a mere reference."] * bool(beating)
+    kind = "the reference" if len(beating) == 1 else "the references"
+    return [f"No method convinces more often than {kind} {' and '.join(beating)}."] * bool(beating)
 
 
 def _unknown(choice: str) -> str:
