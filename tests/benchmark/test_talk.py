@@ -44,11 +44,11 @@ def test_job_that_ends_is_a_line(capsys, make_record):
 
 
 def test_smoke_run_says_a_line_a_method(smoke):
-    """Piped, a smoke run says one line a method, then where the tables are, and no errors."""
+    """Piped, a smoke run says one line a method, then where the tables are and, last, the page, and no errors."""
     assert (smoke / "complaints").read_text() == ""
-    *methods, tables = (smoke / "answered").read_text().splitlines()
+    *methods, tables, page = (smoke / "answered").read_text().splitlines()
     assert sorted(line.partition(" on mnist, seed 0: flips ")[0] for line in methods) == sorted(ASKED)
-    assert tables == f"tables: {smoke / 'tables'}"
+    assert (tables, page) == (f"tables: {smoke / 'tables'}", str(smoke / "report.html"))
 
 
 @pytest.mark.slow
@@ -111,7 +111,7 @@ def test_the_picture_is_the_last_line(tmp_path):
 def test_quiet_says_the_last_path(cli, results):
     """To be quiet is to say the last path and nothing else."""
     outcome = cli("report", "--preset", "smoke", "--results", results, "--quiet")
-    assert (outcome.code, outcome.out, outcome.err) == (0, f"tables: {results / 'tables'}\n", "")
+    assert (outcome.code, outcome.out, outcome.err) == (0, f"{results / 'report.html'}\n", "")
 
 
 def test_nothing_is_drawn_again_that_is_there(cli, results, stamps):
