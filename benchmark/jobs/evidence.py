@@ -90,17 +90,17 @@ PROBES = ("undone", "draws")
 
 def at_relaxation(
     answers: Answers, place: int, real: int, fixed: Mapping[str, Any], networks: Networks
-) -> tuple[dict[str, Any], Tensor]:
-    """Evidence from the answers at relaxation number `place`; and f's probability of the target, (N,).
+) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """What depends on the answers at the relaxation in that `place`; and how sure the judges are, as `_sureness` says.
 
     Fréchet distances use the first `real` answers; `fixed` is the result of `once`.
     """
     images = answers.images[place]
-    evidence, probability = _answer_evidence(images, answers.targets, real, networks)
+    evidence, sureness = _answer_evidence(images, answers.targets, real, networks)
     evidence |= _told_evidence(answers, place)
     evidence |= _path_evidence(images, answers, fixed["predicted"], networks)
     evidence |= _restored_evidence(images, answers.targets, fixed["predicted"], networks)
-    return evidence, probability
+    return evidence, sureness
 
 
 def once(answers: Answers, reals: Tensor, networks: Networks) -> dict[str, Any]:
@@ -137,20 +137,31 @@ def once(answers: Answers, reals: Tensor, networks: Networks) -> dict[str, Any]:
     return evidence
 
 
-def _answer_evidence(images: Tensor, targets: Tensor, real: int, networks: Networks) -> tuple[dict[str, Any], Tensor]:
-    """Evidence from the answers (N, C, H, W) at one relaxation; and f's probability of the target, (N,)."""
-    logits = networks.apply(networks.classifier, images)
+def _answer_evidence(
+    images: Tensor, targets: Tensor, real: int, networks: Networks
+) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """What depends on the answers (N, C, H, W) at one relaxation; and how sure the judges are of what they see."""
+    logits, judged = (networks.apply(network, images) for network in (networks.classifier, networks.oracle))
     evidence: dict[str, Any] = {
         "answers": unit(images),
         "answer_classes": logits.argmax(1),
-        "answer_oracle_classes": networks.apply(networks.oracle, images).argmax(1),
+        "answer_oracle_classes": judged.argmax(1),
     }
     if networks.attributes is not None:
         evidence |= _attribute_evidence("answer_", images, networks, networks.attributes)
     for name, extractor in networks.extractors.items():
         features = networks.apply(extractor, images)
         evidence |= {f"answers_{name}_features": features, f"answer_{name}_features": features[:real]}
-    return evidence, logits.softmax(1).gather(1, targets[:, None])[:, 0]
+    return evidence, _sureness(logits.softmax(1), judged.softmax(1), targets)
+
+
+def _sureness(classified: Tensor, judged: Tensor, targets: Tensor) -> dict[str, Tensor]:
+    """Of probabilities (N, K) by classifier and oracle: the target's by the former, each one's highest; all (N,)."""
+    return {
+        "target_probability": classified.gather(1, targets[:, None])[:, 0],
+        "answer_probability": classified.amax(1),
+        "answer_oracle_probability": judged.amax(1),
+    }
 
 
 def _attribute_evidence(of: str, images: Tensor, networks: Networks, oracles: AttributeNetwork) -> dict[str, Tensor]:

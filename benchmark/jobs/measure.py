@@ -33,24 +33,25 @@ def measure(answers: Answers, reals: Tensor, networks: Networks) -> tuple[list[R
     rows
         One number each.
     outcomes
-        "answer_classes", "answer_oracle_classes" and "target_probability" (R, N), "predicted" (N,); for drawn faces
-        "attributes" and "reconstruction_attributes" (N, A) and "answer_attributes" (R, N, A), bool; and "value.METRIC",
-        (R, N) or (N,), the values of the queries for each metric that is a mean over all of them.
+        "answer_classes", "answer_oracle_classes", "target_probability", "answer_probability" (of the class that the
+        classifier sees) and "answer_oracle_probability" (R, N); "predicted" and "targets" (N,); of drawn faces
+        "attributes" and "reconstruction_attributes" (N, A) and "answer_attributes" (R, N, A), bool; and, as
+        "value.METRIC", what each metric averages that is a mean over all queries at all relaxations, (R, N) or (N,).
     """
     fixed = once(answers, reals, networks)
     rows, single = _measure(fixed, len(answers.targets))
     outcomes: dict[str, list[Tensor]] = {}
     for place, relaxation in enumerate(answers.relaxations):
-        evidence, probability = at_relaxation(answers, place, len(reals), fixed, networks)
+        evidence, sureness = at_relaxation(answers, place, len(reals), fixed, networks)
         more, values = _measure({**fixed, **evidence}, len(answers.targets), relaxation)
         rows += more
         kept = ("answer_classes", "answer_oracle_classes", "answer_attributes")
         values |= {name: evidence[name] for name in kept if name in evidence}
-        for name, value in {**values, "target_probability": probability}.items():
+        for name, value in {**values, **sureness}.items():
             outcomes.setdefault(name, []).append(value)
     everywhere = {name: parts for name, parts in outcomes.items() if len(parts) == len(answers.relaxations)}
     per_relaxation = {name: torch.stack(parts) for name, parts in everywhere.items()}
-    names = ("predicted", "attributes", "reconstruction_attributes")
+    names = ("predicted", "targets", "attributes", "reconstruction_attributes")
     return rows, {**single, **per_relaxation, **{name: fixed[name] for name in names if name in fixed}}
 
 

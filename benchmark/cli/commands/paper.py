@@ -9,7 +9,7 @@ from rich.console import Console
 
 from benchmark.arguments import protocol_of, seeds_of, tasks_of, workers_of
 from benchmark.cli import options
-from benchmark.cli.publishing import exit_code
+from benchmark.cli.publishing import exit_code, on_disk, write_report
 from benchmark.errors import UserError, unknown
 from benchmark.jobs import estimate, runner
 from benchmark.jobs.progress import board
@@ -67,6 +67,8 @@ def command(
             page = results / "tables" / f"paper-{name}.md"
             typer.echo(page.read_text(encoding="utf-8").partition("\n## Tables")[0])
             typer.echo(f"\nwritten to {page}\n")
+    if done:
+        typer.echo(str(write_report(results, on_disk(results, preset))))
     return exit_code(records)
 
 

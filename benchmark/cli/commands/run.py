@@ -9,7 +9,7 @@ from benchmark.api import run_records
 from benchmark.arguments import RELAXATIONS
 from benchmark.cli import options
 from benchmark.cli.own import classifier_of
-from benchmark.cli.publishing import exit_code, publish
+from benchmark.cli.publishing import exit_code, on_disk, publish
 from benchmark.cli.talk import Talk
 from benchmark.names import RESULTS
 
@@ -71,7 +71,7 @@ def command(
             raise_errors=debug,
             listener=talk,
         )
-        publish(records, results, quiet=quiet)
+        publish(records, results, paged=on_disk(results, preset), quiet=quiet)
     except KeyboardInterrupt as error:
         raise options.StoppedError(talk.stopped) from error
     return exit_code(records)

@@ -8,6 +8,7 @@ import typer
 from benchmark.api import score_record
 from benchmark.arguments import protocol_of
 from benchmark.cli import options
+from benchmark.cli.publishing import on_disk, write_report
 from benchmark.jobs.outside import Files
 from benchmark.names import RESULTS
 from benchmark.records.store import check_writable
@@ -31,10 +32,11 @@ def command(
     out: Annotated[Path | None, typer.Option(help="Folder to write the tables to. [default: only print]")] = None,
     results: options.Results = RESULTS,
 ) -> int:
-    """Score files, print the tables, and write them if a folder is named."""
-    check_writable(*([out] if out else []), option="--out")
+    """Score files, print the tables, write them if a folder is named, and the page beside what was run."""
+    check_writable(out or results, option="--out" if out else "--results")
     protocol = protocol_of(results, preset, data_root=data_root, fid=fid, inception_weights=inception_weights)
     record = score_record(Files(queries, counterfactuals, targets, reconstructions), task, name, seed, protocol)
     for table in write_tables([record], out) if out else tables([record]):
         typer.echo(table.markdown())
+    typer.echo(str(write_report(results, [*on_disk(results, preset), record], preset, out)))
     return 0
