@@ -14,6 +14,8 @@ from benchmark.errors import UserError, unknown
 
 WITH_TRUTH = ("avatars",)
 """Data sets that know the exact counterfactuals of their images."""
+WITH_ATTRIBUTES = ("avatars", "celeba")
+"""Data sets that know attributes of their images."""
 
 TEST_SHARE, VALIDATION_SHARE = 0.2, 0.1
 """Of all images, where a data set has no split of its own."""
@@ -60,6 +62,11 @@ def check_name(task: str) -> None:
 def knows_truth(task: str) -> bool:
     """Whether the exact counterfactuals of the task's images are known."""
     return data_set_of(task) in WITH_TRUTH
+
+
+def knows_attributes(task: str) -> bool:
+    """Whether attributes of the task's images are known."""
+    return data_set_of(task) in WITH_ATTRIBUTES
 
 
 def load_task(task: str, source: Source) -> ImageData:

@@ -60,9 +60,12 @@ class Work:
 
     def method(self) -> Method:
         """The method under its resolved settings, not fitted."""
-        protocol = self.protocol
-        channels = self.question.data.shape[0]
-        return self.entry.load()(method_config(self.job.method, protocol.preset, protocol.overrides or {}, channels))
+        protocol, data = self.protocol, self.question.data
+        config = method_config(self.job.method, protocol.preset, protocol.overrides or {}, data.shape[0])
+        method = self.entry.load()(config)
+        if method.takes_attributes:
+            method.attributes = data.known_attributes
+        return method
 
     def check(self) -> None:
         """Refuse what cannot end well, before it costs anything.
@@ -71,9 +74,14 @@ class Work:
         ------
         UserError
             If the method's settings do not fit these images, Inception is to look at grey ones, or the method takes
-            exact counterfactuals that the data do not have.
+            exact counterfactuals or attributes that the data do not have.
         """
         data, method = self.question.data, self.method()
+        if method.takes_attributes and data.attributes is None:
+            raise UserError(
+                f"nobody knows attributes of {data.name}; {self.job.method} is for avatars/Smiling, celeba/Male and "
+                "the like"
+            )
         try:
             method.prepare(data.shape, self.classifier.untrained())
         except ValueError as error:

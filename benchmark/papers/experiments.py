@@ -120,7 +120,7 @@ def _known(work: Work) -> Known | None:
 def under(method: Method, **changes: object) -> Method:
     """The same fitted method under other settings, of those that do not touch what is fitted."""
     changed = type(method)(method.config.model_copy(update=changes))
-    changed.network, changed.classifier = method.network, method.classifier
+    changed.network, changed.classifier, changed.attributes = method.network, method.classifier, method.attributes
     return changed
 
 
