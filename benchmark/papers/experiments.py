@@ -9,8 +9,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from benchmark.jobs.evidence import AttributeNetwork
 from benchmark.jobs.fit import fitted
 from benchmark.jobs.protocol import Job, Protocol
+from benchmark.jobs.score import networks
 from benchmark.jobs.show import kept
 from benchmark.jobs.work import Work
 from benchmark.records.record import Record
@@ -47,6 +49,10 @@ class Asked:
     oracle: Network
     known: Known | None = None
     """Where the data set has attributes."""
+    attributes: AttributeNetwork | None = None
+    """Oracles of every attribute, of drawn faces."""
+    exact: Callable[[str], Tensor] | None = None
+    """An attribute -> the queries, had it been the opposite, where the data know that."""
 
 
 class Outcome(NamedTuple):
@@ -97,8 +103,18 @@ def _conduct(
         name.removeprefix("intervention."): part for name, part in chunk.items() if name.startswith("intervention.")
     }
     fit = Artefact(runs, "fit", record.artefacts["fit"].removeprefix("fit-"))
-    classifier, oracle = work.classifier.network(), work.oracle.network()
-    asked = Asked(unit(chunk["queries"]), chunk["targets"], chunk["predicted"], told, classifier, oracle, _known(work))
+    seeing = networks(work)
+    asked = Asked(
+        unit(chunk["queries"]),
+        chunk["targets"],
+        chunk["predicted"],
+        told,
+        seeing.classifier,
+        seeing.oracle,
+        _known(work),
+        seeing.attributes,
+        _exact(work, len(chunk["queries"])),
+    )
     torch.manual_seed(work.question.seed_for("show", 1))
     found = experiment(fitted(work, fit), asked)
     return kept({}, found.illustrations, found.studies)
@@ -115,6 +131,20 @@ def _known(work: Work) -> Known | None:
     if data.attributes is None or data.labels is None:
         return None
     return Known(data.attributes.iloc[indices], data.labels[indices], data.class_names)
+
+
+def _exact(work: Work, count: int) -> Callable[[str], Tensor] | None:
+    """The exact counterfactuals of the first `count` queries."""
+    data, indices = work.question.data, work.question.queries.indices[:count]
+    exact, attributes = data.exact, data.attributes
+    if exact is None or attributes is None:
+        return None
+
+    def opposite(name: str) -> Tensor:
+        edited = exact(name, indices, 1 - attributes[name].to_numpy()[indices])
+        return unit(torch.from_numpy(edited)).to(work.workshop.device)
+
+    return opposite
 
 
 def under(method: Method, **changes: object) -> Method:

@@ -29,14 +29,17 @@ class Changes:
     """(N,) bool: whether the answer flips."""
 
     @classmethod
-    def of(cls, parts: Sequence[Mapping[str, Tensor]]) -> Self | None:
-        """Those that the artefacts of an explanation hold, one after another; None if the method tells none."""
-        start = f"intervention.{CHANGE}"
-        columns = [name for name in parts[0] if name.startswith(start)] if parts else []
+    def of(cls, parts: Sequence[Mapping[str, Tensor]], kind: str = "intervention.") -> Self | None:
+        """Those that the artefacts of an explanation hold, one after another, attributes in alphabetical order.
+
+        None if the method tells none. An intervention that no artefact holds has no `kind` before its names.
+        """
+        start = f"{kind}{CHANGE}"
+        columns = sorted(name for name in parts[0] if name.startswith(start)) if parts else []
         if not columns:
             return None
         values = torch.cat([torch.stack([part[name] for name in columns], dim=1) for part in parts])
-        flipped = torch.cat([part["intervention.flipped"] for part in parts])
+        flipped = torch.cat([part[f"{kind}flipped"] for part in parts])
         return cls(tuple(name.removeprefix(start) for name in columns), values, flipped)
 
     @property
@@ -78,7 +81,7 @@ def most_changed(changes: Changes, predicted: Tensor, targets: Tensor, classes: 
     rows = [
         {"direction": direction, "answers": kind, **row}
         for (direction, kind), chosen in parts.items()
-        for row in _rows(changes.taken(chosen))
+        for row in ranked(changes.taken(chosen))
     ]
     notes = (
         f"the {MOST} attributes whose share of all changes of an answer is greatest, on average",
@@ -88,23 +91,25 @@ def most_changed(changes: Changes, predicted: Tensor, targets: Tensor, classes: 
     return Study(title="most changed attributes", rows=rows, notes=notes)
 
 
-def _rows(changes: Changes) -> list[Cells]:
-    """A row an attribute, the most changed one first; none if there are no answers."""
+def ranked(changes: Changes, also: str = "") -> list[Cells]:
+    """A row an attribute, the most changed one first, and one for `also`; none if there are no answers."""
     relative = changes.relative
     if not len(relative):
         return []
-    shares, rows = relative.abs().mean(0), []
-    for place in shares.argsort(descending=True, stable=True)[:MOST].tolist():
-        first = proportion(changes.greatest == place)
-        rows.append(
-            {
-                "attribute": changes.names[place],
-                "relative change": float(shares[place]),
-                "signed": float(relative[:, place].mean()),
-                "greatest": float(first.value),
-                "low": float(first.low),
-                "high": float(first.high),
-                "n": len(relative),
-            }
-        )
-    return rows
+    shares = relative.abs().mean(0)
+    order = shares.argsort(descending=True, stable=True).tolist()
+    return [_row(changes, place) for rank, place in enumerate(order) if rank < MOST or changes.names[place] == also]
+
+
+def _row(changes: Changes, place: int) -> Cells:
+    """What is told of one attribute."""
+    relative, first = changes.relative[:, place], proportion(changes.greatest == place)
+    return {
+        "attribute": changes.names[place],
+        "relative change": float(relative.abs().mean()),
+        "signed": float(relative.mean()),
+        "greatest": float(first.value),
+        "low": float(first.low),
+        "high": float(first.high),
+        "n": len(relative),
+    }

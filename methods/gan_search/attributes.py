@@ -122,6 +122,11 @@ class AttributeSearch(Method):
             return names
         raise ValueError(f"it learns from attributes, of which these images have none of {', '.join(wanted) or 'any'}")
 
+    @property
+    def label(self) -> str:
+        """The attribute that the classifier is asked for, which is held; empty if it is asked for something else."""
+        return self.attributes.label if self.attributes else ""
+
     def build(self, shape: tuple[int, int, int], class_count: int) -> nn.Module:  # noqa: ARG002 - any number of classes
         """The untrained AttGAN."""
         config = self.config
@@ -189,12 +194,11 @@ class AttributeSearch(Method):
 
     def _allowed(self, attributes: Tensor, own: Tensor) -> Tensor:
         """`attributes` (B, A) cut to the box that training saw, and the label's own as it was in `own`."""
-        label = self.attributes.label if self.attributes else ""
-        held = torch.tensor([name == label for name in self.names], device=own.device)
+        held = torch.tensor([name == self.label for name in self.names], device=own.device)
         return torch.where(held, own, in_range(attributes + 0.5) - 0.5)
 
     def remarks(self) -> tuple[str, ...]:
         """What was searched, and what counts as a flip."""
-        label = self.attributes.label if self.attributes else ""
-        held = f", {label} held" * (label in self.names)
-        return (f"searched over {', '.join(n for n in self.names if n != label)}{held}", *search_remarks(self.config))
+        searched = ", ".join(name for name in self.names if name != self.label)
+        held = f", {self.label} held" * (self.label in self.names)
+        return (f"searched over {searched}{held}", *search_remarks(self.config))

@@ -37,8 +37,8 @@ class Described:
         return self.has[:, [NAMES.index(name) for name in names]].float()
 
 
-class Lightness(nn.Module):
-    """The classifier: sees whether the ground is light, in the middle that no bar covers."""
+class Sides(nn.Module):
+    """The classifier: sees whether the left is lighter than the right, whatever the ground and the bar's colour."""
 
     class_count, feature_count = 2, 1
 
@@ -46,7 +46,8 @@ class Lightness(nn.Module):
         return self.head(self.features(images))
 
     def features(self, images):
-        return 40 * (images[..., 6:8].flatten(1).mean(1, keepdim=True) - 0.375)
+        left, right = (images[..., part].flatten(1).mean(1, keepdim=True) for part in (slice(6), slice(8, 14)))
+        return 40 * (left - right)
 
     def head(self, features):
         return torch.cat([-features, features], dim=1)
@@ -55,7 +56,7 @@ class Lightness(nn.Module):
 SMALL = {"widths": (12, 24), "critic": (12, 24), "hidden": 16, "batch_size": 16, "steps": 30}
 DATA = Described(256)
 QUERIES = DATA.batch(slice(COUNT))
-TARGET = 1 - Lightness()(QUERIES).argmax(1)
+TARGET = 1 - Sides()(QUERIES).argmax(1)
 SIZES = Sizes(SHAPE, 3, (8, 12), (8, 12), 8)
 
 
@@ -64,7 +65,7 @@ def untrained(label="", **settings):
     torch.manual_seed(0)
     method = AttributeSearch(AttributeSearchConfig(**SMALL | settings))
     method.attributes = Attributes(NAMES, label)
-    method.prepare(SHAPE, Lightness())
+    method.prepare(SHAPE, Sides())
     method.network.eval()
     return method
 
@@ -193,12 +194,12 @@ def test_images_without_its_attributes_are_refused():
     """Without any known attribute, or with none of those that are asked for, nothing can be built."""
     method = AttributeSearch(AttributeSearchConfig(**SMALL, attributes=THIRTEEN))
     with pytest.raises(ValueError, match="none of Bald, Bangs"):
-        method.prepare(SHAPE, Lightness())
+        method.prepare(SHAPE, Sides())
     method.attributes = Attributes(NAMES)
     with pytest.raises(ValueError, match="none of Bald, Bangs"):
-        method.prepare(SHAPE, Lightness())
+        method.prepare(SHAPE, Sides())
     method.attributes = Attributes((*NAMES, "Bald"))
-    method.prepare(SHAPE, Lightness())
+    method.prepare(SHAPE, Sides())
     assert method.names == ("Bald",)
 
 
@@ -207,7 +208,9 @@ def test_images_without_its_attributes_are_refused():
 
 @pytest.fixture(scope="module")
 def learnt():
-    return untrained(epochs=20, learning_rate=2e-3).fit(DATA, Lightness(), trainer=Trainer(0))
+    return untrained(epochs=20, learning_rate=2e-3, widths=(8, 16, 32), critic=(8, 16, 32)).fit(
+        DATA, Sides(), trainer=Trainer(0)
+    )
 
 
 @pytest.mark.slow
@@ -220,21 +223,21 @@ def test_reads_and_reconstructs(learnt):
 
 @pytest.mark.slow
 def test_finds_what_the_classifier_depends_on(learnt):
-    """A classifier that looks at the ground alone is flipped by the ground, which changes more than all else."""
+    """A classifier that looks at the bar's side alone is flipped by that, which changes more than all else."""
     answers = ask(learnt)
-    assert answers.intervention["flipped"].float().mean() > 0.7
+    assert answers.intervention["flipped"].float().mean() > 0.6
     first = changes(answers)[answers.intervention["flipped"]].abs().argmax(1)
-    assert (first == NAMES.index("Light")).float().mean() > 0.8
+    assert (first == NAMES.index("Left")).float().mean() > 0.85
 
 
 @pytest.mark.slow
 def test_flips_less_where_that_is_held(learnt):
-    """The same search with the ground held has to flip by what the classifier does not look at, and mostly cannot."""
+    """The same search with the side held has to flip by what the classifier does not look at, and mostly cannot."""
     free = ask(learnt).intervention["flipped"].float().mean()
-    learnt.attributes = Attributes(NAMES, label="Light")
+    learnt.attributes = Attributes(NAMES, label="Left")
     try:
         held = ask(learnt)
     finally:
         learnt.attributes = Attributes(NAMES)
-    assert not held.intervention[f"{CHANGE}Light"].any()
+    assert not held.intervention[f"{CHANGE}Left"].any()
     assert held.intervention["flipped"].float().mean() < free / 2

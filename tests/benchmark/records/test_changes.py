@@ -4,7 +4,7 @@ import torch
 from benchmark.records.changes import MOST, Changes, most_changed
 from methods.base import CHANGE
 
-NAMES = ("Eyeglasses", "Male", "Pale_Skin", "Bald", "Smiling", "Young")
+NAMES = ("Bald", "Eyeglasses", "Male", "Pale_Skin", "Smiling", "Young")
 
 
 def artefact(values, flipped=None):
@@ -15,13 +15,13 @@ def artefact(values, flipped=None):
     return {"targets": torch.zeros(len(values)), "intervention.flipped": flips, **columns}
 
 
-ONE = [0.5, -0.25, 0.25, 0.0, 0.0, 0.0]
-OTHER = [0.0, -1.0, 0.0, 0.0, 0.0, 0.0]
+ONE = [0.0, 0.5, -0.25, 0.25, 0.0, 0.0]
+OTHER = [0.0, 0.0, -1.0, 0.0, 0.0, 0.0]
 NOTHING = [0.0] * 6
 
 
 def test_changes_are_read_in_order_of_the_artefacts():
-    """The parts of an explanation follow each other, and so do the attributes as the method named them."""
+    """The parts of an explanation follow each other, with the attributes in one order."""
     changes = Changes.of([artefact([ONE, OTHER]), artefact([NOTHING], [False])])
     assert changes.names == NAMES
     assert torch.equal(changes.values, torch.tensor([ONE, OTHER, NOTHING]))
@@ -43,7 +43,7 @@ def test_relative_changes_share_the_sum():
 
 def test_greatest_change():
     """The greatest change is that of the largest size, whatever its sign; none where nothing moved."""
-    assert Changes.of([artefact([ONE, OTHER, NOTHING])]).greatest.tolist() == [0, 1, -1]
+    assert Changes.of([artefact([ONE, OTHER, NOTHING])]).greatest.tolist() == [1, 2, -1]
 
 
 def test_words_name_what_moved():
@@ -56,7 +56,7 @@ def test_words_name_what_moved():
 
 def test_study_of_the_most_changed():
     """Rows by direction and for all: shares of change, signed shares, and how often each is greatest."""
-    changes = Changes.of([artefact([ONE, OTHER, [-0.5, *ONE[1:]], NOTHING], [True, True, True, False])])
+    changes = Changes.of([artefact([ONE, OTHER, [0.0, -0.5, *ONE[2:]], NOTHING], [True, True, True, False])])
     predicted, targets = torch.tensor([0, 0, 1, 1]), torch.tensor([1, 1, 0, 0])
     rows = most_changed(changes, predicted, targets, ("old", "young")).rows
     flipped = [row for row in rows if (row["direction"], row["answers"]) == ("all", "flipped")]
