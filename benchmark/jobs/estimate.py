@@ -16,8 +16,9 @@ from benchmark.judges.classifier import train
 from benchmark.records.record import peak_memory
 from methods.training import Plan, Trainer
 
-STEPS = 4
-"""Optimiser steps that are measured; the first is not counted, because it warms up."""
+STEPS = 6
+"""Steps that are measured. The first is not counted, because it warms up; in the other five a phase that takes its turn
+at every fifth (AttGAN's generator) has one."""
 IMAGES = 512
 """Training images that they are measured on, at most."""
 QUERIES = 8
