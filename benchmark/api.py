@@ -21,7 +21,7 @@ from benchmark.arguments import (
     tasks_of,
     workers_of,
 )
-from benchmark.data.tasks import knows_truth, split
+from benchmark.data.tasks import split
 from benchmark.errors import UserError
 from benchmark.jobs import runner
 from benchmark.jobs.outside import Files, score_files
@@ -241,13 +241,8 @@ def run_records(
     check_overrides(names, preset, protocol.overrides or {})
     if "inception" in protocol.extractors:
         inception_network(protocol.inception_weights)  # refused now rather than after an hour
-    todo = [
-        Job(task, name, seed)
-        for task in tasks_of(tasks)
-        for seed in seeds_of(seeds)
-        for name in names
-        if methods != "all" or name != "truth" or knows_truth(task)
-    ]
+    asked = [Job(task, name, seed) for task in tasks_of(tasks) for seed in seeds_of(seeds) for name in names]
+    todo = [job for job in asked if methods != "all" or job.answerable]
     workers = workers_of(jobs, protocol.devices)
     check_writable(protocol.runs, protocol.results / "tables")
     with board(Console(stderr=True), listener) as drawn:

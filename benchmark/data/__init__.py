@@ -1,7 +1,7 @@
 """Data sets: one file each, all of them returning the same `ImageData`."""
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
@@ -14,6 +14,7 @@ from pydantic import BaseModel
 from torch import Tensor
 
 from benchmark.errors import unknown
+from methods.base import Attributes
 from methods.pictures import unit
 
 DATASETS: Mapping[str, str] = MappingProxyType(
@@ -79,6 +80,11 @@ class ImageData:
         """
         return self.exact(self.attribute, indices, targets) if self.exact and self.attribute else None
 
+    @property
+    def known_attributes(self) -> Attributes | None:
+        """What a method may know of the attributes; None where there are none."""
+        return None if self.attributes is None else Attributes(tuple(map(str, self.attributes)), self.attribute)
+
     def __len__(self) -> int:
         return len(self.images)
 
@@ -132,6 +138,11 @@ class Subset:
         """The images at `indices` of this subset, float32 in [0, 1], (B, C, H, W)."""
         chosen = indices.numpy() if isinstance(indices, Tensor) else indices  # numpy takes a tensor of one for a number
         return self.data.batch(self.indices[chosen])
+
+    def described(self, names: Sequence[str]) -> Tensor:
+        """Which of the attributes `names` each image has, (n, len(names)), float32 of 0 and 1."""
+        assert self.data.attributes is not None  # noqa: S101 - who asks has been told the names
+        return torch.tensor(self.data.attributes[list(names)].to_numpy()[self.indices], dtype=torch.float32)
 
     def first(self, count: int) -> "Subset":
         """The first `count` images of this subset."""

@@ -14,6 +14,8 @@ from benchmark.errors import UserError, unknown
 
 WITH_TRUTH = ("avatars",)
 """Data sets with exact counterfactuals of their images."""
+WITH_ATTRIBUTES = ("avatars", "celeba")
+"""Data sets with attributes of their images."""
 
 TEST_SHARE, VALIDATION_SHARE = 0.2, 0.1
 """Shares of all images for splits that are not official."""
@@ -60,6 +62,11 @@ def check_name(task: str) -> None:
 def knows_truth(task: str) -> bool:
     """Whether the task's data have exact counterfactuals."""
     return data_set_of(task) in WITH_TRUTH
+
+
+def knows_attributes(task: str) -> bool:
+    """Whether attributes of the task's images are known."""
+    return data_set_of(task) in WITH_ATTRIBUTES
 
 
 def load_task(task: str, source: Source) -> ImageData:

@@ -17,8 +17,9 @@ from benchmark.judges.own import GivenClassifier
 from benchmark.records.record import peak_memory
 from methods.training import Plan, Trainer
 
-STEPS = 4
-"""Measured optimiser steps; the first warms up and does not count."""
+STEPS = 6
+"""Steps that are measured. The first is not counted, because it warms up; in the other five a phase that takes its turn
+at every fifth (AttGAN's generator) has one."""
 IMAGES = 512
 """Maximal number of training images for the measurement."""
 QUERIES = 8

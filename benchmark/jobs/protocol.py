@@ -6,9 +6,10 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from benchmark.data import ImageData, Source
-from benchmark.data.tasks import data_set_of, file_name, load_task
+from benchmark.data.tasks import data_set_of, file_name, knows_attributes, knows_truth, load_task
 from benchmark.jobs.settings import Overrides, source_settings
 from benchmark.judges.spec import ClassifierSpec
+from methods import METHODS
 from methods.training import Advance, Devices, silent
 
 
@@ -50,6 +51,13 @@ class Job:
 
     def __str__(self) -> str:
         return f"{self.method} on {self.task}, seed {self.seed}"
+
+    @property
+    def answerable(self) -> bool:
+        """Whether the task's data know what the method takes: exact counterfactuals, or attributes."""
+        method = METHODS[self.method].load()
+        truth = knows_truth(self.task) or not method.takes_truth
+        return truth and (knows_attributes(self.task) or not method.takes_attributes)
 
     def path(self, protocol: Protocol) -> Path:
         """The path of its record."""

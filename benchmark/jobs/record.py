@@ -14,8 +14,10 @@ from benchmark.jobs.probe import probe
 from benchmark.jobs.score import exact, score
 from benchmark.jobs.settings import source_settings
 from benchmark.jobs.work import Work
+from benchmark.records.changes import CHANGED, Changes, most_changed
 from benchmark.records.record import Judge, Record, Row, environment
 from benchmark.records.store import Artefact, code_of, file_digest, key_of
+from methods.base import Study
 from metrics import METRICS
 from metrics.intervals import proportion
 
@@ -63,6 +65,7 @@ def record(work: Work) -> Record:
     scores = score(work, key, made)
     work.advance("score", 1, 1, None)
     facts, shown, method = scores.facts() or {}, made["show"][0].facts() or {}, work.method()
+    studies = shown["studies"] | facts.get("studies", {}) | _changed(work, made["explain"])
     return Record(
         task=work.job.task,
         method=work.job.method,
@@ -81,7 +84,7 @@ def record(work: Work) -> Record:
         rows=[*accuracies({role: judge for role, (_, judge) in judges.items()}), *facts["rows"]],
         timings=_timings(work, learnt, made),
         remarks=list(method.remarks()),
-        studies=shown["studies"] | facts.get("studies", {}),
+        studies=studies,
         weights=key_of(fit=learnt.digest, **{role: judge.digest for role, (_, judge) in judges.items()}),
         artefacts={
             **{role: artefact.name for role, (artefact, _) in judges.items()},
@@ -130,6 +133,16 @@ def _data_facts(work: Work) -> dict[str, Any]:
         "test": len(question.splits.test),
         "queries": len(question.queries),
     }
+
+
+def _changed(work: Work, chunks: Sequence[Artefact]) -> dict[str, Study]:
+    """What the answers change of attributes, where the method tells it."""
+    parts = [chunk.tensors() for chunk in chunks]
+    changes = Changes.of(parts)
+    if changes is None:
+        return {}
+    predicted, targets = (torch.cat([part[name] for part in parts]) for name in ("predicted", "targets"))
+    return {CHANGED: most_changed(changes, predicted, targets, work.question.data.class_names)}
 
 
 def _timings(work: Work, learnt: Artefact, made: Mapping[str, Sequence[Artefact]]) -> list[Row]:

@@ -65,9 +65,12 @@ class Work:
 
     def method(self) -> Method:
         """The unfitted method under its resolved settings."""
-        protocol = self.protocol
-        channels = self.question.data.shape[0]
-        return self.entry.load()(method_config(self.job.method, protocol.preset, protocol.overrides or {}, channels))
+        protocol, data = self.protocol, self.question.data
+        config = method_config(self.job.method, protocol.preset, protocol.overrides or {}, data.shape[0])
+        method = self.entry.load()(config)
+        if method.takes_attributes:
+            method.attributes = data.known_attributes
+        return method
 
     def check(self) -> None:
         """Check that the job can succeed, before any computation.
@@ -76,9 +79,14 @@ class Work:
         ------
         UserError
             If the method's settings do not fit these images, Inception features are wanted of grey images, or the
-            method needs exact counterfactuals that the data do not have.
+            method needs exact counterfactuals or attributes that the data do not have.
         """
         data, method = self.question.data, self.method()
+        if method.takes_attributes and data.attributes is None:
+            raise UserError(
+                f"nobody knows attributes of {data.name}; {self.job.method} is for avatars/Smiling, celeba/Male and "
+                "the like"
+            )
         try:
             method.prepare(data.shape, self.classifier.untrained())
         except ValueError as error:

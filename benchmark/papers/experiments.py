@@ -9,9 +9,11 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from benchmark.jobs.evidence import AttributeNetwork
 from benchmark.jobs.fit import fit, fitted
 from benchmark.jobs.illustrate import kept
 from benchmark.jobs.protocol import Job, Protocol
+from benchmark.jobs.score import networks
 from benchmark.jobs.work import Work
 from benchmark.records.record import Record
 from benchmark.records.store import Artefact, find, key_of
@@ -49,6 +51,10 @@ class Asked:
     """Where the data set has attributes."""
     refitted: Callable[..., Method] | None = None
     """The same method, fitted under other settings: made once and kept, as every fit."""
+    attributes: AttributeNetwork | None = None
+    """Oracles of every attribute, of drawn faces."""
+    exact: Callable[[str], Tensor] | None = None
+    """An attribute -> the queries, had it been the opposite, where the data know that."""
 
 
 class Outcome(NamedTuple):
@@ -99,9 +105,19 @@ def _conduct(
         name.removeprefix("intervention."): part for name, part in chunk.items() if name.startswith("intervention.")
     }
     learnt = Artefact(runs, "fit", record.artefacts["fit"].removeprefix("fit-"))
-    classifier, oracle = work.classifier.network(), work.oracle.network()
-    known, refit = _known(work), partial(_refitted, work)
-    asked = Asked(unit(chunk["queries"]), chunk["targets"], chunk["predicted"], told, classifier, oracle, known, refit)
+    seeing = networks(work)
+    asked = Asked(
+        unit(chunk["queries"]),
+        chunk["targets"],
+        chunk["predicted"],
+        told,
+        seeing.classifier,
+        seeing.oracle,
+        _known(work),
+        refitted=partial(_refitted, work),
+        attributes=seeing.attributes,
+        exact=_exact(work, len(chunk["queries"])),
+    )
     torch.manual_seed(work.question.seed_for("show", 1))
     found = experiment(fitted(work, learnt), asked)
     return kept({}, found.illustrations, found.studies)
@@ -130,10 +146,24 @@ def _known(work: Work) -> Known | None:
     return Known(data.attributes.iloc[indices], data.labels[indices], data.class_names)
 
 
+def _exact(work: Work, count: int) -> Callable[[str], Tensor] | None:
+    """The exact counterfactuals of the first `count` queries."""
+    data, indices = work.question.data, work.question.queries.indices[:count]
+    exact, attributes = data.exact, data.attributes
+    if exact is None or attributes is None:
+        return None
+
+    def opposite(name: str) -> Tensor:
+        edited = exact(name, indices, 1 - attributes[name].to_numpy()[indices])
+        return unit(torch.from_numpy(edited)).to(work.workshop.device)
+
+    return opposite
+
+
 def under(method: Method, **changes: object) -> Method:
     """The same fitted method under other settings, of those that do not touch what is fitted."""
     changed = type(method)(method.config.model_copy(update=changes))
-    changed.network, changed.classifier = method.network, method.classifier
+    changed.network, changed.classifier, changed.attributes = method.network, method.classifier, method.attributes
     return changed
 
 

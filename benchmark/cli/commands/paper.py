@@ -53,9 +53,8 @@ def command(
     for name in papers:
         paper = load(name)
         chosen = tasks_of(tasks or (paper.task if preset == "paper" else paper.tasks))
-        todo[name] = [
-            Job(task, method, seed) for task in chosen for seed in seeds_of(seeds) for method in paper.methods
-        ]
+        asked = [Job(task, method, seed) for task in chosen for seed in seeds_of(seeds) for method in paper.methods]
+        todo[name] = [job for job in asked if job.answerable]
     check_writable(protocol.runs, results / "tables")
     if preset == "paper":
         _confirm(list(dict.fromkeys(job for wanted in todo.values() for job in wanted)), protocol, asked=not yes)
