@@ -61,6 +61,10 @@ METHODS: Mapping[str, Entry] = MappingProxyType(
         "hybrid-gan": Entry(
             "methods.hybrid.gan:HybridGan", "Hybrids of a DCGAN, which is trained and inverted as in `gan-search`."
         ),
+        "hybrid-biggan": Entry(
+            "methods.hybrid.biggan:HybridBiggan",
+            "Hybrids across the classes of a conditional residual GAN, which are those that the classifier sees.",
+        ),
         "dvae": Entry(*DVAE),
         "dvae-single": Entry(*DVAE, {"policy": "single"}),
         "dvae-all": Entry(*DVAE, {"policy": "all"}),

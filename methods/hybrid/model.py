@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol, Self
 
 import torch
+import torch.nn.functional as F  # noqa: N812 - torch's own convention
 from torch import Tensor, nn
 
 from methods.nn import Doubling
@@ -14,7 +15,15 @@ COARSEST = 4
 
 
 class ModularGenerator(Protocol):
-    """What a generator must offer to take part: its layers by name, and a way to stop at one and to go on from it."""
+    """What a generator must offer to take part: its layers by name, and a way to stop at one and to go on from it.
+
+    Behind a layer's channels its features may have further ones, which pass it by (a skip connection) and are the
+    unit's own.
+    """
+
+    @property
+    def latent(self) -> int:
+        """Length of z."""
 
     @property
     def layers(self) -> Mapping[str, int]:
@@ -116,6 +125,7 @@ class Pairs:
         for layer, own, other, mask in zip(self.place, self.own, self.other, swapped, strict=True):
             if before is not None:
                 features = self.generator.downstream(features, before, self.latents, layer)
-            wide = mask.view(*mask.shape, *[1] * (own.ndim - 2))
+            every = F.pad(mask, (0, own.shape[1] - mask.shape[-1]))  # what passes by is not swapped
+            wide = every.view(*every.shape, *[1] * (own.ndim - 2))
             features, before = torch.where(wide, torch.lerp(other, own, relaxation), features), layer
         return self.generator.downstream(features, self.place[-1], self.latents)
