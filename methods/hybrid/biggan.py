@@ -1,18 +1,16 @@
 """`hybrid-biggan`: the modules of a class-conditional residual GAN, hybrids across its classes."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, ClassVar
 
-import torch
 from pydantic import Field
 from torch import Tensor, nn
 from torch.optim import Adam
 
 from methods.base import ImageSet, in_batches
 from methods.gan_search.search import refined
-from methods.hybrid.biggan_model import CONVOLUTIONS, BlockShape, ResidualGenerator, State
+from methods.hybrid.biggan_model import INTERVENED, Blocks, BlockShape, ResidualGenerator
 from methods.hybrid.biggan_training import ConditionalGAN, Labelled
 from methods.hybrid.method import HybridConfig, Hybridization, Positive
 from methods.hybrid.model import ModularGenerator
@@ -20,70 +18,17 @@ from methods.nn import levels
 from methods.training import Phase, Plan, Trainer, warmup_cosine
 
 
-@dataclass(frozen=True)
-class Blocks:
-    """A residual generator; its layers are the convolutions inside each block, and what leaves the block."""
-
-    network: ResidualGenerator
-
-    @property
-    def latent(self) -> int:
-        """Length of a code, the class included."""
-        return self.network.latent + self.network.classes
-
-    @property
-    def layers(self) -> Mapping[str, int]:
-        """Names tell the place and the size."""
-        named = {}
-        for step in range(self.network.steps):
-            block, index = self.network.block(step), step % CONVOLUTIONS
-            where = f"block {step // CONVOLUTIONS + 1}"
-            if index < CONVOLUTIONS - 1:
-                where += f", convolution {index + 1}"
-            named[f"{where} ({block.shape.size[0]} × {block.shape.size[1]})"] = block.channels[index]
-        return named
-
-    def noise(self, count: int) -> Tensor:
-        """Codes (count, latent + classes): z of N(0, I), and any class."""
-        network = self.network
-        device = next(network.parameters()).device
-        classes = torch.randint(network.classes, (count,), device=device)
-        return network.code(torch.randn(count, network.latent, device=device), classes)
-
-    def upstream(self, latents: Tensor, layer: str) -> Tensor:
-        """The features of `layer`, and behind them, inside a block, those of its skip connection."""
-        first = State(self.network.start(latents))
-        return _whole(self.network.run(first, latents, 0, self._end(layer)))
-
-    def downstream(self, features: Tensor, layer: str, latents: Tensor, to: str | None = None) -> Tensor:
-        """Images, or what `upstream` gives of the later layer `to`."""
-        channels = self.layers[layer]
-        inside = features.shape[1] > channels
-        state = State(features[:, :channels], features[:, channels:] if inside else None)
-        state = self.network.run(state, latents, self._end(layer), self.network.steps if to is None else self._end(to))
-        return self.network.finish(state.features) if to is None else _whole(state)
-
-    def _end(self, layer: str) -> int:
-        """Convolutions up to `layer`."""
-        return 1 + list(self.layers).index(layer)
-
-
-def _whole(state: State) -> Tensor:
-    """Features, and what passes them by, (B, both channels, h, w)."""
-    return torch.cat([part for part in state if part is not None], dim=1)
-
-
 class HybridBigganConfig(HybridConfig):
     """Settings of `hybrid-biggan`."""
 
     explain_only = HybridConfig.explain_only | {"inversion_steps", "inversion_rate"}
-    layers_a_width: ClassVar[int] = CONVOLUTIONS
+    layers_a_width: ClassVar[int] = len(INTERVENED)
 
     generator: tuple[Positive, ...] = Field(
         (128, 64, 32), description="channels that enter each block, coarse to fine; each doubles the size (ours)"
     )
     layer: Positive = Field(
-        4, description="whose channels are swapped: four a block, the last one what leaves it (Sec. 4.2)"
+        3, description="whose channels are swapped: three a block, the last one what leaves it (Sec. 4.2)"
     )
     reduction: Positive = Field(4, description="a block's channels are divided by it inside (BigGAN-deep)")
     embedded: Positive = Field(16, description="length of the embedded class (BigGAN-deep: 128)")

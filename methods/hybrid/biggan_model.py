@@ -3,7 +3,7 @@
 One network serves both the small GAN that is trained here and the pretrained one that is read from a folder.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -15,6 +15,8 @@ CONVOLUTIONS = 4
 """Of a block; behind the last one the skip connection is added."""
 UPSAMPLED = 1
 """The convolution before which a block that doubles the size does so."""
+INTERVENED = (1, 2, 3)
+"""The convolutions of a block that are layers: both 3 × 3 ones, and the last one with the skip connection."""
 
 
 class ConditionalNorm(nn.Module):
@@ -189,3 +191,67 @@ class ResidualGenerator(nn.Module):
         """The images of the last block's features."""
         made: Tensor = self.last(features)
         return made.sigmoid() if self.ends_in == "sigmoid" else (made.tanh() + 1) / 2
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """A residual generator; its layers are the 3 × 3 convolutions inside a block, and what leaves the block."""
+
+    network: ResidualGenerator
+    chosen: tuple[int, ...] | None = None
+    """The blocks that can be intervened on, 1 the coarsest; None: all."""
+    classes: tuple[int, ...] | None = None
+    """Those that noise is of; None: all."""
+    truncation: float | None = None
+    """z is of N(0, I) cut at ±2, times this (Brock et al. 2018); None: of N(0, I)."""
+
+    @property
+    def latent(self) -> int:
+        """Length of a code, the class included."""
+        return self.network.latent + self.network.classes
+
+    @property
+    def layers(self) -> Mapping[str, int]:
+        """Names tell the place and the size."""
+        return {name: self.network.block(step).channels[step % CONVOLUTIONS] for name, step in self._steps.items()}
+
+    @property
+    def _steps(self) -> dict[str, int]:
+        """Name -> which convolution of the generator it is."""
+        found = {}
+        for block in self.chosen or range(1, len(self.network.blocks) + 1):
+            for index in INTERVENED:
+                step = (block - 1) * CONVOLUTIONS + index
+                inside = "" if index == INTERVENED[-1] else f", convolution {index + 1}"
+                height, width = self.network.block(step).shape.size
+                found[f"block {block}{inside} ({height} × {width})"] = step
+        return found
+
+    def noise(self, count: int) -> Tensor:
+        """Codes (count, latent + classes): z, and any of the classes."""
+        network = self.network
+        device = next(network.parameters()).device
+        offered = torch.tensor(self.classes or range(network.classes), device=device)
+        classes = offered[torch.randint(len(offered), (count,), device=device)]
+        latents = torch.randn(count, network.latent, device=device)
+        if self.truncation is not None:
+            latents = nn.init.trunc_normal_(latents, a=-2, b=2) * self.truncation
+        return network.code(latents, classes)
+
+    def upstream(self, latents: Tensor, layer: str) -> Tensor:
+        """The features of `layer`, and behind them, inside a block, those of its skip connection."""
+        return _whole(self.network.run(State(self.network.start(latents)), latents, 0, self._steps[layer] + 1))
+
+    def downstream(self, features: Tensor, layer: str, latents: Tensor, to: str | None = None) -> Tensor:
+        """Images, or what `upstream` gives of the later layer `to`."""
+        channels, steps = self.layers[layer], self._steps
+        inside = features.shape[1] > channels
+        state = State(features[:, :channels], features[:, channels:] if inside else None)
+        end = self.network.steps if to is None else steps[to] + 1
+        state = self.network.run(state, latents, steps[layer] + 1, end)
+        return self.network.finish(state.features) if to is None else _whole(state)
+
+
+def _whole(state: State) -> Tensor:
+    """Features, and what passes them by, (B, both channels, h, w)."""
+    return torch.cat([part for part in state if part is not None], dim=1)

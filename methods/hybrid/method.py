@@ -219,7 +219,7 @@ class Hybridization(Method):
         return {
             "modules": studies.modules_study(network, self.generator, config.study_pairs),
             "stability": studies.stability_study(patterns, place.name, config.repetitions),
-            **studies.Faithfulness(network, self.generator, self.classifier, config.study_pairs).studies(),
+            **studies.faithfulness(network, self.generator, self.classifier, config.study_pairs).studies(),
         }
 
     def remarks(self) -> tuple[str, ...]:
