@@ -229,14 +229,25 @@ class Blocks:
 
     def noise(self, count: int) -> Tensor:
         """Codes (count, latent + classes): z, and any of the classes."""
-        network = self.network
-        device = next(network.parameters()).device
-        offered = torch.tensor(self.classes or range(network.classes), device=device)
-        classes = offered[torch.randint(len(offered), (count,), device=device)]
-        latents = torch.randn(count, network.latent, device=device)
+        return self._of(torch.randint(len(self._offered), (count,)))
+
+    def unlike(self, count: int) -> tuple[Tensor, Tensor]:
+        """The same of z_1 and of z_2, whose classes differ."""
+        offered = len(self._offered)
+        first, steps = torch.randint(offered, (count,)), torch.randint(1, offered, (count,))
+        return self._of(first), self._of((first + steps) % offered)
+
+    @property
+    def _offered(self) -> Tensor:
+        return torch.tensor(self.classes or range(self.network.classes))
+
+    def _of(self, places: Tensor) -> Tensor:
+        """Codes of noise and of the offered classes in `places` (B,)."""
+        device = next(self.network.parameters()).device
+        latents = torch.randn(len(places), self.network.latent, device=device)
         if self.truncation is not None:
             latents = nn.init.trunc_normal_(latents, a=-2, b=2) * self.truncation
-        return network.code(latents, classes)
+        return self.network.code(latents, self._offered[places].to(device))
 
     def upstream(self, latents: Tensor, layer: str) -> Tensor:
         """The features of `layer`, and behind them, inside a block, those of its skip connection."""

@@ -1,13 +1,13 @@
 """Figures of templates with their influence maps, and of hybrids beside their originals."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
 
 from methods.base import Classifier, Illustration
 from methods.hybrid.model import ModularGenerator, Pairs, generate
-from methods.hybrid.network import ModularNetwork
+from methods.hybrid.network import ModularNetwork, Place
 
 EXAMPLES = 5
 """Elementary influence maps beside a template."""
@@ -40,18 +40,27 @@ def _brightest(maps: Tensor) -> Tensor:
 def hybrids(network: ModularNetwork, generator: ModularGenerator, classifier: Classifier) -> Illustration:
     """Rows of original 1, original 2 and the hybrid of each module of each layer (Figs. 4, 8 and 10 to 12)."""
     own, other = network.unlike_pairs(ROWS)
+    places = {f"layer {layer}": place for layer, place in enumerate(network.single_places, start=1)}
+    title = "hybrids of two training images; below each what the classifier sees"
+    return collection(title, places, generator, classifier, own, other)
+
+
+def collection(
+    title: str,
+    places: Mapping[str, Place],
+    generator: ModularGenerator,
+    classifier: Classifier,
+    own: Tensor,
+    other: Tensor,
+) -> Illustration:
+    """Rows of original 1, original 2 and the hybrid of each module of `places`, of codes `own` and `other` (K, ...)."""
     columns, headings = [generate(generator, latents) for latents in (own, other)], ["original 1", "original 2"]
-    for layer, place in enumerate(network.single_places, start=1):
+    for name, place in places.items():
         pairs = Pairs.of(generator, place.layers, own, other)
         for k, single in enumerate(place.singles):
             columns.append(pairs.hybrids(place.swapped(single)))
-            headings.append(f"layer {layer}\nmodule {k + 1}")
-    return Illustration(
-        "hybrids of two training images; below each what the classifier sees",
-        torch.stack(columns, dim=1),
-        _seen(columns, classifier),
-        headings,
-    )
+            headings.append(f"{name}\nmodule {k + 1}")
+    return Illustration(title, torch.stack(columns, dim=1), _seen(columns, classifier), headings)
 
 
 def _seen(columns: Sequence[Tensor], classifier: Classifier) -> list[list[str]]:
