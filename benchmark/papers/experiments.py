@@ -1,6 +1,6 @@
 """What the papers do with a fitted method beyond a run: asked of the first queries, made once and kept."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -13,8 +13,11 @@ from benchmark.jobs.fit import fitted
 from benchmark.jobs.protocol import Job, Protocol
 from benchmark.jobs.show import kept
 from benchmark.jobs.work import Work
+from benchmark.judges import classifier as classifiers
+from benchmark.judges.classifier import ConvClassifier
+from benchmark.judges.workshop import timed
 from benchmark.records.record import Record
-from benchmark.records.store import Artefact, find, key_of
+from benchmark.records.store import Artefact, code_of, find, key_of
 from benchmark.report.frequencies import Known
 from methods.base import Illustration, Method, Study
 from methods.pictures import unit
@@ -26,6 +29,12 @@ FEW = 100
 """Queries that an experiment asks, at most."""
 ROWS = 6
 """Queries that a figure shows: the first ones."""
+
+BUILDS: Mapping[str, Mapping[str, object]] = {
+    "narrow": {"channels": (8, 16), "kernel_size": 5, "features": 32},
+    "deep": {"channels": (16, 16, 32, 32, 64), "pooling": "average", "features": 128},
+}
+"""Classifiers unlike the investigated one and the oracle: in what they differ from the former."""
 
 Row = dict[str, str | int | float]
 Network = Callable[[Tensor], Tensor]
@@ -47,6 +56,10 @@ class Asked:
     oracle: Network
     known: Known | None = None
     """Where the data set has attributes."""
+    names: Sequence[str] = ()
+    """Of the classes."""
+    panel: Callable[[], Mapping[str, Network]] = dict
+    """Trains, or takes up, four differently built classifiers: the investigated one, the oracle and two more."""
 
 
 class Outcome(NamedTuple):
@@ -98,10 +111,42 @@ def _conduct(
     }
     fit = Artefact(runs, "fit", record.artefacts["fit"].removeprefix("fit-"))
     classifier, oracle = work.classifier.network(), work.oracle.network()
-    asked = Asked(unit(chunk["queries"]), chunk["targets"], chunk["predicted"], told, classifier, oracle, _known(work))
+    asked = Asked(
+        unit(chunk["queries"]),
+        chunk["targets"],
+        chunk["predicted"],
+        told,
+        classifier,
+        oracle,
+        _known(work),
+        work.question.data.class_names,
+        partial(differently_built, work),
+    )
     torch.manual_seed(work.question.seed_for("show", 1))
     found = experiment(fitted(work, fit), asked)
     return kept({}, found.illustrations, found.studies)
+
+
+def differently_built(work: Work) -> dict[str, Network]:
+    """The investigated classifier, the oracle, and classifiers of the builds in `BUILDS`, trained once and kept."""
+    own: dict[str, Network] = {role: judge.network() for role, judge in work.judges.items()}
+    return own | {name: _built(work, {**build}) for name, build in BUILDS.items()}
+
+
+def _built(work: Work, build: dict[str, object]) -> ConvClassifier:
+    question, workshop = work.question, work.workshop
+    config = work.classifier.config.model_copy(update=build)
+    artefact = workshop.artefact("panel", config=config.model_dump(), code=code_of(classifiers.__name__))
+
+    def make(artefact: Artefact) -> tuple[Mapping[str, Tensor], dict[str, object]]:
+        training = partial(classifiers.train, config, question.train, question.class_count)
+        network, seconds = timed("classifier", workshop.trainer("panel", artefact), training)
+        return network.state_dict(), {"fit_seconds": seconds}
+
+    artefact.make(make)
+    network = ConvClassifier(config, question.data.shape, question.class_count)
+    network.load_state_dict(artefact.tensors())
+    return network.eval().requires_grad_(False).to(workshop.device)
 
 
 def _answered(record: Record, runs: Path) -> dict[str, Tensor]:

@@ -13,7 +13,6 @@ from methods.gan_search.search import refined
 from methods.hybrid.biggan_model import INTERVENED, Blocks, BlockShape, ResidualGenerator
 from methods.hybrid.biggan_training import ConditionalGAN, Labelled
 from methods.hybrid.method import HybridConfig, Hybridization, Positive
-from methods.hybrid.model import ModularGenerator
 from methods.nn import levels
 from methods.training import Phase, Plan, Trainer, warmup_cosine
 
@@ -153,10 +152,15 @@ class HybridBiggan(Hybridization):
         assert isinstance(network, ConditionalGAN)  # noqa: S101 - `untrained` returned it
         return [Phase("encoder_losses", Adam(network.encoder.parameters(), lr=self.config.learning_rate, fused=True))]
 
-    def generator_of(self, model: nn.Module) -> ModularGenerator:
+    def generator_of(self, model: nn.Module) -> Blocks:
         """The running average of the generator."""
         assert isinstance(model, ConditionalGAN)  # noqa: S101 - `untrained` returned it
         return Blocks(model.averaged)
+
+    @property
+    def blocks(self) -> Blocks:
+        """The fitted generator."""
+        return self.generator_of(self.network.model)
 
     def encode(self, images: Tensor) -> Tensor:
         """The encoder's guess, and the class that the classifier sees."""

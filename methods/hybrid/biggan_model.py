@@ -206,6 +206,11 @@ class Blocks:
     """z is of N(0, I) cut at ±2, times this (Brock et al. 2018); None: of N(0, I)."""
 
     @property
+    def numbers(self) -> Sequence[int]:
+        """The blocks that can be intervened on."""
+        return self.chosen or range(1, len(self.network.blocks) + 1)
+
+    @property
     def latent(self) -> int:
         """Length of a code, the class included."""
         return self.network.latent + self.network.classes
@@ -219,7 +224,7 @@ class Blocks:
     def _steps(self) -> dict[str, int]:
         """Name -> which convolution of the generator it is."""
         found = {}
-        for block in self.chosen or range(1, len(self.network.blocks) + 1):
+        for block in self.numbers:
             for index in INTERVENED:
                 step = (block - 1) * CONVOLUTIONS + index
                 inside = "" if index == INTERVENED[-1] else f", convolution {index + 1}"

@@ -1,6 +1,6 @@
 """Figures of templates with their influence maps, and of hybrids beside their originals."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -49,7 +49,7 @@ def collection(
     title: str,
     places: Mapping[str, Place],
     generator: ModularGenerator,
-    classifier: Classifier,
+    classifier: Callable[[Tensor], Tensor],
     own: Tensor,
     other: Tensor,
 ) -> Illustration:
@@ -63,7 +63,7 @@ def collection(
     return Illustration(title, torch.stack(columns, dim=1), _seen(columns, classifier), headings)
 
 
-def _seen(columns: Sequence[Tensor], classifier: Classifier) -> list[list[str]]:
+def _seen(columns: Sequence[Tensor], classifier: Callable[[Tensor], Tensor]) -> list[list[str]]:
     """The class that is seen in each picture, a row a pair."""
     classes = torch.stack([classifier(images).argmax(1) for images in columns], dim=1)
     return [[f"{{{c}}}" for c in row] for row in classes.tolist()]

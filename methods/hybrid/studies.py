@@ -1,7 +1,7 @@
 """What the modules of a generator are, how stable they are, and what hybrids do to the classifier, as tables."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import get_args
 
@@ -165,7 +165,7 @@ class HybridSets:
 class Faithfulness:
     """What a classifier sees in hybrids, beside what it sees in their originals."""
 
-    def __init__(self, made: HybridSets, classifier: Classifier) -> None:
+    def __init__(self, made: HybridSets, classifier: Callable[[Tensor], Tensor]) -> None:
         self.made = made
         self.one, self.two = (classifier(images).softmax(1) for images in (made.originals, made.seconds))
         self.views = [(mixed, classifier(mixed.hybrids).softmax(1)) for mixed in made.mixed]
