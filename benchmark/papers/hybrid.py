@@ -9,18 +9,17 @@ import torch
 
 from benchmark.papers import Claim, Paper, Printed, Shown
 from benchmark.papers.experiments import FEW, Asked, Outcome, Row
-from benchmark.papers.measures import Found, Measure, Setting, study
+from benchmark.papers.hybrid_biggan import AGREEMENT, CLAIMS, VERDICTS, across_classes
+from benchmark.papers.measures import Measure, Setting, at_end, study
 from benchmark.papers.verdicts import at_least, at_most, every, more, untestable
-from benchmark.records.record import Record
 from methods.base import Method, Study
 from methods.hybrid.influence import influence
 from methods.hybrid.method import Hybridization
 from methods.hybrid.modules import cluster
 from methods.hybrid.network import Place
-from metrics.metric import Format
 
 NEEDS_BEGAN = "needs a BEGAN trained on faces"
-NEEDS_BIGGAN = "needs a pretrained BigGAN-deep and ImageNet's classifiers, which cannot be had here"
+NEEDS_IMAGENET = "needs a pretrained BigGAN-deep and ImageNet's classifiers: the option --pretrained takes them"
 NEEDS_REGIONS = "nothing here knows which pixels are background, face or hair; templates of faces can be looked at"
 A_DRAWING = "a drawing"
 
@@ -131,8 +130,11 @@ TABLE_3 = Printed(
         "Middle Image": ("koala", "koala", "teddy", "teddy"),
         "Right Image": ("koala", "teddy", "teddy", "koala"),
     },
-    studies=(PANEL, EXAMPLES),
-    notes=("the same question here: do the classifiers and oracles of all seeds agree on hybrids?",),
+    studies=(VERDICTS, AGREEMENT, PANEL, EXAMPLES),
+    notes=(
+        "the same question here: four differently built classifiers of the task look at hybrids of a conditional GAN, "
+        "and the classifiers and oracles of all seeds at those of the other generators",
+    ),
 )
 
 
@@ -159,21 +161,8 @@ SEC_4 = Printed(
 )
 
 
-def _at(end: str, name: str, column: str, *, error: str = "", spread: str = "") -> Measure:
-    """A study's mean over the modules of the coarsest or the finest layer of the β-VAE."""
-
-    def find(record: Record) -> Found | None:
-        layers = [int(row["layer"]) for row in record.studies[name].rows] if name in record.studies else []
-        if not layers:
-            return None
-        layer = {"coarsest": min, "finest": max}[end](layers)
-        return study("hybrid", name, column, {"layer": layer}, error=error, spread=spread, count="study_pairs").find(
-            record
-        )
-
-    return Measure("hybrid", f"{column} at the {end} layer of hybrid", find, Format(3))
-
-
+_at = partial(at_end, depth="layer", method="hybrid", count="study_pairs")
+"""A study's mean over the modules of the coarsest or the finest layer of the β-VAE."""
 _recognition = partial(_at, name="recognition", column="recognition rate", error="standard error")
 _pixels = partial(_at, name="distance", column="pixel distance", error="standard error")
 _entropy = partial(_at, name="entropy", column="entropy", spread="std")
@@ -231,10 +220,10 @@ def influence_of_modules(method: Method, asked: Asked) -> Outcome:  # noqa: ARG0
 
 PAPER = Paper(
     title="Besserve et al. 2020, Counterfactuals uncover the modular structure of deep generative models",
-    methods=("hybrid", "hybrid-gan"),
+    methods=("hybrid", "hybrid-gan", "hybrid-biggan"),
     tables=(TABLE_1, TABLE_2, TABLE_3, SEC_4),
     figures=(
-        Shown("Fig. 1", "hybrids of a BigGAN", missing=NEEDS_BIGGAN),
+        Shown("Fig. 1", "hybrids of a BigGAN", ("collection-{task}-hybrid-biggan",)),
         Shown("Fig. 2", "definitions", missing=A_DRAWING),
         Shown("Fig. 3", "how hybrids are made; influence maps", ("influence-{task}-hybrid",)),
         Shown(
@@ -242,12 +231,21 @@ PAPER = Paper(
             "modules, influence maps and hybrids of a BEGAN",
             missing=f"{NEEDS_BEGAN}; Fig. 11 has the same of a DCGAN",
         ),
-        Shown("Fig. 5", "hybrids of a BigGAN across classes", missing=NEEDS_BIGGAN),
+        Shown(
+            "Fig. 5",
+            "hybrids of a BigGAN across classes",
+            ("collection-{task}-hybrid-biggan", "second-collection-{task}-hybrid-biggan"),
+        ),
         Shown(
             "Fig. 6",
             "recognition of hybrids by a classifier, and pixel distance, against depth",
-            ("recognition-{task}-hybrid", "distance-{task}-hybrid"),
-            ("recognition", "distance"),
+            (
+                "block-recognition-{task}-hybrid-biggan",
+                "block-distance-{task}-hybrid-biggan",
+                "recognition-{task}-hybrid",
+                "distance-{task}-hybrid",
+            ),
+            ("block-recognition", "block-distance", "recognition", "distance"),
         ),
         Shown("Fig. 7", "the β-VAE", missing=f"{A_DRAWING}; methods/hybrid/vae.py is the network"),
         Shown(
@@ -264,16 +262,24 @@ PAPER = Paper(
             ("influence-{task}-hybrid-gan", "hybrids-{task}-hybrid-gan", "stability-{task}-hybrid-gan"),
         ),
         Shown("Fig. 12", "more hybrids of a BEGAN", missing=NEEDS_BEGAN),
-        Shown("Fig. 13", "more hybrids of a BigGAN", missing=NEEDS_BIGGAN),
+        Shown(
+            "Fig. 13",
+            "more hybrids of a BigGAN",
+            ("collection-{task}-hybrid-biggan", "block-collection-{task}-hybrid-biggan"),
+        ),
         Shown(
             "Fig. 14",
             "entropy of a classifier on hybrids, by layer and module",
-            ("entropy-{task}-hybrid",),
-            ("entropy",),
+            ("pair-entropy-{task}-hybrid-biggan", "entropy-{task}-hybrid"),
+            ("pair-entropy", "entropy"),
         ),
-        Shown("Fig. 15", "more hybrids of a BigGAN", missing=NEEDS_BIGGAN),
-        Shown("Fig. 16", "entropy on these", missing=f"{NEEDS_BIGGAN}; Fig. 14 has the same of a β-VAE"),
-        Shown("Fig. 17", "the hybrids of Table 3", missing=NEEDS_BIGGAN),
+        Shown(
+            "Fig. 15",
+            "more hybrids of a BigGAN, of another pair of classes",
+            ("second-collection-{task}-hybrid-biggan", "second-block-collection-{task}-hybrid-biggan"),
+        ),
+        Shown("Fig. 16", "entropy on these", ("second-pair-entropy-{task}-hybrid-biggan",), ("second-pair-entropy",)),
+        Shown("Fig. 17", "the hybrids of Table 3", ("verdicts-{task}-hybrid-biggan",)),
     ),
     claims=(
         Claim(
@@ -331,13 +337,14 @@ PAPER = Paper(
             "classifiers agree less on hybrids than on what the generator makes by itself",
             more(_agreement("generated"), _agreement("hybrid")),
         ),
+        *CLAIMS,
         Claim("Sec. 4.1, Fig. 8", "three modules stand for background, face and hair", untestable(NEEDS_REGIONS)),
         Claim("Sec. 4.1", "a BEGAN needs interventions on two successive layers", untestable(NEEDS_BEGAN)),
         Claim(
             "Sec. 4.2, Table 3",
             "of four classifiers of ImageNet, nasnet_large is the least led by context",
-            untestable(NEEDS_BIGGAN),
+            untestable(NEEDS_IMAGENET),
         ),
     ),
-    experiments={"hybrid": influence_of_modules},
+    experiments={"hybrid": influence_of_modules, "hybrid-biggan": across_classes},
 )

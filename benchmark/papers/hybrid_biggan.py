@@ -3,11 +3,15 @@
 from collections import ChainMap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import torch
 from torch import Tensor
 
+from benchmark.papers import Claim
 from benchmark.papers.experiments import FEW, ROWS, Asked, Network, Outcome, Row, estimated
+from benchmark.papers.measures import Measure, at_end, study
+from benchmark.papers.verdicts import more
 from methods.base import Illustration, Method, Study
 from methods.hybrid.biggan import HybridBiggan
 from methods.hybrid.biggan_model import INTERVENED, Blocks
@@ -22,8 +26,10 @@ SWAPPED = {ONE: (1, 1), TWO: (0, 2), BLOCK: (len(INTERVENED) - 1, 1)}
 """The first layer of a block that is swapped, and how many successive ones."""
 SHOWN = 3
 """Hybrids that classifiers are asked about one by one, as many as in Table 3."""
-SECOND = 3
+LAST = 3
 """The last class of the second pair that is shown."""
+RECOGNITION, DISTANCE, AGREEMENT, VERDICTS = "block-recognition", "block-distance", "block-agreement", "verdicts"
+"""The studies."""
 
 
 @dataclass(frozen=True)
@@ -65,13 +71,15 @@ class Probe:
 
 
 def across_classes(method: Method, asked: Asked) -> Outcome:
-    """Hybrids of any two classes; collections of the first two and of the next two classes (Figs. 13 and 15)."""
+    """Hybrids of any two classes; collections of the first two and of the next two classes (Figs. 13 and 15).
+
+    Where there are not so many classes, the second collection is of other pictures of the first two.
+    """
     assert isinstance(method, HybridBiggan)  # noqa: S101 - registered so
     probe = Probe(method.blocks, method.network, asked.panel(), asked.names)
-    outcomes = [measured(probe), collected(probe.of_classes(0, 1))]
-    if len(asked.names) > SECOND:
-        outcomes.append(collected(probe.of_classes(SECOND - 1, SECOND), "second-"))
-    return merged(outcomes)
+    pairs = [(0, 1), (2, 3) if len(asked.names) > LAST else (0, 1)]
+    first, second = (probe.of_classes(*pair) for pair in pairs)
+    return merged([measured(probe), collected(first), collected(second, "second-")])
 
 
 def merged(outcomes: Sequence[Outcome]) -> Outcome:
@@ -92,12 +100,12 @@ def measured(probe: Probe) -> Outcome:
         for name, classify in probe.classifiers.items()
     }
     studies = {
-        "block-recognition": _recognition(probe, made, seen, own, other),
-        "block-distance": _distance(made),
-        "block-agreement": _agreement(probe, made[TWO].originals, seen),
+        RECOGNITION: _recognition(probe, made, seen, own, other),
+        DISTANCE: _distance(made),
+        AGREEMENT: _agreement(probe, made[TWO].originals, seen),
     }
     pictures, verdicts = _verdicts(probe, own[:SHOWN], other[:SHOWN])
-    return Outcome({"verdicts": pictures}, studies | {"verdicts": verdicts})
+    return Outcome({VERDICTS: pictures}, studies | {VERDICTS: verdicts})
 
 
 Seen = Mapping[str, Mapping[str, Sequence[Tensor]]]
@@ -108,32 +116,42 @@ def _recognition(probe: Probe, made: Mapping[str, HybridSets], seen: Seen, own: 
     first, second = probe.classes(own), probe.classes(other)
     rows: list[Row] = []
     for name, by_place in seen.items():
-        for swapped, sets in made.items():
-            for block in dict.fromkeys(mixed.at for mixed in sets.mixed):
-                found = zip(sets.mixed, by_place[swapped], strict=True)
-                classes = torch.stack([each for mixed, each in found if mixed.at == block])  # (modules, M)
-                cells = recognised(classes.flatten(), first.repeat(len(classes)), second.repeat(len(classes)))
+        for swapped in (TWO, BLOCK):
+            for block, classes in _by_block(made[swapped], by_place[swapped]).items():
                 row: Row = {"block": block, "swapped": swapped, "classifier": name, "of": f"{name}, {swapped}"}
-                rows.append(row | cells | {"n": classes.numel()})
-    notes = (
-        "recognition rate: share of hybrids, of all modules, seen as the class of original 1, or of original 2, the "
-        "larger of both",
-        f"{len(own)} {made[TWO].pairs}; block 1 is the coarsest",
-    )
+                rows.append(row | recognised(classes, first, second) | {"n": len(own)})
+    note = "recognition rate: share of hybrids seen as the class of original 1, or of original 2, the larger of both"
     title = "recognition of hybrids across classes by several classifiers"
-    axes = ("block", "recognition rate", "of")
-    return Study(title=title, rows=rows, notes=notes, axes=axes, spread="standard error")
+    return _against_depth(title, rows, ("block", "recognition rate", "of"), note, made)
 
 
 def _distance(made: Mapping[str, HybridSets]) -> Study:
-    rows: list[Row] = [
-        {"swapped": swapped, **row, "of": f"module {row['module']}, {swapped}"}
-        for swapped, sets in made.items()
-        for row in sets.distance().rows
-    ]
-    found = made[TWO].distance()
+    """How far hybrids are from their first original."""
+    rows: list[Row] = []
+    for swapped, sets in made.items():
+        for block, values in _by_block(sets, [sets.apart(mixed) for mixed in sets.mixed]).items():
+            apart = values.mean(0)
+            cells = {"pixel distance": float(apart.mean()), "standard error": float(apart.std()) / len(apart) ** 0.5}
+            rows.append({"block": block, "swapped": swapped, **cells, "n": len(apart)})
+    note = "pixel distance: mean absolute difference to original 1, of the intensity range"
     title = "distance of hybrids across classes to original 1"
-    return found.model_copy(update={"title": title, "rows": rows, "axes": ("block", "pixel distance", "of")})
+    return _against_depth(title, rows, ("block", "pixel distance", "swapped"), note, made)
+
+
+def _by_block(sets: HybridSets, values: Sequence[Tensor]) -> dict[int, Tensor]:
+    """Block -> the values (M,) of each of its modules, (modules, M)."""
+    found: dict[int, list[Tensor]] = {}
+    for mixed, each in zip(sets.mixed, values, strict=True):
+        found.setdefault(mixed.at, []).append(each)
+    return {block: torch.stack(each) for block, each in found.items()}
+
+
+def _against_depth(
+    title: str, rows: list[Row], axes: tuple[str, str, str], note: str, made: Mapping[str, HybridSets]
+) -> Study:
+    sets = made[TWO]
+    notes = (note, f"mean of all modules, over {sets.count} {sets.pairs}", "block 1 is the coarsest")
+    return Study(title=title, rows=rows, notes=notes, axes=axes, spread="standard error")
 
 
 def _agreement(probe: Probe, originals: Tensor, seen: Seen) -> Study:
@@ -187,4 +205,66 @@ def collected(probe: Probe, name: str = "") -> Outcome:
         pictures[f"{name}{file}"] = collection(title, places, probe.generator, classify, own[:ROWS], other[:ROWS])
     entropy = Faithfulness(probe.hybrids(own, other)[TWO], classify).entropy()
     title = f"entropy of {who} on hybrids of {first} and {second}, {TWO}"
-    return Outcome(pictures, {f"{name}pair-entropy": entropy.model_copy(update={"title": title})})
+    rows = [row | {"n": len(own)} for row in entropy.rows]
+    return Outcome(pictures, {f"{name}pair-entropy": entropy.model_copy(update={"title": title, "rows": rows})})
+
+
+# -- claims ------------------------------------------------------------------------------------------------------------
+
+_at = partial(at_end, depth="block", method="hybrid-biggan")
+_recognised = partial(
+    _at,
+    name=RECOGNITION,
+    column="recognition rate",
+    where={"swapped": TWO, "classifier": "classifier"},
+    error="standard error",
+)
+_apart = partial(_at, name=DISTANCE, column="pixel distance", where={"swapped": TWO}, error="standard error")
+_uncertain = partial(_at, name="pair-entropy", column="entropy", spread="std")
+
+
+def _change(swapped: str) -> Measure:
+    """How far hybrids of all blocks are from their first original."""
+    return study(
+        "hybrid-biggan",
+        DISTANCE,
+        "pixel distance",
+        {"swapped": swapped},
+        words=f"pixel distance, {swapped},",
+        error="standard error",
+    )
+
+
+def _agreed(pictures: str) -> Measure:
+    """The share of pictures that all classifiers give the same class."""
+    words = f"share of {pictures} pictures that all classifiers agree on"
+    return study("hybrid-biggan", AGREEMENT, "all agree", {"pictures": pictures}, words=words, interval=True)
+
+
+CLAIMS = (
+    Claim(
+        "Sec. 4.2, Fig. 6",
+        "a conditional generator's hybrids are recognised more often if made at a finer block",
+        more(_recognised("finest"), _recognised("coarsest")),
+    ),
+    Claim(
+        "Sec. 4.2, Fig. 6",
+        "a conditional generator's hybrids are nearer to their original if made at a finer block",
+        more(_apart("coarsest"), _apart("finest")),
+    ),
+    Claim(
+        "Sec. 4.2",
+        "swapping two successive convolutions of a block does more than swapping one",
+        more(_change(TWO), _change(ONE)),
+    ),
+    Claim(
+        "Fig. 14",
+        "a classifier is surer of hybrids made at a coarser block of a conditional generator",
+        more(_uncertain("finest"), _uncertain("coarsest")),
+    ),
+    Claim(
+        "Sec. 4.2, Table 3",
+        "differently built classifiers agree less on hybrids than on what the conditional generator makes by itself",
+        more(_agreed("generated"), _agreed(f"hybrid, {TWO}")),
+    ),
+)

@@ -1,6 +1,5 @@
 """What the modules of a generator are, how stable they are, and what hybrids do to the classifier, as tables."""
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import get_args
@@ -145,11 +144,15 @@ class HybridSets:
                 found.append(Mixed(at, k + 1, torch.cat([pairs.hybrids(swapped) for pairs in parts])))
         return found
 
+    def apart(self, mixed: Mixed) -> Tensor:
+        """Mean absolute difference of hybrids to their first originals, (M,)."""
+        return (mixed.hybrids - self.originals).abs().flatten(1).mean(1)
+
     def distance(self) -> Study:
         """How far hybrids are from their first original."""
         rows: list[Row] = []
         for mixed in self.mixed:
-            apart = (mixed.hybrids - self.originals).abs().flatten(1).mean(1)
+            apart = self.apart(mixed)
             cells = {"pixel distance": float(apart.mean()), "standard error": float(apart.std()) / self.count**0.5}
             rows.append({self.depth: mixed.at, "module": mixed.module, **cells})
         note = "pixel distance: mean absolute difference to original 1, of the intensity range"
@@ -179,7 +182,7 @@ class Faithfulness:
         first, second = self.one.argmax(1), self.two.argmax(1)
         rows: list[Row] = []
         for mixed, probabilities in self.views:
-            cells = recognised(probabilities.argmax(1), first, second)
+            cells = recognised(probabilities.argmax(1)[None], first, second)
             rows.append({self.made.depth: mixed.at, "module": mixed.module, **cells})
         note = (
             "recognition rate: share of hybrids seen as the class of original 1, or of original 2, the larger of both"
@@ -215,15 +218,17 @@ def faithfulness(
 
 
 def recognised(seen: Tensor, first: Tensor, second: Tensor) -> Row:
-    """The share of hybrids, `seen` as classes (M,), that keep their first or their second class, the larger of both."""
-    shares = [float((seen == original).double().mean()) for original in (first, second)]
-    rate = max(shares)
-    error = math.sqrt(rate * (1 - rate) / len(seen))
+    """How many hybrids, `seen` as classes (modules, M), keep the first or the second class (M,), the larger of both.
+
+    The standard error is over the M pairs.
+    """
+    kept = [(seen == original).double().mean(0) for original in (first, second)]  # (M,) each
+    better = max(kept, key=lambda shares: float(shares.mean()))
     return {
-        "recognition rate": rate,
-        "standard error": error,
-        "as original 1": shares[0],
-        "as original 2": shares[1],
+        "recognition rate": float(better.mean()),
+        "standard error": float(better.std(correction=0)) / len(better) ** 0.5,
+        "as original 1": float(kept[0].mean()),
+        "as original 2": float(kept[1].mean()),
     }
 
 
