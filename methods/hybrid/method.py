@@ -220,7 +220,12 @@ class Hybridization(Method):
             "modules": studies.modules_study(network, self.generator, config.study_pairs),
             "stability": studies.stability_study(patterns, place.name, config.repetitions),
             **studies.faithfulness(network, self.generator, self.classifier, config.study_pairs).studies(),
+            **self.of_training(),
         }
+
+    def of_training(self) -> Mapping[str, Study]:
+        """Tables of how the generator was trained; most have none."""
+        return {}
 
     def remarks(self) -> tuple[str, ...]:
         """What is swapped, with whom, and what counts as a flip."""
