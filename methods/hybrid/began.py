@@ -10,7 +10,7 @@ from torch.optim import Adam
 
 from methods.base import Images, ImageSet, Study
 from methods.gan_search.search import refined
-from methods.hybrid.began_model import COURSE, PER_SIZE, Balance, Began, BeganSizes, Convolutions, steps_a_point
+from methods.hybrid.began_model import COURSE, PER_SIZE, Balance, Began, BeganSizes, Convolutions
 from methods.hybrid.method import HybridConfig, Hybridization, Positive
 from methods.hybrid.model import ModularGenerator
 from methods.training import Phase, Plan, Trainer, warmup_cosine
@@ -133,7 +133,7 @@ class HybridBegan(Hybridization):
         config, model = self.config, self.began
         plan = partial(Plan, Images(data), len(data), batch_size=config.batch_size, schedule=partial(warmup_cosine, 0))
         gan = plan(epochs=config.epochs, min_steps=config.min_steps)
-        model.steps_a_point = steps_a_point(gan.steps)
+        model.plan(gan.steps)
         trainer.fit(model, self._phases, gan)
         encoder = plan(epochs=config.encoder_epochs, min_steps=config.encoder_min_steps)
         trainer.fit(model, self._encoder_phases, encoder, stage="encoder")

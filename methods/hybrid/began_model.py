@@ -189,7 +189,7 @@ class Began(nn.Module):
     def __init__(self, sizes: BeganSizes, balance: Balance) -> None:
         super().__init__()
         self.sizes, self.balance = sizes, balance
-        self.steps_a_point = steps_a_point(0)
+        self.plan(POINTS)
         self.generator = Decoder(sizes.shape, sizes.latent, sizes.generator)
         self.averaged = deepcopy(self.generator).requires_grad_(False)
         self.discriminator = nn.Sequential(
@@ -211,6 +211,10 @@ class Began(nn.Module):
         """`count` latents of the prior."""
         return uniform(count, self.sizes.latent, self.k.device)
 
+    def plan(self, steps: int) -> None:
+        """Spread the course over so many steps."""
+        self.steps_a_point = steps_a_point(steps)
+
     def told(self) -> list[tuple[int, list[float]]]:
         """Along the training: how many steps there had been, and the means of `COURSE` since the point before."""
         steps, each = int(self.steps), steps_a_point(int(self.steps))
@@ -227,7 +231,7 @@ class Began(nn.Module):
         errors = self.errors(torch.cat([images, generated]))
         real, fake = (part.mean() for part in errors.split(len(images)))
         loss = real - self.k.clone() * fake
-        self._move(float(real.detach()), float(fake.detach()))
+        self.balance_out(float(real.detach()), float(fake.detach()))
         return {"loss": loss, "real": real, "fake": fake}
 
     def generator_losses(self, images: Tensor) -> dict[str, Tensor]:
@@ -245,8 +249,8 @@ class Began(nn.Module):
         return error
 
     @torch.no_grad()
-    def _move(self, real: float, fake: float) -> None:
-        """Move k as far as ℓ(G(z)) is below γ ℓ(x), within [0, 1], and take the step up in the course."""
+    def balance_out(self, real: float, fake: float) -> None:
+        """Move k by how far ℓ(G(z)) is below γ ℓ(x), within [0, 1], and take the step up in the course."""
         apart = self.balance.gamma * real - fake
         point = min(int(self.steps) // self.steps_a_point, POINTS - 1)
         told = self.course.new_tensor([real + abs(apart), real, fake, float(self.k)])

@@ -207,9 +207,14 @@ class Hybridization(Method):
 
     def illustrations(self) -> Mapping[str, Illustration]:
         """Modules with influence maps; hybrids of training images."""
+        network, generator, classifier = self.network, self.generator, self.classifier
+        places = {f"layer {layer}": place for layer, place in enumerate(network.single_places, start=1)}
+        if self.config.span > 1:  # one layer alone changes little
+            places = {self._layers: self.place}
         return {
-            "influence": pictures.templates(self.network),
-            "hybrids": pictures.hybrids(self.network, self.generator, self.classifier),
+            "influence": pictures.templates(network, places),
+            "hybrids": pictures.hybrids(network, places, generator, classifier),
+            "donor": pictures.of_one_donor(network, self.place, generator, classifier),
         }
 
     def studies(self) -> Mapping[str, Study]:
