@@ -58,9 +58,8 @@ class HybridBegan(Hybridization):
     Config = HybridBeganConfig
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "smoke": {
-            "layer": 3,
-            "generator": (8, 8),
-            "discriminator": (8, 8),
+            "generator": (8, 8, 8),
+            "discriminator": (8, 8, 8),
             "encoder": (8, 16),
             "latent": 8,
             "average": 0.9,
