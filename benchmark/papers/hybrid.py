@@ -347,4 +347,5 @@ PAPER = Paper(
         ),
     ),
     experiments={"hybrid": influence_of_modules, "hybrid-biggan": across_classes},
+    pretrained=("hybrid-biggan", "benchmark.papers.hybrid_imagenet:ImageNetHybrids"),
 )
