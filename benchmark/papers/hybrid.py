@@ -301,4 +301,5 @@ PAPER = Paper(
         BEGAN: all_of(two_layers, influence_on_parts),
         "hybrid-biggan": across_classes,
     },
+    pretrained=("hybrid-biggan", "benchmark.papers.hybrid_imagenet:ImageNetHybrids"),
 )

@@ -51,15 +51,11 @@ class Probe:
         blocks = self.generator.numbers
         return {block: self.network.place(i * len(INTERVENED) + offset + 1, span) for i, block in enumerate(blocks)}
 
-    def hybrids(self, own: Tensor, other: Tensor) -> dict[str, HybridSets]:
-        """What is swapped -> hybrids of the pairs at every block."""
+    def hybrids(self, swapped: str, own: Tensor, other: Tensor) -> HybridSets:
+        """Hybrids of the pairs at every block."""
         words = "pairs of generated images of two classes"
-        return {
-            swapped: HybridSets(
-                self.places(swapped), self.generator, own, other, depth="block", pairs=words, batch=self.batch
-            )
-            for swapped in SWAPPED
-        }
+        places = self.places(swapped)
+        return HybridSets(places, self.generator, own, other, depth="block", pairs=words, batch=self.batch)
 
     def of_classes(self, *classes: int) -> "Probe":
         """The same, of two classes alone."""
@@ -94,7 +90,7 @@ def merged(outcomes: Sequence[Outcome]) -> Outcome:
 def measured(probe: Probe) -> Outcome:
     """Recognition and distance against depth (Fig. 6), agreement of the classifiers, three verdicts (Table 3)."""
     own, other = probe.generator.unlike(FEW)
-    made = probe.hybrids(own, other)
+    made = {swapped: probe.hybrids(swapped, own, other) for swapped in SWAPPED}
     seen = {
         name: {swapped: [classify(mixed.hybrids).argmax(1) for mixed in sets.mixed] for swapped, sets in made.items()}
         for name, classify in probe.classifiers.items()
@@ -203,7 +199,7 @@ def collected(probe: Probe, name: str = "") -> Outcome:
         places = {f"block {block}": place for block, place in probe.places(swapped).items()}
         title = f"hybrids of {first} and {second}, {swapped}; below each what {who} sees"
         pictures[f"{name}{file}"] = collection(title, places, probe.generator, classify, own[:ROWS], other[:ROWS])
-    entropy = Faithfulness(probe.hybrids(own, other)[TWO], classify).entropy()
+    entropy = Faithfulness(probe.hybrids(TWO, own, other), classify).entropy()
     title = f"entropy of {who} on hybrids of {first} and {second}, {TWO}"
     rows = [row | {"n": len(own)} for row in entropy.rows]
     return Outcome(pictures, {f"{name}pair-entropy": entropy.model_copy(update={"title": title, "rows": rows})})
