@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -196,6 +196,20 @@ def study(
 
     at = ", ".join(f"{key} {value:g}" if isinstance(value, float) else f"{key} {value}" for key, value in where.items())
     return Measure(method, f"{words or f'{column} ({at})'} of {method}", find, Format(3))
+
+
+def at_end(end: Literal["coarsest", "finest"], depth: str, method: str, name: str, column: str, **how: Any) -> Measure:  # noqa: ANN401 - as of `study`
+    """A cell of a study as `study` finds it, at the first or last number in its column `depth`; `how` may say more."""
+    where = how.pop("where", {})
+
+    def find(record: Record) -> Found | None:
+        there = [int(row[depth]) for row in record.studies[name].rows] if name in record.studies else []
+        if not there:
+            return None
+        at = min(there) if end == "coarsest" else max(there)
+        return study(method, name, column, {**where, depth: at}, **how).find(record)
+
+    return Measure(method, f"{column} at the {end} {depth} of {method}", find, Format(3))
 
 
 def _words(value: object) -> str:

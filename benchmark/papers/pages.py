@@ -24,7 +24,7 @@ from benchmark.records.record import Record
 from benchmark.report.cells import FORMATS, Results, Table
 from benchmark.report.figures import write_variants
 from benchmark.report.latex import commented, tabulars
-from benchmark.report.notes import notes_of
+from benchmark.report.notes import notes_of, of_methods
 from benchmark.report.tables import studies
 from methods.files import write_whole
 
@@ -134,7 +134,8 @@ def _introduction(name: str, paper: Paper, records: Results) -> str:
         f"This page is written by\n\n{commands}\n\nPublished numbers stand in the rows called *{PUBLISHED}*, "
         "ours in the rows called by their task, or by the bias that was planted."
     )
-    return f"{made}\n\n{_bullets((*paper.notes, *notes_of(records)))}"
+    notes = notes_of(records) if any(record.rows for record in records) else of_methods(records)
+    return f"{made}\n\n{_bullets((*paper.notes, *notes))}"
 
 
 # -- claims ------------------------------------------------------------------------------------------------------------

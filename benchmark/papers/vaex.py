@@ -4,8 +4,9 @@ import math
 from dataclasses import replace
 
 from benchmark.papers import FACES, Claim, Paper, Printed, Shown
+from benchmark.papers.experiments import all_of
 from benchmark.papers.measures import Measure, lead, metric, study
-from benchmark.papers.vaex_experiments import AS_IT_IS, experiments, experiments_with_ablations
+from benchmark.papers.vaex_experiments import AS_IT_IS, ablations, interventions, own_class, prior
 from benchmark.papers.verdicts import (
     Evidence,
     Verdict,
@@ -31,6 +32,8 @@ BIAS = "Male-on-Smiling"
 COLLAPSED = 0.1
 """A KL below this share of another one is called collapsed."""
 
+OF_BOTH = (own_class, interventions, prior)
+"""Experiments with both variants."""
 OWN_CLASS = "own-class"
 """Name of the study of answers to the query's own class."""
 
@@ -270,7 +273,7 @@ PAPER = Paper(
     ),
     told=(BIAS,),
     beside=tuple(VARIANTS.values()),
-    experiments={"vaex": experiments_with_ablations, "vaex-cat": experiments},
+    experiments={"vaex": all_of(*OF_BOTH, ablations), "vaex-cat": all_of(*OF_BOTH)},
     notes=(
         "NLL, KL and bits/dim depend on image size and on the variance floor: compare them within a column only",
         "read flip rates together with the oracle's agreement, in flip-rate-*.md",

@@ -26,19 +26,6 @@ SAMPLES = 200
 """Pictures of the prior for the classifier, in all."""
 
 
-def experiments(method: Method, asked: Asked) -> Outcome:
-    """The experiments of both variants."""
-    parts = (own_class(method, asked), interventions(method, asked), prior(method, asked))
-    illustrations = {name: figure for part in parts for name, figure in part.illustrations.items()}
-    return Outcome(illustrations, {name: study for part in parts for name, study in part.studies.items()})
-
-
-def experiments_with_ablations(method: Method, asked: Asked) -> Outcome:
-    """The experiments of both variants, and trainings with a part left out."""
-    found = experiments(method, asked)
-    return found._replace(studies={**found.studies, "ablations": ablations(method, asked)})
-
-
 def own_class(method: Method, asked: Asked) -> Outcome:
     """Answers to the query's own class, which show the loss as the posterior is relaxed (Fig. 2)."""
     images = method.explain(asked.queries, asked.predicted, FALLING).images
@@ -100,7 +87,7 @@ def prior(method: Method, asked: Asked) -> Outcome:
     return Outcome({"prior": Illustration(title, shown, captions, [""] * PER_CLASS)}, {"prior": study})
 
 
-def ablations(method: Method, asked: Asked) -> Study:
+def ablations(method: Method, asked: Asked) -> Outcome:
     """The same training without free bits, and with less of the double centring (Secs. III-A, IV)."""
     assert asked.refitted is not None  # noqa: S101 - set for a paper's page
     models = {AS_IT_IS: method, **{name: asked.refitted(**changes) for name, changes in ABLATIONS.items()}}

@@ -14,7 +14,7 @@ from torch.optim import Adam
 
 from methods.base import Classifier, Counterfactuals, Illustration, Images, ImageSet, Method, MethodConfig
 from methods.gan_search.model import LatentGAN, Sizes
-from methods.gan_search.search import Objective, Positive, SearchConfig, SearchResult, descend, search
+from methods.gan_search.search import Objective, Positive, SearchConfig, SearchResult, refined, search
 from methods.pictures import eight_bit
 from methods.references import Unlearned
 from methods.training import Phase, Plan, Trainer, warmup_cosine
@@ -210,12 +210,8 @@ class GanSearch(Method):
 
     def invert(self, images: Tensor) -> Tensor:
         """L_0 of real queries (N, C, H, W), (N, latent): the encoder's guess, refined on the squared error."""
-
-        def error(_: int, latents: Tensor) -> Tensor:
-            return (self.network.generate(latents) - images).square().flatten(1).sum(1)
-
         guess = self.network.encoder(images)
-        return descend(guess, error, self.config.inversion_steps, self.config.inversion_rate)[-1]
+        return refined(guess, self.network.generate, images, self.config.inversion_steps, self.config.inversion_rate)
 
     def reconstruct(self, images: Tensor) -> Tensor:
         """What is generated of the query's own latent."""
