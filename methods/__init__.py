@@ -61,6 +61,9 @@ METHODS: Mapping[str, Entry] = MappingProxyType(
         "hybrid-gan": Entry(
             "methods.hybrid.gan:HybridGan", "Hybrids of a DCGAN, which is trained and inverted as in `gan-search`."
         ),
+        "hybrid-began": Entry(
+            "methods.hybrid.began:HybridBegan", "Hybrids of a BEGAN, by modules of two successive convolutions."
+        ),
         "hybrid-biggan": Entry(
             "methods.hybrid.biggan:HybridBiggan",
             "Hybrids across the classes of a conditional residual GAN, which are those that the classifier sees.",

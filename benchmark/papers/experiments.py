@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -23,7 +24,7 @@ from methods.base import Illustration, Method, Study
 from methods.pictures import unit
 from metrics.intervals import mean, proportion
 
-VERSION = 1
+VERSION = 2
 """Raised whenever an experiment gives other answers than before."""
 FEW = 100
 """Queries that an experiment asks, at most."""
@@ -38,6 +39,8 @@ BUILDS: Mapping[str, Mapping[str, object]] = {
 
 Row = dict[str, str | int | float]
 Network = Callable[[Tensor], Tensor]
+Redrawn = Callable[[str], tuple[Tensor, Tensor]]
+"""Attribute -> the first training images, `FEW` at most, drawn without it and with it, (N, C, H, W) in [0, 1] each."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +63,8 @@ class Asked:
     """Of the classes."""
     panel: Callable[[], Mapping[str, Network]] = dict
     """Trains, or takes up, four differently built classifiers: the investigated one, the oracle and two more."""
+    redrawn: Redrawn | None = None
+    """Where images are drawn from attributes."""
 
 
 class Outcome(NamedTuple):
@@ -121,6 +126,7 @@ def _conduct(
         _known(work),
         work.question.data.class_names,
         partial(differently_built, work),
+        partial(_redrawn, work) if work.question.data.exact else None,
     )
     torch.manual_seed(work.question.seed_for("show", 1))
     found = experiment(fitted(work, fit), asked)
@@ -147,6 +153,24 @@ def _built(work: Work, build: dict[str, object]) -> ConvClassifier:
     network = ConvClassifier(config, question.data.shape, question.class_count)
     network.load_state_dict(artefact.tensors())
     return network.eval().requires_grad_(False).to(workshop.device)
+
+
+def _redrawn(work: Work, attribute: str) -> tuple[Tensor, Tensor]:
+    data, indices = work.question.data, work.question.train.indices[:FEW]
+    assert data.exact is not None  # noqa: S101 - `_conduct` looked
+    without, with_it = (data.exact(attribute, indices, np.full(len(indices), value)) for value in (0, 1))
+    return unit(torch.from_numpy(without)), unit(torch.from_numpy(with_it))
+
+
+def all_of(*experiments: Experiment) -> Experiment:
+    """One after another, as one."""
+
+    def conduct_all(method: Method, asked: Asked) -> Outcome:
+        found = [experiment(method, asked) for experiment in experiments]
+        illustrations = {name: shown for one in found for name, shown in one.illustrations.items()}
+        return Outcome(illustrations, {name: study for one in found for name, study in one.studies.items()})
+
+    return conduct_all
 
 
 def _answered(record: Record, runs: Path) -> dict[str, Tensor]:

@@ -207,9 +207,14 @@ class Hybridization(Method):
 
     def illustrations(self) -> Mapping[str, Illustration]:
         """Modules with influence maps; hybrids of training images."""
+        network, generator, classifier = self.network, self.generator, self.classifier
+        places = {f"layer {layer}": place for layer, place in enumerate(network.single_places, start=1)}
+        if self.config.span > 1:  # one layer alone changes little
+            places = {self._layers: self.place}
         return {
-            "influence": pictures.templates(self.network),
-            "hybrids": pictures.hybrids(self.network, self.generator, self.classifier),
+            "influence": pictures.templates(network, places),
+            "hybrids": pictures.hybrids(network, places, generator, classifier),
+            "donor": pictures.of_one_donor(network, self.place, generator, classifier),
         }
 
     def studies(self) -> Mapping[str, Study]:
@@ -220,7 +225,12 @@ class Hybridization(Method):
             "modules": studies.modules_study(network, self.generator, config.study_pairs),
             "stability": studies.stability_study(patterns, place.name, config.repetitions),
             **studies.faithfulness(network, self.generator, self.classifier, config.study_pairs).studies(),
+            **self.of_training(),
         }
+
+    def of_training(self) -> Mapping[str, Study]:
+        """Tables of how the generator was trained; most have none."""
+        return {}
 
     def remarks(self) -> tuple[str, ...]:
         """What is swapped, with whom, and what counts as a flip."""

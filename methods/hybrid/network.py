@@ -181,3 +181,14 @@ class ModularNetwork(nn.Module):
         unlike = (classes[rows][:, None] != classes).float()
         unlike[~unlike.any(1)] = 1.0
         return self.donor_latents[rows], self.donor_latents[unlike.multinomial(1)[:, 0]]
+
+    def many_and_one(self, count: int) -> tuple[Tensor, Tensor]:
+        """z_1 of the first donors, `count` at most, and z_2 of the first one of all, (1, latent).
+
+        They are of other classes than that one, where there are such.
+        """
+        used = int((self.donor_images >= 0).sum())
+        classes = self.donor_probabilities[:used].argmax(1)
+        unlike = (classes != classes[0]).nonzero()[:, 0]
+        rows = unlike if len(unlike) else torch.arange(used, device=classes.device)
+        return self.donor_latents[rows[:count]], self.donor_latents[:1]
