@@ -99,7 +99,8 @@ def ablations(method: Method, asked: Asked) -> Outcome:
         own: Row = {"training": name, "MSE": float(errors.mean()), "KL": float(kl.mean())}
         rows += [{**own, "r": r, **_flips(part, asked)} for r, part in zip(FALLING, images, strict=True)]
     note = "MSE of the reconstruction and KL in nats, which do not depend on r; one training each"
-    return Study(title="trainings with a part left out", rows=rows, notes=(note,), axes=("r", "flip rate", "training"))
+    study = Study(title="trainings with a part left out", rows=rows, notes=(note,), axes=("r", "flip rate", "training"))
+    return Outcome({}, {"ablations": study})
 
 
 def _flips(images: Tensor, asked: Asked) -> Row:
