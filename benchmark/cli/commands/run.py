@@ -15,12 +15,17 @@ from benchmark.names import RESULTS
 
 def command(
     methods: options.Methods = "all",
-    tasks: options.Tasks = "mnist",
+    tasks: options.Tasks = None,
     seeds: options.Seeds = "0",
     relaxations: options.Relaxations = RELAXATIONS,
     preset: options.Preset = "default",
     settings: options.Settings = None,
     data_root: options.DataRoot = None,
+    data: options.Data = None,
+    image_size: options.ImageSize = None,
+    resize: options.Resize = "crop",
+    channels: options.Channels = None,
+    skip_broken: options.SkipBroken = False,
     split: options.Split = "test",
     limit: Annotated[
         int | None, typer.Option(min=1, help="Queries, at most; tables say that the run is partial.")
@@ -48,6 +53,11 @@ def command(
             relaxations=relaxations,
             settings=settings,
             data_root=data_root,
+            data=data,
+            image_size=image_size,
+            resize=resize,
+            channels=channels,
+            skip_broken=skip_broken,
             split=split,
             limit=limit,
             fid=fid,
