@@ -12,6 +12,7 @@ from benchmark.arguments import (
     Given,
     Location,
     Options,
+    Pictures,
     method_of,
     methods_of,
     one_of,
@@ -21,7 +22,7 @@ from benchmark.arguments import (
     tasks_of,
     workers_of,
 )
-from benchmark.data.tasks import split
+from benchmark.data.tasks import data_set_of, split
 from benchmark.errors import UserError
 from benchmark.jobs import runner
 from benchmark.jobs.outside import Files, score_files
@@ -50,7 +51,7 @@ log = logging.getLogger(__name__)
 
 def run(
     methods: Given = "all",
-    task: Given = "mnist",
+    task: Given | None = None,
     preset: Preset = "default",
     seeds: Given = 0,
     *,
@@ -63,7 +64,8 @@ def run(
     Parameters
     ----------
     methods, task, seeds
-        One or several: "vaex,hybrid" or ["vaex", "hybrid"]; "all" of methods and tasks.
+        One or several: "vaex,hybrid" or ["vaex", "hybrid"]; "all" of methods and tasks. By default the task is the
+        folder that the option `data` names, or mnist.
     preset
         "smoke", "default" or "paper".
     jobs
@@ -95,7 +97,7 @@ def run(
 
 def fit(
     method: str,
-    task: str = "mnist",
+    task: str | None = None,
     preset: Preset = "default",
     seed: int = 0,
     *,
@@ -104,13 +106,14 @@ def fit(
     accelerator: Accelerator = "auto",
     precision: Precision = "32-true",
     results: Location = RESULTS,
+    **pictures: Unpack[Pictures],
 ) -> "Explainer":
     """One method, fitted as in a run (and kept for it), to be asked about pictures of yours.
 
     Parameters
     ----------
     method, task, seed
-        One of each.
+        One of each; the task is by default the folder that the option `data` names, or mnist.
     settings
         Overrides, as in ["vaex.epochs=30"].
     data_root
@@ -119,6 +122,8 @@ def fit(
         "auto", "cpu", "cuda" or "mps"; "32-true" or "bf16-mixed".
     preset, results
         As for `run`.
+    **pictures
+        `data` and what goes with it, as for `benchmark.arguments.protocol_of`.
 
     Raises
     ------
@@ -128,9 +133,16 @@ def fit(
     from benchmark.explainer import Explainer  # noqa: PLC0415 - it draws, and nothing else here loads what draws
 
     protocol = protocol_of(
-        results, preset, settings=settings, data_root=data_root, accelerator=accelerator, precision=precision
+        results,
+        preset,
+        settings=settings,
+        data_root=data_root,
+        accelerator=accelerator,
+        precision=precision,
+        **pictures,
     )
-    job = Job(one_of(tasks_of(task), "task"), method_of(method), one_of(seeds_of(seed), "seed"))
+    asked = one_of(tasks_of(task, protocol.own_tasks), "task")
+    job = Job(asked, method_of(method), one_of(seeds_of(seed), "seed"))
     check_overrides([job.method], preset, protocol.overrides or {})
     check_writable(protocol.runs)
     with board(Console(stderr=True)) as drawn:
@@ -140,7 +152,7 @@ def fit(
 def score(
     queries: Location,
     counterfactuals: Location,
-    task: str,
+    task: str | None = None,
     targets: Location | None = None,
     reconstructions: Location | None = None,
     *,
@@ -151,6 +163,7 @@ def score(
     fid: Given = "oracle",
     inception_weights: Location | None = None,
     results: Location = RESULTS,
+    **pictures: Unpack[Pictures],
 ) -> pd.DataFrame:
     """Score counterfactuals that another program made, by the judges and metrics of a run.
 
@@ -159,15 +172,15 @@ def score(
     queries, counterfactuals, reconstructions
         Folders of PNG files, or npy or npz files, matched by name; counterfactuals also in subfolders r=0.2 and so on.
     task
-        Whose classifier and oracle judge.
+        Whose classifier and oracle judge; with `data`, its folder by default.
     targets
         csv with the header name,target; by default, with two classes, the other one.
     name
         What stands in the column `method`.
     seed
         Of the classifier, the oracle and the splits.
-    data_root, fid, inception_weights
-        As for `benchmark.arguments.protocol_of`.
+    data_root, fid, inception_weights, **pictures
+        As for `benchmark.arguments.protocol_of`; of pictures `data` and what goes with it.
     preset, results
         As for `run`.
 
@@ -182,7 +195,9 @@ def score(
         For an argument that is wrong, a file that cannot be read, and images that do not fit the task.
     """
     files = Files(Path(queries), Path(counterfactuals), path_of(targets), path_of(reconstructions))
-    protocol = protocol_of(results, preset, data_root=data_root, fid=fid, inception_weights=inception_weights)
+    protocol = protocol_of(
+        results, preset, data_root=data_root, fid=fid, inception_weights=inception_weights, **pictures
+    )
     return tidy([score_record(files, task, name, seed, protocol)])
 
 
@@ -226,7 +241,7 @@ def classifier(source: str, **said: Any) -> ClassifierSpec:  # noqa: ANN401 - as
 
 def run_records(
     methods: Given,
-    tasks: Given,
+    tasks: Given | None,
     preset: Preset,
     seeds: Given,
     *,
@@ -241,7 +256,12 @@ def run_records(
     check_overrides(names, preset, protocol.overrides or {})
     if "inception" in protocol.extractors:
         inception_network(protocol.inception_weights)  # refused now rather than after an hour
-    asked = [Job(task, name, seed) for task in tasks_of(tasks) for seed in seeds_of(seeds) for name in names]
+    asked = [
+        Job(task, name, seed)
+        for task in tasks_of(tasks, protocol.own_tasks)
+        for seed in seeds_of(seeds)
+        for name in names
+    ]
     todo = [job for job in asked if methods != "all" or job.answerable]
     workers = workers_of(jobs, protocol.devices)
     check_writable(protocol.runs, protocol.results / "tables")
@@ -261,9 +281,11 @@ def examined(spec: ClassifierSpec, task: str, preset: Preset, data_root: Locatio
     return examine(load_classifier(spec, data), some.batch(slice(None)), some.labels)
 
 
-def score_record(files: Files, task: str, name: str, seed: Given, protocol: Protocol) -> Record:
+def score_record(files: Files, task: str | None, name: str, seed: Given, protocol: Protocol) -> Record:
     """The record that `score` makes."""
-    job = Job(one_of(tasks_of(task), "task"), name, one_of(seeds_of(seed), "seed"))
+    if task is None and protocol.folder is None:
+        raise UserError("--task says whose classifier and oracle judge, as in mnist; or name your pictures by --data")
+    job = Job(one_of(tasks_of(task, protocol.own_tasks), "task"), name, one_of(seeds_of(seed), "seed"))
     if not name.strip() or not name.isprintable() or "|" in name:
         raise UserError("--name takes what is to stand in a cell of the tables: not empty, on one line, without |")
     check_writable(protocol.runs)
@@ -280,11 +302,12 @@ def read_records(results: Location, preset: Preset, methods: Given, tasks: Given
         If there are none.
     """
     names = methods_of(methods)
-    wanted_tasks = None if tasks == "all" else tasks_of(tasks)
     wanted_seeds = None if seeds == "all" else seeds_of(seeds)
     found = {path: store.read(path) for path in (Path(results) / "runs" / "records" / preset).glob("*/*/seed-*.json")}
     for path in (path for path, record in found.items() if record is None):
         log.warning("%s cannot be read and is left out; benchmark run makes it again", path)
+    recorded = {data_set_of(record.task) for record in found.values() if record is not None}
+    wanted_tasks = None if tasks == "all" else tasks_of(tasks, recorded)
     order = {name: place for place, name in enumerate(METHODS)}
     chosen = [
         record

@@ -13,8 +13,12 @@ Methods = Annotated[
     typer.Option("--methods", "--method", help="Comma-separated, or 'all': those that suit the task."),
 ]
 Tasks = Annotated[
-    str,
-    typer.Option("--tasks", "--task", help="As in mnist,mnist/3-8,celeba/Male; 'all': the embedded ones."),
+    str | None,
+    typer.Option(
+        "--tasks",
+        "--task",
+        help="As in mnist,mnist/3-8,celeba/Male; 'all': the embedded ones. [default: mnist; with --data, its folder]",
+    ),
 ]
 RecordedTasks = Annotated[
     str, typer.Option("--tasks", "--task", help="Comma-separated, or 'all': those with a record.")
@@ -26,6 +30,26 @@ Relaxations = Annotated[str, typer.Option("--relaxations", "--r", help="Comma-se
 Preset = Annotated[names.Preset, typer.Option(help="How large: `benchmark list` says what each is for.")]
 Settings = Annotated[
     list[str] | None, typer.Option("--set", metavar="SECTION.FIELD=VALUE", help="Override one setting; repeatable.")
+]
+Data = Annotated[
+    Path | None,
+    typer.Option("--data", help="Folder of your pictures, a subfolder a class or labels.csv; its name is a task."),
+]
+ImageSize = Annotated[
+    str | None,
+    typer.Option(
+        help="Of --data: pixels, as in 64 or 48x64 (width x height). [default: their own up to 128 if all have one; 64]"
+    ),
+]
+Resize = Annotated[
+    names.Resize,
+    typer.Option(help="Of --data: crop keeps the middle, fit adds black margins, stretch changes the aspect."),
+]
+Channels = Annotated[
+    int | None, typer.Option(help="Of --data: 1 (grey) or 3 (colour). [default: 1 if every picture is grey]")
+]
+SkipBroken = Annotated[
+    bool, typer.Option("--skip-broken", help="Of --data: leave out what cannot be read, and say so.")
 ]
 Split = Annotated[names.Split, typer.Option(help="Queries: validation to choose settings, test to report.")]
 DataRoot = Annotated[Path | None, typer.Option(help="Folder of data sets that are not embedded.")]

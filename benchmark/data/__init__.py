@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -17,6 +18,9 @@ from benchmark.errors import unknown
 from methods.base import Attributes
 from methods.pictures import unit
 
+if TYPE_CHECKING:
+    from benchmark.data.folder_config import FolderConfig
+
 DATASETS: Mapping[str, str] = MappingProxyType(
     {
         "mnist": "benchmark.data.mnist:load",
@@ -27,6 +31,8 @@ DATASETS: Mapping[str, str] = MappingProxyType(
     }
 )
 """Name -> "module:function"; each function takes a `Source` and returns an `ImageData`."""
+FOLDER = "benchmark.data.folder:load"
+"""The same for a folder of the user's own."""
 
 Advance = Callable[[int, int], None]
 """Progress of a slow step: called with (done, total)."""
@@ -44,6 +50,8 @@ class Source:
     cache: Path | None = None
     """Cache folder for decoded images; None decodes into memory."""
     advance: Advance = lambda *_: None
+    folder: "FolderConfig | None" = None
+    """The user's own folder of pictures, if that is to be loaded."""
     settings: BaseModel | None = None
     """Settings of data that are generated rather than read; None for the defaults."""
     check_attributes: Callable[[pd.DataFrame], None] = lambda _: None
@@ -66,6 +74,10 @@ class ImageData:
     """(N, A) of 0 and 1, one named column per attribute."""
     official: Mapping[str, np.ndarray] = field(default_factory=dict)
     """Indices of the official splits, if any: "train", "validation", "test"."""
+    twins: np.ndarray | None = None
+    """(N,) int64: the first image that is identical to each one, often itself; None if there are no identical ones."""
+    remarks: tuple[str, ...] = ()
+    """What a reader of the numbers has to know of the images, a sentence each."""
     attribute: str = ""
     """The attribute that is the task's label; empty if the labels are classes."""
     exact: Exact | None = None
@@ -150,16 +162,16 @@ class Subset:
 
 
 def load(name: str, source: Source) -> ImageData:
-    """The data set called `name`.
+    """The data set called `name`, or the user's own folder, if `source` has one.
 
     Raises
     ------
     UserError
         For an unknown name, and for files that are missing or broken (naming the file and where it comes from).
     """
-    if name not in DATASETS:
+    if source.folder is None and name not in DATASETS:
         raise unknown("data set", name, DATASETS)
-    module, function = DATASETS[name].split(":")
+    module, function = (DATASETS[name] if source.folder is None else FOLDER).split(":")
     data: ImageData = getattr(import_module(module), function)(source)
     return data
 

@@ -269,7 +269,12 @@ def score_given(given: Given, work: Work) -> Record:
         reference=False,
         status="ok",
         relaxations=list(given.relaxations),
-        data={"digest": data.digest, "classes": list(data.class_names), "queries": len(targets)},
+        data={
+            "digest": data.digest,
+            "classes": list(data.class_names),
+            "queries": len(targets),
+            **({"remarks": list(data.remarks)} if data.remarks else {}),
+        },
         classifier=stated["classifier"],
         oracle=stated["oracle"],
         rows=[*accuracies(stated), *rows],

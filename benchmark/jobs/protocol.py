@@ -6,6 +6,7 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from benchmark.data import ImageData, Source
+from benchmark.data.folder_config import FolderConfig
 from benchmark.data.tasks import data_set_of, file_name, knows_attributes, knows_truth, load_task
 from benchmark.jobs.settings import Overrides, source_settings
 from benchmark.judges.spec import ClassifierSpec
@@ -24,6 +25,8 @@ class Protocol:
     split: str = "test"
     limit: int | None = None
     data_root: Path | None = None
+    folder: FolderConfig | None = None
+    """The user's own folder of pictures, which is a task of its own."""
     extractors: tuple[str, ...] = ("oracle",)
     inception_weights: Path | None = None
     devices: Devices = field(default_factory=Devices)
@@ -39,6 +42,11 @@ class Protocol:
     def runs(self) -> Path:
         """Folder of what can be recomputed: weights, counterfactuals, records."""
         return self.results / "runs"
+
+    @property
+    def own_tasks(self) -> tuple[str, ...]:
+        """The name of the user's own folder, if there is one."""
+        return () if self.folder is None else (self.folder.name,)
 
 
 @dataclass(frozen=True)
@@ -65,16 +73,23 @@ class Job:
         return folder / f"seed-{self.seed}.json"
 
 
-_loaded: dict[tuple[str, Path | None, BaseModel | None], ImageData] = {}
+_loaded: dict[tuple[str, Path | None, FolderConfig | None, BaseModel | None], ImageData] = {}
 
 
 def images_of(task: str, protocol: Protocol, advance: Advance = silent) -> ImageData:
     """The images of `task`, read or drawn once per process."""
     settings = source_settings(data_set_of(task), protocol.preset, protocol.overrides or {})
-    key = (task, protocol.data_root, settings)
+    folder = protocol.folder if protocol.folder and protocol.folder.name == data_set_of(task) else None
+    key = (task, protocol.data_root, folder, settings)
     if key not in _loaded:
         stage = "decode" if settings is None else "draw"
         cache = protocol.runs / "cache"
-        source = Source(protocol.data_root, cache, lambda done, total: advance(stage, done, total, None), settings)
+        source = Source(
+            protocol.data_root,
+            cache,
+            lambda done, total: advance(stage, done, total, None),
+            folder=folder,
+            settings=settings,
+        )
         _loaded[key] = load_task(task, source)
     return _loaded[key]

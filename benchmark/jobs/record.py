@@ -132,6 +132,7 @@ def _data_facts(work: Work) -> dict[str, Any]:
         "validation": len(question.splits.validation),
         "test": len(question.splits.test),
         "queries": len(question.queries),
+        **({"remarks": list(data.remarks)} if data.remarks else {}),
     }
 
 

@@ -45,6 +45,7 @@ def of_tasks(records: Sequence[Record]) -> list[str]:
             notes.append(
                 f"{record.task}: drawn with {', '.join(f'{name} = {value}' for name, value in changed.items())}"
             )
+        notes += [f"{record.task}: {remark}" for remark in record.data.get("remarks", [])]
     return [*dict.fromkeys(notes), INTERVALS]
 
 

@@ -16,7 +16,7 @@ from benchmark.names import RESULTS
 
 def command(
     methods: options.Methods = "all",
-    tasks: options.Tasks = "mnist",
+    tasks: options.Tasks = None,
     seeds: options.Seeds = "0",
     relaxations: options.Relaxations = RELAXATIONS,
     preset: options.Preset = "default",
@@ -30,6 +30,11 @@ def command(
     classes: options.Classes = None,
     features: options.Features = None,
     trust_code: options.TrustCode = False,
+    data: options.Data = None,
+    image_size: options.ImageSize = None,
+    resize: options.Resize = "crop",
+    channels: options.Channels = None,
+    skip_broken: options.SkipBroken = False,
     split: options.Split = "test",
     limit: Annotated[
         int | None, typer.Option(min=1, help="Queries, at most; tables say that the run is partial.")
@@ -61,6 +66,11 @@ def command(
             settings=settings,
             data_root=data_root,
             classifier=spec,
+            data=data,
+            image_size=image_size,
+            resize=resize,
+            channels=channels,
+            skip_broken=skip_broken,
             split=split,
             limit=limit,
             fid=fid,

@@ -18,7 +18,14 @@ from benchmark.report.tables import tables, write_tables
 def command(
     queries: Annotated[Path, typer.Option(help="Folder of PNG files; or an npy or npz file.")],
     counterfactuals: Annotated[Path, typer.Option(help="The same, by the same names; or subfolders r=0.2 and so on.")],
-    task: Annotated[str, typer.Option(help="The task whose classifier and oracle judge, as in mnist or mnist/3-8.")],
+    task: Annotated[
+        str | None,
+        typer.Option(
+            "--task",
+            "--tasks",
+            help="Whose classifier and oracle judge, as in mnist or mnist/3-8. [default, with --data: its folder]",
+        ),
+    ] = None,
     targets: Annotated[
         Path | None, typer.Option(help="csv with the header name,target. [default, with two classes: the other one]")
     ] = None,
@@ -27,6 +34,11 @@ def command(
     seed: Annotated[str, typer.Option(help="Seed of the classifier, the oracle and the splits.")] = "0",
     preset: options.Preset = "default",
     data_root: options.DataRoot = None,
+    data: options.Data = None,
+    image_size: options.ImageSize = None,
+    resize: options.Resize = "crop",
+    channels: options.Channels = None,
+    skip_broken: options.SkipBroken = False,
     fid: options.Fid = "oracle",
     inception_weights: options.InceptionWeights = None,
     out: Annotated[Path | None, typer.Option(help="Folder to write the tables to. [default: only print]")] = None,
@@ -34,7 +46,18 @@ def command(
 ) -> int:
     """Score files, print the tables, write them if a folder is named, and the page beside what was run."""
     check_writable(out or results, option="--out" if out else "--results")
-    protocol = protocol_of(results, preset, data_root=data_root, fid=fid, inception_weights=inception_weights)
+    protocol = protocol_of(
+        results,
+        preset,
+        data_root=data_root,
+        fid=fid,
+        inception_weights=inception_weights,
+        data=data,
+        image_size=image_size,
+        resize=resize,
+        channels=channels,
+        skip_broken=skip_broken,
+    )
     record = score_record(Files(queries, counterfactuals, targets, reconstructions), task, name, seed, protocol)
     for table in write_tables([record], out) if out else tables([record]):
         typer.echo(table.markdown())

@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms.functional import center_crop, resize
 
-from benchmark.data import Source, celeba
+from benchmark.data import Source, cache, celeba
 from benchmark.data.celeba import load
 from benchmark.data.tasks import load_task, split
 from benchmark.errors import UserError
@@ -180,7 +180,7 @@ def test_stored_digest_is_used(cached, monkeypatch):
 
 def test_progress_counts_up_to_all(cached, monkeypatch):
     """Progress grows to the number of images, and a load from the cache has none to tell."""
-    monkeypatch.setattr(celeba, "CHUNK", 5)
+    monkeypatch.setattr(cache, "CHUNK", 5)
     steps = []
     source = Source(cached.root, cached.cache, lambda done, total: steps.append((done, total)))
     load(source)
@@ -248,7 +248,7 @@ def test_damaged_cache_is_filled_again(cached, suffix, damage):
 
 def test_interrupted_decode_leaves_nothing(cached, monkeypatch, decoded):
     """After Ctrl-C nothing in the cache is taken for images, not even half of them under another name."""
-    monkeypatch.setattr(celeba, "CHUNK", 4)
+    monkeypatch.setattr(cache, "CHUNK", 4)
 
     def interrupt(*_):
         raise KeyboardInterrupt
