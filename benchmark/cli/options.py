@@ -24,6 +24,7 @@ RecordedTasks = Annotated[
     str, typer.Option("--tasks", "--task", help="Comma-separated, or 'all': those with a record.")
 ]
 Task = Annotated[str, typer.Option("--task", "--tasks", help="One, as in mnist, mnist/3-8 or celeba/Male.")]
+OwnTask = Annotated[str | None, typer.Option("--task", "--tasks", help="One. [default: that of --data, or mnist]")]
 Seeds = Annotated[str, typer.Option("--seeds", "--seed", help="Comma-separated numbers.")]
 RecordedSeeds = Annotated[str, typer.Option("--seeds", "--seed", help="Comma-separated numbers, or 'all'.")]
 Relaxations = Annotated[str, typer.Option("--relaxations", "--r", help="Comma-separated values of r in [0, 1].")]
