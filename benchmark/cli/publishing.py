@@ -70,27 +70,32 @@ def _write(records: Sequence[Record], runs: Path, folder: Path, formats: Collect
     write_tables(shared, folder, runs, formats)
 
 
-def write_report(
-    results: Path, records: Sequence[Record], preset: Preset | None = None, folder: Path | None = None
-) -> Path:
-    """Write the page of `records` and of the planted biases in `results`, to it or to another `folder`.
+def write_report(results: Path, records: Sequence[Record], preset: Preset | None = None) -> Path:
+    """Write the page of `records` and of the planted biases in `results`; one that was made of the same is left alone.
 
-    One that was made of the same is left alone. `preset` is that of the records, where there may be none.
+    `preset` is that of the records, where there may be none.
     """
+    from benchmark.report.page.html import FILES, HERE, NAME  # noqa: PLC0415 - for the reason that `_write` gives
+
+    stamp, path = results / "runs" / "paged", results / NAME
+    files = [file_digest(HERE / name) for name in FILES]
+    with locked(results / "runs" / "locks" / "tables.lock"):
+        if not path.exists() or not stamp.exists() or stamp.read_text() != _page_state(records, results, path, files):
+            fill_report(results, records, results, preset or records[0].preset)
+            write_whole(stamp, _page_state(records, results, path, files).encode())
+    return path
+
+
+def fill_report(results: Path, records: Sequence[Record], folder: Path, preset: str) -> Path:
+    """Write the page of `records`, which rest on what is in `results`, to `folder`."""
     # Imported here for the reason that `_write` gives.
     from benchmark.bias import chapter as biases  # noqa: PLC0415
     from benchmark.papers import chapter as papers  # noqa: PLC0415
-    from benchmark.report.page.html import FILES, HERE, NAME, write_page  # noqa: PLC0415
+    from benchmark.report.page.html import write_page  # noqa: PLC0415
 
-    runs, path = results / "runs", (folder or results) / NAME
-    asked = preset or records[0].preset
-    with locked(runs / "locks" / "tables.lock"):
-        stamp, files = runs / "paged", [file_digest(HERE / name) for name in FILES]
-        if not path.exists() or not stamp.exists() or stamp.read_text() != _page_state(records, results, path, files):
-            chapters = [*papers.chapters(records, runs, results / "tables"), *biases.chapters(asked, runs)]
-            write_page(records, runs, path.parent, chapters, run_again(records))
-            write_whole(stamp, _page_state(records, results, path, files).encode())
-    return path
+    runs = results / "runs"
+    chapters = [*papers.chapters(records, runs, results / "tables"), *biases.chapters(preset, runs)]
+    return write_page(records, runs, folder, chapters, run_again(records))
 
 
 def _page_state(records: Sequence[Record], results: Path, path: Path, files: Sequence[str]) -> str:
