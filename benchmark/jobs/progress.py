@@ -38,6 +38,9 @@ class Listener:
     quiet = False
     """Whether nothing is drawn either."""
 
+    def loads(self, task: str, remarks: Sequence[str]) -> None:
+        """The images of `task` are there, with what their user has to know of them."""
+
     def begins(self, jobs: Sequence[Job], found: Sequence[Record | None], workers: int, needs: Needs = NOTHING) -> None:
         """Nothing is computed yet; `found` is the record of each job that is on disk and holds."""
 
@@ -76,6 +79,10 @@ class Board:
     def channel(self, job: str) -> Advance:
         """Where `job` reports its progress."""
         return silent if self.queue is None else Channel(job, self.queue)
+
+    def loads(self, task: str, remarks: Sequence[str]) -> None:
+        """Tell that the images of `task` are there."""
+        self.listener.loads(task, remarks)
 
     def begins(self, jobs: Sequence[Job], found: Sequence[Record | None], workers: int, needs: Needs = NOTHING) -> None:
         """Tell what is to be done, of which some is `found` on disk."""

@@ -47,7 +47,7 @@ def run(jobs: Sequence[Job], protocol: Protocol, workers: int, board: Board) -> 
         Before anything is computed, if a task cannot be had or a method refuses its settings.
     """
     for task in dict.fromkeys(job.task for job in jobs):
-        images_of(task, protocol, board.channel(task))
+        board.loads(task, images_of(task, protocol, board.channel(task)).remarks)
     found = [finished(job, protocol) for job in jobs]
     for job, record in zip(jobs, found, strict=True):
         if record is None:
