@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
 import pandas as pd
 from rich.console import Console
@@ -12,6 +12,7 @@ from benchmark.arguments import (
     Given,
     Location,
     Options,
+    Pictures,
     method_of,
     methods_of,
     one_of,
@@ -21,14 +22,17 @@ from benchmark.arguments import (
     tasks_of,
     workers_of,
 )
-from benchmark.data.tasks import knows_truth
+from benchmark.data.tasks import data_set_of, split
 from benchmark.errors import UserError
 from benchmark.jobs import runner
 from benchmark.jobs.outside import Files, score_files
 from benchmark.jobs.progress import Listener, board
-from benchmark.jobs.protocol import Job, Protocol
+from benchmark.jobs.protocol import Job, Protocol, images_of
 from benchmark.jobs.settings import check_overrides
+from benchmark.judges.examine import Examination, examine
 from benchmark.judges.features import inception_network
+from benchmark.judges.loading import load_classifier
+from benchmark.judges.spec import ClassifierSpec, classifier_spec
 from benchmark.names import RESULTS, Accelerator, Precision, Preset
 from benchmark.records import record as store
 from benchmark.records.record import Record
@@ -47,7 +51,7 @@ log = logging.getLogger(__name__)
 
 def run(
     methods: Given = "all",
-    task: Given = "mnist",
+    task: Given | None = None,
     preset: Preset = "default",
     seeds: Given = 0,
     *,
@@ -60,7 +64,8 @@ def run(
     Parameters
     ----------
     methods, task, seeds
-        One or several: "vaex,hybrid" or ["vaex", "hybrid"]; "all" of methods and tasks.
+        One or several: "vaex,hybrid" or ["vaex", "hybrid"]; "all" of methods and tasks. By default the task is the
+        folder that the option `data` names, or mnist.
     preset
         "smoke", "default" or "paper".
     jobs
@@ -92,7 +97,7 @@ def run(
 
 def fit(
     method: str,
-    task: str = "mnist",
+    task: str | None = None,
     preset: Preset = "default",
     seed: int = 0,
     *,
@@ -101,13 +106,14 @@ def fit(
     accelerator: Accelerator = "auto",
     precision: Precision = "32-true",
     results: Location = RESULTS,
+    **pictures: Unpack[Pictures],
 ) -> "Explainer":
     """One method, fitted as in a run (and kept for it), to be asked about pictures of yours.
 
     Parameters
     ----------
     method, task, seed
-        One of each.
+        One of each; the task is by default the folder that the option `data` names, or mnist.
     settings
         Overrides, as in ["vaex.epochs=30"].
     data_root
@@ -116,6 +122,8 @@ def fit(
         "auto", "cpu", "cuda" or "mps"; "32-true" or "bf16-mixed".
     preset, results
         As for `run`.
+    **pictures
+        `data` and what goes with it, as for `benchmark.arguments.protocol_of`.
 
     Raises
     ------
@@ -125,9 +133,16 @@ def fit(
     from benchmark.explainer import Explainer  # noqa: PLC0415 - it draws, and nothing else here loads what draws
 
     protocol = protocol_of(
-        results, preset, settings=settings, data_root=data_root, accelerator=accelerator, precision=precision
+        results,
+        preset,
+        settings=settings,
+        data_root=data_root,
+        accelerator=accelerator,
+        precision=precision,
+        **pictures,
     )
-    job = Job(one_of(tasks_of(task), "task"), method_of(method), one_of(seeds_of(seed), "seed"))
+    asked = one_of(tasks_of(task, protocol.own_tasks), "task")
+    job = Job(asked, method_of(method), one_of(seeds_of(seed), "seed"))
     check_overrides([job.method], preset, protocol.overrides or {})
     check_writable(protocol.runs)
     with board(Console(stderr=True)) as drawn:
@@ -137,7 +152,7 @@ def fit(
 def score(
     queries: Location,
     counterfactuals: Location,
-    task: str,
+    task: str | None = None,
     targets: Location | None = None,
     reconstructions: Location | None = None,
     *,
@@ -148,6 +163,7 @@ def score(
     fid: Given = "oracle",
     inception_weights: Location | None = None,
     results: Location = RESULTS,
+    **pictures: Unpack[Pictures],
 ) -> pd.DataFrame:
     """Score counterfactuals that another program made, by the judges and metrics of a run.
 
@@ -156,15 +172,15 @@ def score(
     queries, counterfactuals, reconstructions
         Folders of PNG files, or npy or npz files, matched by name; counterfactuals also in subfolders r=0.2 and so on.
     task
-        Whose classifier and oracle judge.
+        Whose classifier and oracle judge; with `data`, its folder by default.
     targets
         csv with the header name,target; by default, with two classes, the other one.
     name
         What stands in the column `method`.
     seed
         Of the classifier, the oracle and the splits.
-    data_root, fid, inception_weights
-        As for `benchmark.arguments.protocol_of`.
+    data_root, fid, inception_weights, **pictures
+        As for `benchmark.arguments.protocol_of`; of pictures `data` and what goes with it.
     preset, results
         As for `run`.
 
@@ -179,7 +195,9 @@ def score(
         For an argument that is wrong, a file that cannot be read, and images that do not fit the task.
     """
     files = Files(Path(queries), Path(counterfactuals), path_of(targets), path_of(reconstructions))
-    protocol = protocol_of(results, preset, data_root=data_root, fid=fid, inception_weights=inception_weights)
+    protocol = protocol_of(
+        results, preset, data_root=data_root, fid=fid, inception_weights=inception_weights, **pictures
+    )
     return tidy([score_record(files, task, name, seed, protocol)])
 
 
@@ -200,12 +218,30 @@ def read(
     return tidy(read_records(results, preset, methods, tasks, seeds))
 
 
+def classifier(source: str, **said: Any) -> ClassifierSpec:  # noqa: ANN401 - as the options have them
+    """A classifier of your own, for `run` and `fit`.
+
+    Parameters
+    ----------
+    source
+        "model.onnx", "file.py:build", "package.module:build" or "torchvision:resnet18".
+    **said
+        `weights`, `input`, `output`, `columns`, `classes`, `features`, `trust_code`: as the options of `benchmark run`.
+
+    Raises
+    ------
+    UserError
+        If a file is not there, or something that is said cannot be.
+    """
+    return classifier_spec(source, **said)
+
+
 # -- the same with records ---------------------------------------------------------------------------------------------
 
 
 def run_records(
     methods: Given,
-    tasks: Given,
+    tasks: Given | None,
     preset: Preset,
     seeds: Given,
     *,
@@ -220,22 +256,36 @@ def run_records(
     check_overrides(names, preset, protocol.overrides or {})
     if "inception" in protocol.extractors:
         inception_network(protocol.inception_weights)  # refused now rather than after an hour
-    todo = [
+    asked = [
         Job(task, name, seed)
-        for task in tasks_of(tasks)
+        for task in tasks_of(tasks, protocol.own_tasks)
         for seed in seeds_of(seeds)
         for name in names
-        if methods != "all" or name != "truth" or knows_truth(task)
     ]
+    todo = [job for job in asked if methods != "all" or job.answerable]
     workers = workers_of(jobs, protocol.devices)
     check_writable(protocol.runs, protocol.results / "tables")
     with board(Console(stderr=True), listener) as drawn:
-        return runner.run(todo, protocol, workers, drawn)
+        return runner.run(todo, protocol, workers, drawn, suiting=methods == "all")
 
 
-def score_record(files: Files, task: str, name: str, seed: Given, protocol: Protocol) -> Record:
+EXAMINED = 500
+"""Validation pictures that a user's classifier is looked over on, at most."""
+
+
+def examined(spec: ClassifierSpec, task: str, preset: Preset, data_root: Location | None = None) -> Examination:
+    """What `classifier check` finds on validation pictures of `task`."""
+    protocol = protocol_of(RESULTS, preset, data_root=data_root, classifier=spec)
+    data = images_of(one_of(tasks_of(task), "task"), protocol)
+    some = split(data, 0).validation.first(EXAMINED)
+    return examine(load_classifier(spec, data), some.batch(slice(None)), some.labels)
+
+
+def score_record(files: Files, task: str | None, name: str, seed: Given, protocol: Protocol) -> Record:
     """The record that `score` makes."""
-    job = Job(one_of(tasks_of(task), "task"), name, one_of(seeds_of(seed), "seed"))
+    if task is None and protocol.folder is None:
+        raise UserError("--task says whose classifier and oracle judge, as in mnist; or name your pictures by --data")
+    job = Job(one_of(tasks_of(task, protocol.own_tasks), "task"), name, one_of(seeds_of(seed), "seed"))
     if not name.strip() or not name.isprintable() or "|" in name:
         raise UserError("--name takes what is to stand in a cell of the tables: not empty, on one line, without |")
     check_writable(protocol.runs)
@@ -252,11 +302,12 @@ def read_records(results: Location, preset: Preset, methods: Given, tasks: Given
         If there are none.
     """
     names = methods_of(methods)
-    wanted_tasks = None if tasks == "all" else tasks_of(tasks)
     wanted_seeds = None if seeds == "all" else seeds_of(seeds)
     found = {path: store.read(path) for path in (Path(results) / "runs" / "records" / preset).glob("*/*/seed-*.json")}
     for path in (path for path, record in found.items() if record is None):
         log.warning("%s cannot be read and is left out; benchmark run makes it again", path)
+    recorded = {data_set_of(record.task) for record in found.values() if record is not None}
+    wanted_tasks = None if tasks == "all" else tasks_of(tasks, recorded)
     order = {name: place for place, name in enumerate(METHODS)}
     chosen = [
         record
@@ -273,5 +324,5 @@ def read_records(results: Location, preset: Preset, methods: Given, tasks: Given
 
 def failures(records: Sequence[Record]) -> list[str]:
     """A line for each thing that went wrong."""
-    failed = (record for record in records if record.status != "ok")
+    failed = (record for record in records if record.status == "failed")
     return list(dict.fromkeys(f"{r.method} on {r.task}, seed {r.seed}: {r.reason}" for r in failed))

@@ -1,17 +1,19 @@
 """What a user asks for, checked: from names and numbers, or text that lists them, to what a run takes."""
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Any, TypedDict, TypeVar, Unpack, get_args
 
 import torch
 
+from benchmark.data.folder_config import FolderConfig, folder_config
 from benchmark.data.tasks import check_name
 from benchmark.errors import UserError, unknown
 from benchmark.jobs.protocol import Protocol
 from benchmark.jobs.settings import parse_overrides
 from benchmark.judges.features import EXTRACTORS
+from benchmark.judges.spec import ClassifierSpec
 from benchmark.names import EMBEDDED, Accelerator, Precision, Preset, Split
 from methods import METHODS
 from methods.training import Devices
@@ -26,7 +28,17 @@ FORMATS = ("md", "tex", "csv", "svg")
 RELAXATIONS = "0,0.2,0.4,0.6,0.8,1"
 
 
-class Options(TypedDict, total=False):
+class Pictures(TypedDict, total=False):
+    """A folder of the user's own pictures; what each means and its default stand at `protocol_of`."""
+
+    data: Location | None
+    image_size: str | int | None
+    resize: str
+    channels: int | None
+    skip_broken: bool
+
+
+class Options(Pictures, total=False):
     """How a run is carried out; what each means and its default stand at `protocol_of`."""
 
     relaxations: Given
@@ -34,11 +46,13 @@ class Options(TypedDict, total=False):
     split: Split
     limit: int | None
     data_root: Location | None
+    classifier: ClassifierSpec | None
     fid: Given
     inception_weights: Location | None
     accelerator: Accelerator
     devices: int
     precision: Precision
+    studies: bool
     raise_errors: bool
 
 
@@ -57,10 +71,16 @@ def protocol_of(results: Location, preset: Preset, **options: Unpack[Options]) -
         `split`: queries of "test" (default), or of "validation".
         `limit`: queries, at most.
         `data_root`: folder of data sets that are not embedded.
+        `classifier`: the user's own, as `benchmark.classifier` gives it; by default one is trained.
+        `data`: folder of pictures of yours, a subfolder a class or labels.csv; its name is a task.
+        `image_size`: pixels, 64 or "48x64" (width x height); by default the pictures' own size if all have one and no
+        side is above 128, else 64. `resize`: "crop" (default), "fit" or "stretch".
+        `channels`: 1 or 3; by default 1 if all pictures are grey. `skip_broken`: whether to leave broken ones out.
         `fid`: extractors of Fréchet distances, "oracle" (default) and "inception".
         `inception_weights`: file of pytorch-fid's weights; by default they are downloaded.
         `accelerator`: "auto" (default), "cpu", "cuda" or "mps"; `devices`: how many one training uses.
         `precision`: of trainings, "32-true" (default) or "bf16-mixed".
+        `studies`: whether methods make tables and figures of their own (default).
         `raise_errors`: whether the first error ends the run instead of its job.
 
     Raises
@@ -81,9 +101,12 @@ def protocol_of(results: Location, preset: Preset, **options: Unpack[Options]) -
         split=split,
         limit=limit,
         data_root=path_of(options.get("data_root")),
+        classifier=options.get("classifier"),
+        folder=_folder(options),
         extractors=extractors_of(options.get("fid", "oracle")),
         inception_weights=_weights(path_of(options.get("inception_weights"))),
         devices=Devices(_accelerator(options.get("accelerator", "auto")), devices, precision),
+        studies=options.get("studies", True),
         raise_errors=options.get("raise_errors", False),
     )
 
@@ -113,11 +136,16 @@ def method_of(name: str) -> str:
     return name
 
 
-def tasks_of(given: Given) -> list[str]:
-    """Tasks whose data set is known; the embedded ones for "all"."""
+def tasks_of(given: Given | None, others: Collection[str] = ()) -> list[str]:
+    """Tasks whose data set is known, or among the `others`; the embedded ones for "all".
+
+    None stands for the first of the `others`, which is a user's own folder, or for mnist.
+    """
+    if given is None:
+        return [*others, "mnist"][:1]
     tasks = list(EMBEDDED) if given == "all" else entries_of(given, "tasks")
     for task in tasks:
-        check_name(task)
+        check_name(task, others)
     return tasks
 
 
@@ -204,6 +232,20 @@ def _positive(option: str, number: int | None) -> None:
 def path_of(given: Location | None) -> Path | None:
     """The path, or None where none is given."""
     return None if given is None else Path(given)
+
+
+def _folder(options: Pictures) -> FolderConfig | None:
+    if (path := path_of(options.get("data"))) is not None:
+        given = options.get("image_size"), options.get("resize", "crop"), options.get("channels")
+        return folder_config(path, *given, skip_broken=options.get("skip_broken", False))
+    if (
+        any(options.get(name) for name in ("image_size", "channels", "skip_broken"))
+        or options.get("resize", "crop") != "crop"
+    ):
+        raise UserError(
+            "--image-size, --resize, --channels and --skip-broken go with --data, the folder of your pictures"
+        )
+    return None
 
 
 def _weights(path: Path | None) -> Path | None:

@@ -9,6 +9,8 @@ Preset = Literal["smoke", "default", "paper"]
 Split = Literal["validation", "test"]
 """Queries to choose settings on, or to report."""
 Accelerator = Literal["auto", "cpu", "cuda", "mps"]
+Resize = Literal["fit", "crop", "stretch"]
+"""How a picture comes to another size: with margins, by its middle, or out of shape."""
 Precision = Literal["32-true", "bf16-mixed"]
 
 PRESETS: Mapping[Preset, str] = MappingProxyType(

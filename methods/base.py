@@ -3,7 +3,7 @@
 import abc
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal, Protocol, Self, final
+from typing import Any, ClassVar, Literal, Protocol, Self, final, get_args, runtime_checkable
 
 import torch
 from pydantic import BaseModel, ConfigDict
@@ -11,6 +11,8 @@ from torch import Tensor, nn
 
 from methods.training import Trainer
 
+CHANGE = "change_"
+"""What the names of attributes' changes begin with, (N,) each, in the intervention of answers that tell them."""
 BATCH = 64
 """Batch size outside training: small enough for the features to fit into a core's cache."""
 
@@ -28,6 +30,23 @@ class ImageSet(Protocol):
         """The images at `indices`, (B, C, H, W), float32 in [0, 1]."""
 
 
+@runtime_checkable
+class DescribedImages(ImageSet, Protocol):
+    """Images whose attributes are known."""
+
+    def described(self, names: Sequence[str]) -> Tensor:
+        """Which of the attributes `names` each image has, (N, len(names)), float32 of 0 and 1."""
+
+
+@dataclass(frozen=True)
+class Attributes:
+    """What images are known to have or not to have."""
+
+    names: tuple[str, ...]
+    label: str = ""
+    """The one that the classifier is asked for; empty where it is asked for something else."""
+
+
 @dataclass(frozen=True)
 class Images:
     """Training batches of images without labels."""
@@ -38,6 +57,10 @@ class Images:
         """Images (B, C, H, W)."""
         return (self.data.batch(indices),)
 
+
+Asks = Literal["probabilities", "gradients", "features"]
+"""What can be asked of a classifier, each with what stands before it."""
+ASKS: tuple[Asks, ...] = get_args(Asks)
 
 Layer = Literal["fully connected", "convolutional"]
 """A hidden layer of a classifier: its first fully connected one, or its last convolutional block, flattened."""
@@ -131,15 +154,22 @@ class Method(abc.ABC):
     images in colour, and "bias", for bias discovery with its many classifiers of small faces."""
     reference: ClassVar[bool] = False
     """True for a reference: no explanation, but a scale for the tables, listed apart."""
+    asks: ClassVar[Asks] = "probabilities"
+    """What it asks of the classifier: its answers alone, gradients through it too, or φ and the rest too."""
     one_generator: ClassVar[bool] = False
     """True if the training does not use the classifier; `Trainer.once` then runs it once for all classifiers."""
     takes_truth: ClassVar[bool] = False
     """True for the reference that is given the exact counterfactuals as `exact`; only drawn data have them."""
+    takes_attributes: ClassVar[bool] = False
+    """True for a method that learns from attributes of the images, and is given their names as `attributes`."""
     version: ClassVar[int] = 1
     """Raised whenever the same settings give other answers than before."""
 
     exact: Callable[[Tensor, Tensor], Tensor] | None = None
     """(Queries (N, C, H, W), targets (N,)) -> exact counterfactuals; set only if `takes_truth`."""
+    attributes: Attributes | None = None
+    """The attributes of the images, set before anything is built, only if `takes_attributes`; the images are then
+    `DescribedImages`."""
 
     def __init__(self, config: MethodConfig) -> None:
         self.config = config

@@ -72,6 +72,8 @@ class Phase:
     optimizer: torch.optim.Optimizer
     max_norm: float = math.inf
     """Upper bound to which the gradient's norm is clipped."""
+    every: int = 1
+    """It takes its turn at the last of so many steps."""
 
 
 def constant(step: int, steps: int) -> float:  # noqa: ARG001 - a schedule's signature
@@ -224,6 +226,8 @@ def _fit(
         mine = plan.indices(trainer.seed, step)[fabric.global_rank :: fabric.world_size]
         batch = fabric.to_device(plan.batch(mine))
         for turn, optimizer, initial in zip(turns, optimizers, rates, strict=True):
+            if (step + 1) % turn.every:
+                continue
             for group, rate in zip(optimizer.param_groups, initial, strict=True):
                 group["lr"] = rate * plan.schedule(step, plan.steps)
             loss = _turn(fabric, model, optimizer, turn, batch, step)

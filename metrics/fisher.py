@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 LogFunction = Callable[[Tensor], Tensor]
-"""log h: points (B, d) -> (B, K) logarithms of positive outputs, each row by itself."""
+"""log h: points (B, d) -> (B, K) logarithms of positive outputs, computed row by row."""
 
 Form = Literal["coordinate", "joint", "probe"]
 

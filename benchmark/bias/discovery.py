@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import torch
 
+from benchmark.bias.changed import changed
 from benchmark.bias.gates import CLASSIFIERS, blank, failed, gates, over_queries
 from benchmark.bias.trial import KINDS, VERSION, Case, Planted, Trial, side, strict_side
 from benchmark.errors import UserError, reason_of
@@ -276,7 +277,7 @@ def _record(trial: Trial, method: str, oracles: dict[str, Any], baseline: str | 
             "config": own.config.model_dump(mode="json"),
             "rows": rows,
             "data": {**blank.data, "shown": _shown(sides, found["confounded", "all"], trial, names)},
-            "studies": {"attributes": _attributes(sides, names)},
+            "studies": {"attributes": _attributes(sides, names), **changed(trial, method)},
             "artefacts": {
                 **{f"explain-{kind}": trial.explained(each)[0].name for kind, each in cases.items()},
                 **{f"bias-{kind}": trial.answer(each).name for kind, each in cases.items()},

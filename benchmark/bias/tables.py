@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from benchmark.bias.discovery import LEAKAGE, BiasOutcome
 from benchmark.bias.opposite import OPPOSITE, majority_names
 from benchmark.bias.trial import BIASED_AT_LEAST, KINDS, UNBIASED_AT_MOST, Case, Planted, Trial
+from benchmark.records.changes import CHANGED
 from benchmark.records.record import Record, Row
 from benchmark.records.store import find
 from benchmark.report.cells import Table
@@ -39,6 +40,7 @@ def bias_tables(outcome: BiasOutcome) -> list[Table]:
     notes, strictly = (*_notes(outcome), *_learning(good)), _strictly(outcome)
     told = (*notes, *_reading(outcome), *strictly, *_failed(outcome))
     made.append(_table(f"bias-{planted}", f"{planted}: which methods show the planted bias", shown, good, told))
+    made += studies([_telling(record) for record in good if CHANGED in record.studies])
     controls = [_controls(record, outcome) for record in good]
     title = f"{planted}: controls, where there is no bias to discover"
     made.append(_table(f"bias-controls-{planted}", title, controls, good, (*notes, *strictly)))
@@ -47,6 +49,11 @@ def bias_tables(outcome: BiasOutcome) -> list[Table]:
     told = (*_notes(outcome), *_leaking(outcome), *strictly)
     made.append(_table(f"bias-leakage-{planted}", title, leaks, good, told))
     return made
+
+
+def _telling(record: Record) -> Record:
+    """The record with nothing but what the method itself says of the attributes that it changes."""
+    return record.model_copy(update={"studies": {CHANGED: record.studies[CHANGED]}})
 
 
 def _gates(outcome: BiasOutcome) -> Table:

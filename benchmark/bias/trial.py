@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple, Self
 
 import numpy as np
+import pandas as pd
 import torch
 from torch import Tensor
 
@@ -182,6 +183,7 @@ class Trial:
             return replace(data, official=official, digest=digest_of(data.digest, train, queries))
         other = images_of(self.task, self._protocol(confounding=self.planted.confounding))
         assert data.labels is not None and other.labels is not None  # noqa: S101, PT018 - a task has labels
+        assert data.attributes is not None and other.attributes is not None  # noqa: S101, PT018 - drawn faces have some
         first = np.arange(len(train)), len(train) + np.arange(len(queries))
         return replace(
             data,
@@ -189,7 +191,7 @@ class Trial:
             labels=np.concatenate([other.labels[train], data.labels[queries]]),
             official={"train": first[0], "validation": first[1], "test": first[1]},
             digest=digest_of(other.digest, data.digest, train, queries),
-            attributes=None,
+            attributes=pd.concat([other.attributes.iloc[train], data.attributes.iloc[queries]], ignore_index=True),
             exact=None,
         )
 
@@ -217,7 +219,9 @@ class Trial:
     def classifier(self, kind: str, seed: int, advance: Advance | None = None) -> TrainedClassifier:
         """One classifier; its training faces are neither queries nor training faces of a method."""
         seed = (seed + OTHER_SEEDS) % 2**32 if kind == "another" else seed
-        return Work(Job(self.task, "classifier", seed), self.protocol_of(kind), advance).classifier
+        classifier = Work(Job(self.task, "classifier", seed), self.protocol_of(kind), advance).classifier
+        assert isinstance(classifier, TrainedClassifier)  # noqa: S101 - a trial trains its own
+        return classifier
 
     def protocol_of(self, kind: str) -> Protocol:
         """The protocol that draws the training faces of the classifiers of `kind`."""

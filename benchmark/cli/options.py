@@ -1,7 +1,7 @@
 """Options that several commands share, and what a command says when something went wrong."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -13,8 +13,12 @@ Methods = Annotated[
     typer.Option("--methods", "--method", help="Comma-separated, or 'all': those that suit the task."),
 ]
 Tasks = Annotated[
-    str,
-    typer.Option("--tasks", "--task", help="As in mnist,mnist/3-8,celeba/Male; 'all': the embedded ones."),
+    str | None,
+    typer.Option(
+        "--tasks",
+        "--task",
+        help="As in mnist,mnist/3-8,celeba/Male; 'all': the embedded ones. [default: mnist; with --data, its folder]",
+    ),
 ]
 RecordedTasks = Annotated[
     str, typer.Option("--tasks", "--task", help="Comma-separated, or 'all': those with a record.")
@@ -26,6 +30,26 @@ Relaxations = Annotated[str, typer.Option("--relaxations", "--r", help="Comma-se
 Preset = Annotated[names.Preset, typer.Option(help="How large: `benchmark list` says what each is for.")]
 Settings = Annotated[
     list[str] | None, typer.Option("--set", metavar="SECTION.FIELD=VALUE", help="Override one setting; repeatable.")
+]
+Data = Annotated[
+    Path | None,
+    typer.Option("--data", help="Folder of your pictures, a subfolder a class or labels.csv; its name is a task."),
+]
+ImageSize = Annotated[
+    str | None,
+    typer.Option(
+        help="Of --data: pixels, as in 64 or 48x64 (width x height). [default: their own up to 128 if all have one; 64]"
+    ),
+]
+Resize = Annotated[
+    names.Resize,
+    typer.Option(help="Of --data: crop keeps the middle, fit adds black margins, stretch changes the aspect."),
+]
+Channels = Annotated[
+    int | None, typer.Option(help="Of --data: 1 (grey) or 3 (colour). [default: 1 if every picture is grey]")
+]
+SkipBroken = Annotated[
+    bool, typer.Option("--skip-broken", help="Of --data: leave out what cannot be read, and say so.")
 ]
 Split = Annotated[names.Split, typer.Option(help="Queries: validation to choose settings, test to report.")]
 DataRoot = Annotated[Path | None, typer.Option(help="Folder of data sets that are not embedded.")]
@@ -45,6 +69,32 @@ Numbers = Annotated[
 Metrics = typer.Option("--metrics", "--metric", help="Comma-separated names, in this order.")
 Quiet = Annotated[bool, typer.Option("--quiet", help="Say nothing but errors and the last path.")]
 Debug = Annotated[bool, typer.Option(help="Stop at the first error, with its traceback.")]
+
+Classifier = Annotated[
+    str | None,
+    typer.Option(
+        "--classifier",
+        metavar="SPEC",
+        help="Your own: model.onnx, file.py:build, package.module:build.",
+    ),
+]
+ClassifierWeights = Annotated[
+    Path | None, typer.Option("--classifier-weights", help="safetensors, or a state dict of torch.")
+]
+ClassifierInput = Annotated[
+    str | None, typer.Option("--input", help="What it wants: 'size=28 channels=1 range=0..1 mean=.13 std=.31'.")
+]
+ClassifierOutput = Annotated[
+    Literal["logits", "probabilities", "one-logit"] | None, typer.Option("--output", help="What its outputs are.")
+]
+OutputColumns = Annotated[
+    str | None, typer.Option("--output-columns", help="Which outputs the classes are, as in 248,269.")
+]
+Classes = Annotated[
+    Path | None, typer.Option("--classes", help="File with the names of its classes, a line each, in its order.")
+]
+Features = Annotated[str | None, typer.Option("--features", help="The module whose output is φ.")]
+TrustCode = Annotated[bool, typer.Option("--trust-code", help="Read files that execute code as they are read.")]
 
 
 class StoppedError(Exception):

@@ -1,11 +1,12 @@
 """Data sets: one file each, all of them returning the same `ImageData`."""
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -14,7 +15,11 @@ from pydantic import BaseModel
 from torch import Tensor
 
 from benchmark.errors import unknown
+from methods.base import Attributes
 from methods.pictures import unit
+
+if TYPE_CHECKING:
+    from benchmark.data.folder_config import FolderConfig
 
 DATASETS: Mapping[str, str] = MappingProxyType(
     {
@@ -26,6 +31,8 @@ DATASETS: Mapping[str, str] = MappingProxyType(
     }
 )
 """Name -> "module:function"; each function takes a `Source` and returns an `ImageData`."""
+FOLDER = "benchmark.data.folder:load"
+"""The same for a folder of the user's own."""
 
 Advance = Callable[[int, int], None]
 """Progress of a slow step: called with (done, total)."""
@@ -43,6 +50,8 @@ class Source:
     cache: Path | None = None
     """Cache folder for decoded images; None decodes into memory."""
     advance: Advance = lambda *_: None
+    folder: "FolderConfig | None" = None
+    """The user's own folder of pictures, if that is to be loaded."""
     settings: BaseModel | None = None
     """Settings of data that are generated rather than read; None for the defaults."""
     check_attributes: Callable[[pd.DataFrame], None] = lambda _: None
@@ -65,6 +74,10 @@ class ImageData:
     """(N, A) of 0 and 1, one named column per attribute."""
     official: Mapping[str, np.ndarray] = field(default_factory=dict)
     """Indices of the official splits, if any: "train", "validation", "test"."""
+    twins: np.ndarray | None = None
+    """(N,) int64: the first image that is identical to each one, often itself; None if there are no identical ones."""
+    remarks: tuple[str, ...] = ()
+    """What a reader of the numbers has to know of the images, a sentence each."""
     attribute: str = ""
     """The attribute that is the task's label; empty if the labels are classes."""
     exact: Exact | None = None
@@ -78,6 +91,11 @@ class ImageData:
         None for data without them, such as photographs.
         """
         return self.exact(self.attribute, indices, targets) if self.exact and self.attribute else None
+
+    @property
+    def known_attributes(self) -> Attributes | None:
+        """What a method may know of the attributes; None where there are none."""
+        return None if self.attributes is None else Attributes(tuple(map(str, self.attributes)), self.attribute)
 
     def __len__(self) -> int:
         return len(self.images)
@@ -133,22 +151,27 @@ class Subset:
         chosen = indices.numpy() if isinstance(indices, Tensor) else indices  # numpy takes a tensor of one for a number
         return self.data.batch(self.indices[chosen])
 
+    def described(self, names: Sequence[str]) -> Tensor:
+        """Which of the attributes `names` each image has, (n, len(names)), float32 of 0 and 1."""
+        assert self.data.attributes is not None  # noqa: S101 - who asks has been told the names
+        return torch.tensor(self.data.attributes[list(names)].to_numpy()[self.indices], dtype=torch.float32)
+
     def first(self, count: int) -> "Subset":
         """The first `count` images of this subset."""
         return Subset(self.data, self.indices[:count])
 
 
 def load(name: str, source: Source) -> ImageData:
-    """The data set called `name`.
+    """The data set called `name`, or the user's own folder, if `source` has one.
 
     Raises
     ------
     UserError
         For an unknown name, and for files that are missing or broken (naming the file and where it comes from).
     """
-    if name not in DATASETS:
+    if source.folder is None and name not in DATASETS:
         raise unknown("data set", name, DATASETS)
-    module, function = DATASETS[name].split(":")
+    module, function = (DATASETS[name] if source.folder is None else FOLDER).split(":")
     data: ImageData = getattr(import_module(module), function)(source)
     return data
 

@@ -3,6 +3,7 @@
 import re
 import shutil
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,30 @@ from benchmark.errors import UserError
 
 DIGEST = re.compile(r"[0-9a-f]{64}")
 
+CHUNK = 32
+"""Images that a thread decodes before it reports."""
+
 Shape = tuple[int, int, int, int]
+
+
+def in_threads(work: Callable[[int], None], count: int, advance: Callable[[int, int], None]) -> None:
+    """`work` for each index below `count`; threads, because Pillow lets go of the interpreter while it decodes.
+
+    `advance` is called with (done, count).
+    """
+
+    def chunk(start: int) -> int:
+        end = min(start + CHUNK, count)
+        for index in range(start, end):
+            work(index)
+        return end
+
+    pool = ThreadPoolExecutor()
+    try:
+        for done in pool.map(chunk, range(0, count, CHUNK)):
+            advance(done, count)
+    finally:  # an error or Ctrl-C does not wait for the other 200,000 images
+        pool.shutdown(cancel_futures=True)
 
 
 def cached_images(

@@ -3,7 +3,6 @@
 import json
 import re
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +11,7 @@ import pandas as pd
 from PIL import Image
 
 from benchmark.data import Advance, ImageData, Source, digest_of
-from benchmark.data.cache import cached_images
+from benchmark.data.cache import cached_images, in_threads
 from benchmark.errors import UserError
 
 IMAGES = "img_align_celeba"
@@ -29,8 +28,6 @@ CROP = 148
 """Side in pixels of the square crop from the centre."""
 SIZE = 129
 """Side in pixels to which the square is resized, bilinear with antialiasing."""
-CHUNK = 256
-"""Images that a thread decodes between reports of progress."""
 
 FILE_NAME = re.compile(r"\d{6}\.jpg")
 SIGNS = {"-1": 0, "1": 1}
@@ -246,18 +243,10 @@ def _decode_in_memory(listing: Listing, advance: Advance) -> tuple[np.ndarray, s
 def _decode_into(images: np.ndarray, listing: Listing, advance: Advance) -> None:
     """Fill `images`, in threads, because Pillow releases the interpreter lock while it decodes."""
 
-    def fill(start: int) -> int:
-        chunk = listing.names[start : start + CHUNK]
-        for index, name in enumerate(chunk, start):
-            images[index] = decode(listing.folder / name)
-        return start + len(chunk)
+    def decode_one(index: int) -> None:
+        images[index] = decode(listing.folder / listing.names[index])
 
-    pool = ThreadPoolExecutor()
-    try:
-        for done in pool.map(fill, range(0, len(images), CHUNK)):
-            advance(done, len(images))
-    finally:  # an error or Ctrl-C does not wait for the other 200,000 images
-        pool.shutdown(cancel_futures=True)
+    in_threads(decode_one, len(images), advance)
 
 
 # --- The cache ------------------------------------------------------------------------------------------------------

@@ -31,7 +31,7 @@ class ExactAnswers:
         try:
             rows = np.array([self.places[picture.tobytes()] for picture in pictures])
         except KeyError as error:
-            raise ValueError("exact counterfactuals exist only for the task's queries and their answers") from error
+            raise ValueError("exact counterfactuals exist only for the task's own queries and their answers") from error
         answers = self.data.counterfactuals(rows, target.cpu().numpy())
         assert answers is not None  # noqa: S101 - `knows_truth` looked
         self.places |= {answer.tobytes(): int(row) for answer, row in zip(answers, rows, strict=True)}

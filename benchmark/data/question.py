@@ -9,7 +9,7 @@ from benchmark.data import ImageData, Subset
 from benchmark.data.tasks import Splits, split
 from methods.training import derived_seed
 
-PURPOSES = ("training", "classifier", "oracle", "fit", "targets", "explain", "show", "probe", "autoencoders")
+PURPOSES = ("training", "classifier", "oracle", "fit", "targets", "explain", "show", "probe", "autoencoders", "panel")
 """Purposes of random numbers; a seed and a purpose determine a stream."""
 
 

@@ -1,5 +1,6 @@
 """A task names a data set and the classes to tell apart: `mnist`, `mnist/3-8`, `celeba/Male`."""
 
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from functools import partial
@@ -14,9 +15,15 @@ from benchmark.errors import UserError, unknown
 
 WITH_TRUTH = ("avatars",)
 """Data sets with exact counterfactuals of their images."""
+WITH_ATTRIBUTES = ("avatars", "celeba")
+"""Data sets with attributes of their images."""
 
 TEST_SHARE, VALIDATION_SHARE = 0.2, 0.1
 """Shares of all images for splits that are not official."""
+NEEDED = 10
+"""Different images of a class that a user's folder needs, so that a tenth of them is one."""
+FEW_TRAINING, FEW_TESTS = 300, 100
+"""Training images of a class, and test images of all, below which numbers mean little."""
 
 
 @dataclass(frozen=True)
@@ -48,18 +55,23 @@ def file_name(task: str) -> str:
     return task.replace("/", "_")
 
 
-def check_name(task: str) -> None:
-    """Raise UserError for a task of an unknown data set, before anything is loaded."""
+def check_name(task: str, others: Collection[str] = ()) -> None:
+    """Refuse a task whose data set is neither known nor among the `others`, before anything is loaded."""
     name = data_set_of(task)
-    if name not in DATASETS:
-        raise unknown("data set", name, DATASETS)
+    if name not in DATASETS and name not in others:
+        raise unknown("data set", name, {*DATASETS, *others})
     if task != name and not question_of(task):
-        raise UserError(f"'{task}' asks nothing of {name}; write {name}, or {name}/ and what is asked")
+        raise UserError(f"'{task}' names no class or attribute of {name}; write {name}, or add one after the slash")
 
 
 def knows_truth(task: str) -> bool:
     """Whether the task's data have exact counterfactuals."""
     return data_set_of(task) in WITH_TRUTH
+
+
+def knows_attributes(task: str) -> bool:
+    """Whether attributes of the task's images are known."""
+    return data_set_of(task) in WITH_ATTRIBUTES
 
 
 def load_task(task: str, source: Source) -> ImageData:
@@ -68,12 +80,13 @@ def load_task(task: str, source: Source) -> ImageData:
     Raises
     ------
     UserError
-        For an unknown data set, class or attribute, and if a class has fewer than two images.
+        For an unknown data set, class or attribute, and if a class has too few images.
     """
     name, question = data_set_of(task), question_of(task)
     data = load(name, replace(source, check_attributes=partial(_check_attribute, name, question)))
     asked = _by_attribute(data, question) if data.labels is None else _by_class(data, question)
-    return _checked(replace(asked, name=task, digest=digest_of(data.digest, task)))
+    asked = _checked(replace(asked, name=task, digest=digest_of(data.digest, task)))
+    return asked if source.folder is None else _with_counts(asked)
 
 
 def _by_attribute(data: ImageData, attribute: str) -> ImageData:
@@ -112,7 +125,14 @@ def _by_class(data: ImageData, question: str) -> ImageData:
         class_names=tuple(data.class_names[c] for c in pair),
         attributes=None if data.attributes is None else data.attributes.iloc[chosen].reset_index(drop=True),
         official=official,
+        twins=None if data.twins is None else _first_of(data.twins[chosen]),
     )
+
+
+def _first_of(groups: np.ndarray) -> np.ndarray:
+    """(n,): where the group of each of `groups` (n,) comes first."""
+    _, first, group = np.unique(groups, return_index=True, return_inverse=True)
+    return first[group]
 
 
 def _two_classes(data: ImageData, question: str) -> tuple[int, int]:
@@ -137,8 +157,49 @@ def _checked(data: ImageData) -> ImageData:
     return data
 
 
+def _with_counts(data: ImageData) -> ImageData:
+    """A user's own pictures, with a remark where they are so few that numbers mean little.
+
+    Raises
+    ------
+    UserError
+        If a class has too few pictures to stand in every split, saying how many it needs.
+    """
+    if lacking := "; ".join(_lacking(data)):
+        raise UserError(f"{data.name} has too few pictures: {lacking}; add some, or leave the class out")
+    splits = split(data, seed=0)
+    remarks, each = [], np.bincount(splits.train.labels, minlength=len(data.class_names))
+    if len(splits.test) < FEW_TESTS:
+        remarks.append(f"{len(splits.test)} test pictures: below {FEW_TESTS}, rates are uncertain by 10 points or more")
+    if each.min() < FEW_TRAINING:
+        name = data.class_names[int(each.argmin())]
+        remarks.append(
+            f"class '{name}' has {each.min()} training pictures: below {FEW_TRAINING} a class, "
+            "generators learn little, and numbers mean little"
+        )
+    return replace(data, remarks=(*data.remarks, *remarks))
+
+
+def _lacking(data: ImageData) -> Iterator[str]:
+    """What each class would need more of; identical images count once."""
+    assert data.labels is not None  # noqa: S101 - labelled by now
+    everything = np.arange(len(data))
+    first = everything if data.twins is None else data.twins
+    for part, needed in {"train": NEEDED, "validation": 1, "test": 1}.items():
+        indices = data.official.get(part, everything if part == "train" else None)
+        if indices is None:
+            continue
+        counts = np.bincount(data.labels[np.unique(first[indices])], minlength=len(data.class_names))
+        where = f" for {part}" if data.official else ""
+        for name, count in zip(data.class_names, counts, strict=True):
+            if count < needed:
+                yield f"class '{name}' has {count} different one(s){where}, and needs {needed}"
+
+
 def split(data: ImageData, seed: int) -> Splits:
     """The splits of `data` under `seed`: official ones where they exist, otherwise drawn by class.
+
+    Where one is drawn, identical images come to the same side.
 
     Raises
     ------
@@ -159,9 +220,13 @@ def split(data: ImageData, seed: int) -> Splits:
 def _draw(data: ImageData, indices: np.ndarray, share: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """`indices` divided into (the rest, `share` of all images of `data`), stratified by class."""
     assert data.labels is not None  # noqa: S101 - labelled by now
+    groups = indices if data.twins is None else indices[_first_of(data.twins[indices])]
+    own = indices[groups == indices]
     count = max(len(data.class_names), round(share * len(data)))
     try:
-        rest, drawn = train_test_split(indices, test_size=count, random_state=seed, stratify=data.labels[indices])
+        rest, drawn = train_test_split(own, test_size=count, random_state=seed, stratify=data.labels[own])
     except ValueError as error:
         raise UserError(f"{data.name} is too small to be split into training, validation and test: {error}") from error
-    return rest, drawn
+    copies = groups != indices
+    following = (indices[copies & np.isin(groups, side)] for side in (rest, drawn))
+    return tuple(np.concatenate(pair) for pair in zip((rest, drawn), following, strict=True))  # type: ignore[return-value]

@@ -16,11 +16,11 @@ from methods.base import Method
 from methods.pictures import eight_bit
 
 CHUNK = 250
-"""Queries that a method is asked at once; also what an interrupted run may have to answer again."""
+"""Queries per call of a method; an interrupted run repeats at most so many."""
 
 
 def explain(work: Work, fit: Artefact) -> list[Artefact]:
-    """The method's answers, an artefact for every `CHUNK` queries."""
+    """The method's answers, one artefact for every `CHUNK` queries."""
     count = len(work.question.queries)
     starts = range(0, count, CHUNK)
     artefacts = [Artefact(work.protocol.runs, "explain", _key(work, fit, start)) for start in starts]
@@ -44,14 +44,14 @@ def _key(work: Work, fit: Artefact, start: int) -> str:
 
 
 class _Ask:
-    """Asks a fitted method, which is loaded at the first question only."""
+    """A fitted method, loaded at the first call."""
 
     def __init__(self, work: Work, fit: Artefact) -> None:
         self.work, self.fit = work, fit
         self.method: Method | None = None
 
     def __call__(self, start: int, _: Artefact) -> tuple[dict[str, Tensor], dict[str, Any]]:
-        """The answers to one chunk of queries, as 8-bit images: what is scored is what can be seen."""
+        """The answers to one chunk of queries, as 8-bit images, so that the scores are about visible pictures."""
         work, data = self.work, self.work.question.data
         self.method = method = self.method or fitted(work, self.fit)
         indices = work.question.queries.indices[start : start + CHUNK]
@@ -83,7 +83,7 @@ class _Ask:
         }
 
     def _targets(self, start: int, predicted: Tensor) -> Tensor:
-        """For each query a class other than the predicted one; the same for all methods."""
+        """A random class other than the predicted one for each query, the same for all methods."""
         question = self.work.question
         others = question.class_count - 1
         random = np.random.default_rng(question.seed_for("targets", start))

@@ -129,6 +129,8 @@ class Paper:
     """Where a reader must not compare without thinking."""
     experiments: Mapping[str, Experiment] = field(default_factory=dict)
     """Method -> what the paper does with it beyond a run."""
+    pretrained: tuple[str, str] | None = None
+    """The method, and "module:class", imported on use, of what it does with networks in a folder of the user's."""
     beside: tuple[str, ...] = ()
     """Methods whose answers one figure shows under one another."""
     task: str = "celeba/Male"

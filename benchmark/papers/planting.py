@@ -1,4 +1,4 @@
-"""A paper's planted biases: its methods are asked about them, and its page reads what came of it."""
+"""A paper's planted biases: run its methods on them, and read the outcomes for its page."""
 
 import logging
 from collections.abc import Iterable
@@ -17,15 +17,15 @@ from methods import METHODS
 log = logging.getLogger(__name__)
 
 REFERENCES = ("truth", "null", "nearest-unlike")
-"""What stands beside a paper's methods."""
+"""References that run beside a paper's methods."""
 
 Planting = tuple[Trial, BiasOutcome]
 
 
 def plant(paper: Paper, seeds: Iterable[int], protocol: Protocol, workers: int, board: Board) -> list[Planting]:
-    """What comes of each of a paper's biases under `seeds`; one that cannot be planted is recorded as that.
+    """The outcome of each of a paper's biases under `seeds`; a bias that cannot be planted has a failed record.
 
-    The preset `paper` plants none: its pictures are photographs, and what it needs is said before it starts.
+    The preset `paper` plants none: its pictures are photographs, and its forecast does not include biases.
     """
     names = [name for name in METHODS if name in {*(paper.planted_methods or paper.methods), *REFERENCES}]
     planted = paper.planted if protocol.preset != "paper" else ()
@@ -49,9 +49,9 @@ def _opposed(paper: Paper, trial: Trial, found: BiasOutcome, workers: int, board
 
 
 def fuller(trial: Trial, names: list[str]) -> Trial:
-    """`trial` under all the seeds that `names` have been asked about on disk, if these begin with its own.
+    """`trial` with all seeds for which the outcomes of `names` are on disk, if these begin with its own seeds.
 
-    So a page never replaces what the command `bias` has found with less.
+    So a page never replaces an outcome of the command `bias` by one with fewer seeds.
     """
     found = read_outcome(str(trial.planted), trial.protocol.preset, trial.protocol.runs)
     seeds = tuple(found.gates.data.get("seeds", ())) if found else ()

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from torch import Tensor
 
+from benchmark.records.changes import Changes
 from benchmark.records.record import Record
 from benchmark.records.store import find
 
@@ -38,6 +39,8 @@ class Answers:
     """(Q, steps, C, H, W) uint8: from the query to the answer, of methods that keep it."""
     arrived: list[bool]
     """Whether each path did."""
+    changes: list[str]
+    """What each answer changes most, of methods that tell it; in words."""
 
 
 def lowest_seed(records: Sequence[Record], runs: Path) -> list[tuple[Record, Answers]]:
@@ -57,7 +60,7 @@ def answers_of(record: Record, runs: Path) -> Answers | None:
     seen, judged, probability = (
         scored[name][order][:, :QUERIES] for name in ("answer_classes", "answer_oracle_classes", "target_probability")
     )
-    paths = answered.get("intervention.path")
+    paths, changes = answered.get("intervention.path"), Changes.of([answered])
     return Answers(
         queries=answered["queries"][:QUERIES].clone(),  # no view, which would keep all of them in memory
         images=answered["images"][order][:, :QUERIES].clone(),
@@ -70,6 +73,7 @@ def answers_of(record: Record, runs: Path) -> Answers | None:
         probability=probability,
         paths=None if paths is None else paths[:QUERIES].clone(),
         arrived=[] if paths is None else answered["intervention.flipped"][:QUERIES].tolist(),
+        changes=[] if changes is None else changes.words()[:QUERIES],
     )
 
 

@@ -103,6 +103,7 @@ class Dvae(Method):
     """Learns boolean concepts of the classifier's own layer, flips some, and draws the representation that results."""
 
     Config = DvaeConfig
+    asks = "features"
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "smoke": {
             "epochs": 4,
@@ -121,10 +122,12 @@ class Dvae(Method):
 
     def build(self, shape: tuple[int, int, int], class_count: int) -> nn.Module:  # noqa: ARG002 - any number of classes
         """The untrained DVAE and generators."""
-        config = self.config
+        config, counts = self.config, self.classifier.feature_counts
+        if config.layer not in counts:
+            raise ValueError(f"this classifier has no {config.layer} layer that can be asked for")
         sizes = Sizes(
             shape,
-            self.classifier.feature_counts[config.layer],
+            counts[config.layer],
             config.bits,
             config.hidden,
             config.generator,

@@ -82,7 +82,7 @@ def test_command_line_is_the_only_way_in():
 
 ROOMS = {
     "records": {"errors"},
-    "data": {"errors"},
+    "data": {"errors", "names"},
     "judges": {"errors", "records", "data"},
     "jobs": {"errors", "records", "data", "judges"},
     "report": {"errors", "records"},

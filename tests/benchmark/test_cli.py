@@ -12,6 +12,7 @@ from PIL import Image
 import benchmark
 from benchmark.cli import COMMANDS
 from benchmark.data import celeba
+from benchmark.jobs.protocol import Job
 from benchmark.names import EXAMPLES, PRESETS, Preset
 from benchmark.papers import PAPERS
 from benchmark.records.record import read, write
@@ -19,8 +20,8 @@ from methods import METHODS
 from methods.base import Study
 from metrics import METRICS
 
-ASKED = tuple(name for name in METHODS if name != "truth")
-"""Nobody knows the exact counterfactuals of digits."""
+ASKED = tuple(name for name in METHODS if Job("mnist", name, 0).answerable)
+"""Nobody knows exact counterfactuals or attributes of digits."""
 SMOKE = ("--preset", "smoke", "--jobs", "1")
 
 
@@ -121,7 +122,7 @@ MISTAKES = [
     (("--tasks", "mnits"), ("did you mean 'mnist'", "celeba")),
     (("--tasks", "mnist,fashon-mnist"), ("did you mean 'fashion-mnist'",)),
     (("--tasks", "/3-8"), ("data set",)),
-    (("--tasks", "mnist/"), ("asks nothing of mnist",)),
+    (("--tasks", "mnist/"), ("names no class or attribute of mnist",)),
     (("--preset", "smok"), ("--preset", "'smok'", "'smoke'", "'default'", "'paper'")),
     (("--split", "tests"), ("--split", "'tests'", "'test'", "'validation'")),
     (("--fid", "inceptoin"), ("did you mean 'inception'", "oracle")),
@@ -158,6 +159,12 @@ def test_mistake_in_arguments_writes_nothing(cli, tmp_path, arguments, words):
     """A mistake in the arguments is one line that tells what is known, exit code 2, and nothing is written."""
     one_line(cli("run", *SMOKE, "--results", tmp_path / "results", *arguments), *words)
     assert not (tmp_path / "results").exists()
+
+
+def test_attributes_that_nobody_knows(cli, tmp_path):
+    """A method that learns from attributes is refused by name where the data know none, before anything is computed."""
+    outcome = cli("run", *SMOKE, "--results", tmp_path, "--methods", "attribute-search", "--tasks", "mnist")
+    one_line(outcome, "nobody knows attributes of mnist", "avatars/Smiling")
 
 
 @pytest.mark.parametrize(

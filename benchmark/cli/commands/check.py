@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from benchmark.api import read_records
-from benchmark.arguments import methods_of, seeds_of, tasks_of
+from benchmark.arguments import entries_of, methods_of, seeds_of
 from benchmark.cli import options
 from benchmark.errors import UserError
 from benchmark.names import RESULTS
@@ -30,7 +30,7 @@ def command(
     expected = read_baseline(held)
     asked: dict[str, Sequence[object]] = {
         "method": methods_of(methods) if methods != "all" else (),
-        "task": tasks_of(tasks) if tasks != "all" else (),
+        "task": entries_of(tasks, "tasks") if tasks != "all" else (),
         "seed": seeds_of(seeds) if seeds != "all" else (),
     }
     for column, names in asked.items():

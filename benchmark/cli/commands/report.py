@@ -1,5 +1,6 @@
 """`benchmark report`."""
 
+import webbrowser
 from pathlib import Path
 from typing import Annotated
 
@@ -27,6 +28,7 @@ def command(
     formats: Annotated[str, typer.Option("--format", help="Comma-separated: md, tex, csv, svg.")] = "md",
     source: options.Numbers = None,
     out: Annotated[Path | None, typer.Option(help="Folder to write to; goes with --from.")] = None,
+    opened: Annotated[bool, typer.Option("--open", help="Open the page in a browser.")] = False,
     results: options.Results = RESULTS,
     quiet: options.Quiet = False,
 ) -> int:
@@ -37,7 +39,9 @@ def command(
     if source is None or out is None:
         records = read_records(results, preset, methods, tasks, seeds)
         check_writable(results / "tables")
-        publish(records, results, asked, quiet=quiet)
+        page = publish(records, results, asked, quiet=quiet)
+        if opened and page is not None:
+            webbrowser.open(page.resolve().as_uri())
     else:
         if source.resolve() == (out / "metrics.csv").resolve():
             raise UserError(f"{source} would be written over; name another folder by --out")

@@ -8,19 +8,33 @@ from benchmark import names
 from benchmark.api import run_records
 from benchmark.arguments import RELAXATIONS
 from benchmark.cli import options
-from benchmark.cli.publishing import exit_code, publish
+from benchmark.cli.own import classifier_of
+from benchmark.cli.publishing import exit_code, on_disk, publish
 from benchmark.cli.talk import Talk
 from benchmark.names import RESULTS
 
 
 def command(
     methods: options.Methods = "all",
-    tasks: options.Tasks = "mnist",
+    tasks: options.Tasks = None,
     seeds: options.Seeds = "0",
     relaxations: options.Relaxations = RELAXATIONS,
     preset: options.Preset = "default",
     settings: options.Settings = None,
     data_root: options.DataRoot = None,
+    classifier: options.Classifier = None,
+    classifier_weights: options.ClassifierWeights = None,
+    wanted: options.ClassifierInput = None,
+    output: options.ClassifierOutput = None,
+    output_columns: options.OutputColumns = None,
+    classes: options.Classes = None,
+    features: options.Features = None,
+    trust_code: options.TrustCode = False,
+    data: options.Data = None,
+    image_size: options.ImageSize = None,
+    resize: options.Resize = "crop",
+    channels: options.Channels = None,
+    skip_broken: options.SkipBroken = False,
     split: options.Split = "test",
     limit: Annotated[
         int | None, typer.Option(min=1, help="Queries, at most; tables say that the run is partial.")
@@ -37,6 +51,9 @@ def command(
 ) -> int:
     """Run the jobs, publish their records, say what failed."""
     talk = Talk(preset, quiet=quiet)
+    spec = classifier_of(
+        classifier, classifier_weights, wanted, output, output_columns, classes, features, trust_code=trust_code
+    )
     try:
         records = run_records(
             methods,
@@ -48,6 +65,12 @@ def command(
             relaxations=relaxations,
             settings=settings,
             data_root=data_root,
+            classifier=spec,
+            data=data,
+            image_size=image_size,
+            resize=resize,
+            channels=channels,
+            skip_broken=skip_broken,
             split=split,
             limit=limit,
             fid=fid,
@@ -58,7 +81,7 @@ def command(
             raise_errors=debug,
             listener=talk,
         )
-        publish(records, results, quiet=quiet)
+        publish(records, results, paged=on_disk(results, preset), quiet=quiet)
     except KeyboardInterrupt as error:
         raise options.StoppedError(talk.stopped) from error
     return exit_code(records)

@@ -6,13 +6,15 @@ import pytest
 import torch
 
 from benchmark.bias import discovery, gates
+from benchmark.bias.changed import changed
 from benchmark.bias.discovery import discover, finished, read_outcome
 from benchmark.bias.tables import attributes_changed, bias_tables, publish
-from benchmark.bias.trial import Case, Planted, Trial, trials, with_settings
+from benchmark.bias.trial import KINDS, Case, Planted, Trial, trials, with_settings
 from benchmark.errors import UserError
 from benchmark.jobs.progress import Board
 from benchmark.jobs.protocol import images_of
 from benchmark.papers.planting import fuller
+from benchmark.records.changes import CHANGED, MOST
 from methods.references import Null
 from tests.benchmark.bias.conftest import SETTINGS
 
@@ -130,6 +132,14 @@ def test_leaking_generators_are_asked_the_same(trial):
     assert not torch.equal(clean.train.batch(slice(None)), leaking.train.batch(slice(None)))
 
 
+def test_leaking_faces_have_attributes_of_their_own(trial):
+    """What a method learns of biased faces has the bias, and the label's attribute is their label."""
+    train = trial.work(Case("null", "unconfounded", 0, leaking=True)).question.train
+    young, glasses = train.described(["Young", "Eyeglasses"]).T
+    assert torch.equal(young.long(), train.labels)
+    assert (glasses[young == 0].mean() - glasses[young == 1].mean()) > 0.5
+
+
 def test_leaking_faces_have_labels_of_their_own(trial):
     """The labels of biased faces are what their pictures show, also where the bias decides the label."""
     smiling = replace(trial, planted=Planted("Male", "Smiling"))
@@ -216,6 +226,28 @@ def test_gate_asks_for_a_rival(trial, monkeypatch):
     found = discovery.BiasOutcome(gates.gates(trial, {"kept": ["Eyeglasses", "Young"], "accuracies": {}}))
     assert not found.open
     assert "no attribute is left outside the planted family" in bias_tables(found)[0].markdown()
+
+
+def test_changed_attributes_are_told_of_each_kind(trial, monkeypatch):
+    """Of answers that flip, the planted attribute has a row for each kind of classifier, over all seeds."""
+    names, flips = [f"{number} attribute" for number in range(MOST)], torch.tensor([True, True, False])
+
+    def explained(_, case):
+        glasses = torch.tensor([1.0, 0.0, 1.0]) * (case.kind == "confounded")
+        columns = {name: torch.tensor([0.5, 0.25, 1.0]) for name in names} | {"Eyeglasses": glasses}
+        told = {f"intervention.change_{name}": column for name, column in columns.items()}
+        return [SimpleNamespace(tensors=lambda: {"intervention.flipped": flips, **told})]
+
+    monkeypatch.setattr(Trial, "explained", explained)
+    rows = [row for row in changed(trial, "any")[CHANGED].rows if row["attribute"] == "Eyeglasses"]
+    found = {row["classifier"]: (row["greatest"], row["n"]) for row in rows}
+    assert found == dict.fromkeys(KINDS, (0.0, 4)) | {"confounded": (0.5, 4)}
+
+
+def test_methods_that_tell_no_changes_have_no_such_table(trial, monkeypatch):
+    """A method whose answers tell no attributes has no table of them."""
+    monkeypatch.setattr(Trial, "explained", lambda *_: [SimpleNamespace(tensors=dict)])
+    assert changed(trial, "any") == {}
 
 
 # -- the whole path ----------------------------------------------------------------------------------------------------

@@ -1,0 +1,154 @@
+"""`--data`: a user's own folder of pictures, through the command line and Python."""
+
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+import benchmark
+from benchmark.records.record import read
+
+SMOKE = ("run", "--preset", "smoke", "--jobs", "1")
+METHODS = ("null", "nearest-unlike", "hybrid")
+
+
+def draw(folder, count=24, size=(24, 18)):
+    """Coloured squares on dark noise, whose place from left to right is the class, a sixth of them twice."""
+    random = np.random.default_rng(0)
+    for place, name in enumerate(("left side", "right side")):
+        (folder / name).mkdir(parents=True)
+        for number in range(count):
+            pixels = random.integers(0, 60, (size[1], size[0], 3), dtype=np.uint8)
+            top, left = random.integers(0, size[1] - 8), place * 13 + random.integers(0, 3)
+            pixels[top : top + 8, left : left + 8] += random.integers(90, 190, 3, dtype=np.uint8)
+            Image.fromarray(pixels).save(folder / name / f"{number:02d}.png")
+            if number % 6 == 0:
+                shutil.copy(folder / name / f"{number:02d}.png", folder / name / f"{number:02d} copy.png")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def original(worker_folder):
+    folder = worker_folder / "squares"
+    return folder if folder.exists() else draw(folder)
+
+
+@pytest.fixture
+def squares(original, tmp_path):
+    """A folder of two classes, free to break."""
+    return shutil.copytree(original, tmp_path / "squares")
+
+
+@pytest.fixture(scope="session")
+def run_of(original, shell, worker_folder):
+    """The results of one real run on a folder; not to be written to."""
+    results = worker_folder / "of-a-folder"
+    if not (results / "tables" / "metrics.csv").exists():
+        outcome = shell(*SMOKE, "--data", original, "--methods", ",".join(METHODS), "--results", results)
+        assert outcome.code == 0, outcome.err
+    return results
+
+
+def refusal(outcome):
+    """The one line that a mistake is answered with."""
+    assert outcome.code == 2, outcome
+    (line,) = outcome.complaints
+    return line.removeprefix("error: ")
+
+
+@pytest.mark.slow
+def test_a_run_on_a_folder(run_of):
+    """All methods are asked about a task of the folder's name; its remarks stand in records and under the tables."""
+    numbers = pd.read_csv(run_of / "tables" / "metrics.csv")
+    assert set(numbers["task"]) == {"squares"}
+    assert set(numbers["method"]) == set(METHODS)
+    record = read(run_of / "runs" / "records" / "smoke" / "squares" / "hybrid" / "seed-0.json")
+    assert record.data["classes"] == ["left side", "right side"]
+    assert record.data["shape"] == [3, 18, 24]
+    remarks = record.data["remarks"]
+    assert any(remark.startswith("8 pictures identical") for remark in remarks)
+    summary = (run_of / "tables" / "summary.md").read_text()
+    assert all(f"squares: {remark}" in summary for remark in remarks)
+
+
+@pytest.mark.slow
+def test_a_moved_folder_moves_no_number(run_of, squares, shell, tmp_path):
+    """The records of a folder hold wherever it lies: nothing is computed again."""
+    results = shutil.copytree(run_of, tmp_path / "results")
+    before = {path: path.read_bytes() for path in (results / "runs" / "records").rglob("*.json")}
+    artefacts = sorted((results / "runs" / "artefacts").iterdir())
+    (squares / "left side" / "00.png").touch()
+    outcome = shell(*SMOKE, "--data", squares, "--methods", ",".join(METHODS), "--results", results)
+    assert outcome.code == 0, outcome.err
+    assert {path: path.read_bytes() for path in (results / "runs" / "records").rglob("*.json")} == before
+    assert sorted((results / "runs" / "artefacts").iterdir()) == artefacts
+
+
+@pytest.mark.slow
+def test_commands_that_read_know_the_task(run_of, cli):
+    """What only reads records takes the folder's name without the folder, and refuses one that nobody ran."""
+    at = ("--preset", "smoke", "--results", run_of)
+    assert cli("show", "hybrid", "flip_rate", "--task", "squares", *at).code == 0
+    assert cli("table", "--methods", "hybrid", "--metrics", "flip_rate", "--tasks", "squares", *at).code == 0
+    assert cli("compare", "hybrid", "nearest-unlike", "--tasks", "squares", *at).code == 0
+    assert "did you mean 'squares'" in refusal(cli("show", "hybrid", "flip_rate", "--task", "squarse", *at))
+
+
+@pytest.mark.slow
+def test_from_python(run_of, original):
+    """`fit` takes up what a run has fitted, `run` what it has found."""
+    explainer = benchmark.fit("hybrid", data=original, preset="smoke", results=run_of)
+    assert explainer.classes == ("left side", "right side")
+    answers = explainer.explain(explainer.queries(2), target="left side")
+    assert answers.shape == (1, 2, 3, 18, 24)
+    numbers = benchmark.run("null", "squares", "smoke", data=original, results=run_of)
+    assert set(numbers["task"]) == {"squares"}
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--image-size", "8"), "--image-size takes pixels from 16"),
+        (("--channels", "2"), "--channels takes 1 (grey) or 3 (colour), not 2"),
+        (("--tasks", "squares/left side-up"), "does not name two classes"),
+        (("--tasks", "sqaures"), "did you mean 'squares'"),
+    ],
+)
+def test_mistakes_are_refused(cli, squares, tmp_path, options, words):
+    """Each is one line and exit code 2, before anything is written but the cache."""
+    outcome = cli(*SMOKE, "--data", squares, "--results", tmp_path / "results", *options)
+    assert words in refusal(outcome)
+    assert not (tmp_path / "results" / "runs" / "records").exists()
+
+
+def test_broken_pictures_are_refused(cli, squares, tmp_path):
+    """All of them in one line, before any training."""
+    for name in ("a.png", "b.jpg"):
+        (squares / "left side" / name).write_bytes(b"no picture")
+    line = refusal(cli(*SMOKE, "--data", squares, "--results", tmp_path / "results"))
+    assert line.startswith("2 broken pictures")
+    assert "--skip-broken" in line
+
+
+def test_settings_without_a_folder_are_refused(cli, tmp_path):
+    """They would be silently ignored."""
+    assert "--data" in refusal(cli(*SMOKE, "--image-size", "64", "--results", tmp_path))
+
+
+def test_one_class_is_refused(cli, squares, tmp_path):
+    """Before any training."""
+    shutil.rmtree(squares / "right side")
+    assert "one class only" in refusal(cli(*SMOKE, "--data", squares, "--results", tmp_path / "results"))
+
+
+def test_score_needs_a_task_or_a_folder(cli, squares, tmp_path):
+    """Without either nobody knows who judges; with the folder, pictures of another size are refused."""
+    picture = Image.new("RGB", (9, 9))
+    (tmp_path / "some").mkdir()
+    picture.save(tmp_path / "some" / "a.png")
+    arguments = ("score", "--queries", tmp_path / "some", "--counterfactuals", tmp_path / "some")
+    asked = (*arguments, "--results", tmp_path / "results", "--preset", "smoke")
+    assert "--task says whose" in refusal(cli(*asked))
+    assert "24 × 18 pixels and 3 channel(s)" in refusal(cli(*asked, "--data", squares))
