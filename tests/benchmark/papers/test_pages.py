@@ -5,6 +5,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from benchmark.bias.discovery import BiasOutcome
+from benchmark.bias.gates import blank
 from benchmark.bias.trial import KINDS, VERSION, Planted
 from benchmark.jobs.progress import Board
 from benchmark.jobs.protocol import Protocol
@@ -308,3 +310,20 @@ def test_planting_carries_on(tmp_path, monkeypatch):
         assert "ZeroDivisionError" in found.unasked
         assert known[str(trial.planted)].gates.reason == found.gates.reason
     assert plant_biases(load("dvae"), [3], replace(protocol, preset="paper"), 1, Board()) == []
+
+
+def test_biases_are_asked_of_stated_methods(tmp_path, monkeypatch, caplog):
+    """A paper's biases are asked of its methods for them and of references; opposite classifiers that fail are said."""
+    asked = {}
+
+    def outcome(trial, names, *_):
+        asked[str(trial.planted)] = names
+        return BiasOutcome(blank(trial))
+
+    monkeypatch.setattr("benchmark.papers.planting._outcome", outcome)
+    monkeypatch.setattr("benchmark.papers.planting.oppose", lambda *_: 1 / 0)
+    found = plant_biases(load("dvae"), [3], Protocol(tmp_path, "smoke"), 1, Board())
+    methods = {"dvae", "dvae-single", "dvae-all", "truth", "null", "nearest-unlike"}
+    assert {planted: set(names) for planted, names in asked.items()} == dict.fromkeys(load("dvae").planted, methods)
+    assert [outcome.opposite for _, outcome in found] == [[], [], []]
+    assert "goes without two opposite classifiers of Male-on-Smiling" in caplog.text
