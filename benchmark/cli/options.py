@@ -52,6 +52,11 @@ Channels = Annotated[
 SkipBroken = Annotated[
     bool, typer.Option("--skip-broken", help="Of --data: leave out what cannot be read, and say so.")
 ]
+Query = Annotated[Path | None, typer.Option("--query", help="One picture of yours instead of the test pictures.")]
+Target = Annotated[str | None, typer.Option("--target", help="The class that --query is to become.")]
+Targets = Annotated[
+    Path | None, typer.Option("--targets", help="csv with the header file,target: pictures of yours, and classes.")
+]
 Split = Annotated[names.Split, typer.Option(help="Queries: validation to choose settings, test to report.")]
 DataRoot = Annotated[Path | None, typer.Option(help="Folder of data sets that are not embedded.")]
 Fid = Annotated[str, typer.Option(help="Extractors of Fréchet distances: oracle,inception.")]

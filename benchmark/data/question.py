@@ -7,6 +7,7 @@ from torch import Tensor
 
 from benchmark.data import ImageData, Subset
 from benchmark.data.tasks import Splits, split
+from benchmark.data.wanted import Wanted
 from methods.training import derived_seed
 
 PURPOSES = ("training", "classifier", "oracle", "fit", "targets", "explain", "show", "probe", "autoencoders", "panel")
@@ -27,8 +28,17 @@ class Question:
     queries: Subset
 
     @classmethod
-    def of(cls, data: ImageData, seed: int, split_name: str, *, train_images: int | None, queries: int) -> "Question":
-        """The question of `data` split under `seed`, with at most `train_images` and `queries`.
+    def of(
+        cls,
+        data: ImageData,
+        seed: int,
+        split_name: str,
+        *,
+        train_images: int | None,
+        queries: int,
+        wanted: Wanted | None = None,
+    ) -> "Question":
+        """The question of `data` split under `seed`, with at most `train_images` and `queries`; or with those `wanted`.
 
         Raises
         ------
@@ -38,11 +48,17 @@ class Question:
         splits = split(data, seed)
         asked = splits.named(split_name)
         train = splits.train.first(train_images or len(splits.train))
-        return cls(data, seed, splits, train, asked, asked.first(queries))
+        own = asked.first(queries) if wanted is None else wanted.queries(data)
+        return cls(data, seed, splits, train, asked, own)
 
     def seed_for(self, purpose: str, *rest: int) -> int:
         """The seed of one of `PURPOSES`, and of its parts."""
         return derived_seed(self.seed, PURPOSES.index(purpose), *rest)
+
+    @property
+    def foreign(self) -> dict[str, str]:
+        """The hash of queries that are not the data's own; empty for those that are."""
+        return {} if self.queries.data is self.data else {"queries": self.queries.data.digest}
 
     @property
     def class_count(self) -> int:

@@ -9,11 +9,13 @@ import typer
 from benchmark.api import examined, run_records
 from benchmark.arguments import Pictures, one_of, protocol_of, tasks_of
 from benchmark.cli import options
+from benchmark.cli.answers import write_answers
 from benchmark.cli.own import classifier_of
 from benchmark.cli.publishing import exit_code, on_disk, publish
 from benchmark.cli.talk import Talk, say
 from benchmark.data.question import Question
 from benchmark.data.tasks import file_name
+from benchmark.data.wanted import wanted_of
 from benchmark.errors import UserError
 from benchmark.jobs.protocol import Protocol, images_of
 from benchmark.jobs.settings import DATA
@@ -39,6 +41,9 @@ def command(
     resize: options.Resize = "crop",
     channels: options.Channels = None,
     skip_broken: options.SkipBroken = False,
+    query: options.Query = None,
+    target: options.Target = None,
+    targets: options.Targets = None,
     methods: options.Methods = "all",
     seeds: options.Seeds = "0",
     preset: options.Preset = "default",
@@ -72,7 +77,7 @@ def command(
     task = one_of(tasks_of(task, protocol.own_tasks), "task")
     folder = results or RESULTS / "audits" / f"{spec.name.replace(':', '-')}-{file_name(task)}"
     protocol = replace(protocol, results=folder)
-    talk = Talk(preset, quiet=quiet)
+    asked, talk = wanted_of(query, target, targets, resize), Talk(preset, quiet=quiet)
     try:
         if not quiet:
             for finding in examined(task, protocol).findings:
@@ -91,6 +96,7 @@ def command(
             data_root=data_root,
             classifier=spec,
             **pictures,
+            wanted=asked,
             accelerator=accelerator,
             studies=studies,
             raise_errors=debug,
@@ -99,7 +105,10 @@ def command(
         for record in records:
             if record.status == "unasked":
                 say(f"not asked: {record.reason}")
-        publish(records, folder, paged=on_disk(folder, preset), quiet=quiet)
+        if asked is None:
+            publish(records, folder, paged=on_disk(folder, preset), quiet=quiet)
+        else:
+            write_answers(records, asked, folder)
     except KeyboardInterrupt as error:
         raise options.StoppedError(talk.stopped) from error
     return exit_code(records)
