@@ -164,13 +164,13 @@ def _redrawn(work: Work, attribute: str) -> tuple[Tensor, Tensor]:
 
 def all_of(*experiments: Experiment) -> Experiment:
     """One after another, as one."""
+    return lambda method, asked: merged([experiment(method, asked) for experiment in experiments])
 
-    def conduct_all(method: Method, asked: Asked) -> Outcome:
-        found = [experiment(method, asked) for experiment in experiments]
-        illustrations = {name: shown for one in found for name, shown in one.illustrations.items()}
-        return Outcome(illustrations, {name: study for one in found for name, study in one.studies.items()})
 
-    return conduct_all
+def merged(outcomes: Sequence[Outcome]) -> Outcome:
+    """All of `outcomes`, whose names differ, in one."""
+    illustrations = {name: shown for one in outcomes for name, shown in one.illustrations.items()}
+    return Outcome(illustrations, {name: study for one in outcomes for name, study in one.studies.items()})
 
 
 def _answered(record: Record, runs: Path) -> dict[str, Tensor]:

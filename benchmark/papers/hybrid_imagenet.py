@@ -19,8 +19,8 @@ from torchvision.models import get_model, get_model_weights, list_models
 
 from benchmark.errors import UserError
 from benchmark.jobs.estimate import Forecast, Part
-from benchmark.papers.experiments import FEW, ROWS, Outcome
-from benchmark.papers.hybrid_biggan import SWAPPED, Probe, collected, measured, merged
+from benchmark.papers.experiments import FEW, ROWS, Outcome, merged
+from benchmark.papers.hybrid_biggan import SWAPPED, Probe, collected, measured
 from benchmark.records.record import peak_memory
 from benchmark.records.store import file_digest
 from methods.hybrid.biggan_deep import CONFIG, WEIGHTS, load
@@ -49,6 +49,8 @@ PERCENTILE = 75
 """Of a map, above which it is 1 in S (Sec. 3.4)."""
 BATCH = 8
 """Pictures that are made or looked at at once (ours)."""
+TIMED = 2
+"""Pictures that a forecast is measured on."""
 
 
 class ImageNetClassifier(nn.Module):
@@ -155,8 +157,8 @@ class ImageNetHybrids:
 
     @torch.no_grad()
     def forecast(self) -> Forecast:
-        """What all pairs need, from a measured batch of each layer and each classifier."""
-        codes = self.generator.noise(BATCH)
+        """What all pairs need, from two pictures run on from each layer and shown to each classifier."""
+        codes = self.generator.noise(TIMED)
         maps = sum(
             self.generator.layers[layer] * INFLUENCE_PAIRS * seconds for layer, seconds in self._downstream(codes)
         )
@@ -197,8 +199,8 @@ def _classifier(file: Path) -> ImageNetClassifier:
 
 
 def _seconds(work: Callable[[], Tensor]) -> float:
-    """Seconds that `work` on a batch takes for a picture, after a first time that warms up."""
+    """Seconds that `work` on the timed pictures takes for one, after a first time that warms up."""
     work()
     started = time.perf_counter()
     work().sum().item()  # waits until a GPU is done
-    return (time.perf_counter() - started) / BATCH
+    return (time.perf_counter() - started) / TIMED
