@@ -11,7 +11,15 @@ from benchmark.cli import options
 from benchmark.errors import UserError
 from benchmark.names import RESULTS
 
-RUNS = {"artefacts": True, "bias": True, "cache": True, "locks": True, "records": True, "published": False}
+RUNS = {
+    "artefacts": True,
+    "bias": True,
+    "cache": True,
+    "locks": True,
+    "records": True,
+    "published": False,
+    "paged": False,
+}
 """What a run keeps, and whether it is a folder; one that holds anything else is not ours to remove."""
 
 

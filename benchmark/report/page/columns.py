@@ -8,6 +8,7 @@ import pandas as pd
 
 from benchmark.records.record import Record
 from benchmark.report.cells import Results, tidy, written
+from benchmark.report.summary import TITLES
 from metrics import METRICS
 from metrics.metric import Format
 
@@ -64,7 +65,7 @@ TIMES = (
 
 def columns() -> list[Column]:
     """All columns, from the left: those of the summary first."""
-    tables = ("summary", "plausibility", "models", "truth")
+    tables = tuple(TITLES)
     shown = [(name, metric) for name, metric in METRICS.items() if metric.table]
     shown.sort(key=lambda item: (tables.index(item[1].table), item[1].place))
     found = [
