@@ -17,7 +17,12 @@ from methods.files import write_whole
 
 DRAWN_BY = ("benchmark.report.figures", "benchmark.report.tables", "benchmark.papers.pages")
 """The modules whose code makes tables and figures of records; the papers' own are found beside them."""
-PAGED_BY = ("benchmark.report.page.html", "benchmark.papers.chapter", "benchmark.bias.chapter")
+PAGED_BY = (
+    "benchmark.report.page.html",
+    "benchmark.report.page.blind",
+    "benchmark.papers.chapter",
+    "benchmark.bias.chapter",
+)
 """The modules whose code makes the page, beside its template, style and script."""
 
 
@@ -91,16 +96,19 @@ def fill_report(results: Path, records: Sequence[Record], folder: Path, preset: 
     # Imported here for the reason that `_write` gives.
     from benchmark.bias import chapter as biases  # noqa: PLC0415
     from benchmark.papers import chapter as papers  # noqa: PLC0415
+    from benchmark.report.page import blind  # noqa: PLC0415
     from benchmark.report.page.html import write_page  # noqa: PLC0415
 
     runs = results / "runs"
-    chapters = [*papers.chapters(records, runs, results / "tables"), *biases.chapters(preset, runs)]
+    chapters = [*blind.chapters(records, runs, results), *papers.chapters(records, runs, results / "tables")]
+    chapters += biases.chapters(preset, runs)
     return write_page(records, runs, folder, chapters, run_again(records))
 
 
 def _page_state(records: Sequence[Record], results: Path, path: Path, files: Sequence[str]) -> str:
     """The same of the page at `path`, which is filled into `files`."""
-    return _state(records, results, [*files, str(path), file_digest(path)], PAGED_BY)
+    sheets = [file_digest(sheet) for sheet in sorted(results.glob("blind*.json"))]
+    return _state(records, results, [*files, *sheets, str(path), file_digest(path)], PAGED_BY)
 
 
 def on_disk(results: Path, preset: Preset) -> list[Record]:
