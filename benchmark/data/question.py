@@ -8,6 +8,7 @@ from torch import Tensor
 from benchmark.data import ImageData, Subset
 from benchmark.data.tasks import Splits, split
 from benchmark.data.wanted import Wanted
+from benchmark.errors import UserError
 from methods.training import derived_seed
 
 PURPOSES = ("training", "classifier", "oracle", "fit", "targets", "explain", "show", "probe", "autoencoders", "panel")
@@ -43,11 +44,12 @@ class Question:
         Raises
         ------
         UserError
-            If a class has too few images for every split.
+            If a class has too few images to stand in every split, or none among the training images.
         """
         splits = split(data, seed)
         asked = splits.named(split_name)
         train = splits.train.first(train_images or len(splits.train))
+        _check_classes(train)
         own = asked.first(queries) if wanted is None else wanted.queries(data)
         return cls(data, seed, splits, train, asked, own)
 
@@ -73,3 +75,14 @@ class Question:
     def reals(self) -> Tensor:
         """The last `real_count` images of the split, disjoint from the queries compared, (M, C, H, W) uint8."""
         return torch.from_numpy(self.data.images[self.asked.indices[len(self.asked) - self.real_count :]])
+
+
+def _check_classes(train: Subset) -> None:
+    """Refuse training images without a class, which could be a target all the same."""
+    names = train.data.class_names
+    missing = set(range(len(names))) - set(train.labels.tolist())
+    if missing:
+        raise UserError(
+            f"none of the {len(train)} training images is of class '{names[min(missing)]}' of {train.data.name}: "
+            "take more by --set data.train_images=..., or null for all"
+        )

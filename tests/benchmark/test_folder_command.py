@@ -109,6 +109,21 @@ def test_from_python(run_of, original):
     assert set(numbers["task"]) == {"squares"}
 
 
+@pytest.mark.slow
+def test_scoring_answers_to_a_folder(run_of, original, tmp_path):
+    """Answers of another program to the user's own pictures are judged by the networks that a run has trained."""
+    for name, label in (("queries", "left side"), ("answers", "right side")):
+        (tmp_path / name).mkdir()
+        for number in range(1, 6):
+            shutil.copy(original / label / f"{number:02d}.png", tmp_path / name)
+    results = shutil.copytree(run_of, tmp_path / "results")
+    numbers = benchmark.score(
+        tmp_path / "queries", tmp_path / "answers", data=original, preset="smoke", results=results
+    ).set_index("metric")
+    assert set(numbers["task"]) == {"squares"}
+    assert numbers.loc["flip_rate", "n"].max() == 5
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [
