@@ -87,12 +87,12 @@ class Work:
                 f"nobody knows attributes of {data.name}; {self.job.method} is for avatars/Smiling, celeba/Male and "
                 "the like"
             )
+        self._check_asked(method)
         try:
             method.prepare(data.shape, self.classifier.untrained())
         except ValueError as error:
             raise UserError(f"{self.job.method} on {self.job.task}: {error}") from error
         self.check_extractors()
-        self._check_asked(method)
         if method.takes_truth and data.exact is None:
             raise UserError(
                 f"{data.name} has no exact counterfactuals; {self.job.method} is for tasks such as avatars/Smiling"
