@@ -91,6 +91,7 @@ class Work:
                 f"nobody knows attributes of {data.name}; {self.job.method} is for avatars/Smiling, celeba/Male and "
                 "the like"
             )
+        self._check_asked(method)
         try:
             method.prepare(data.shape, self.classifier.untrained())
         except ValueError as error:

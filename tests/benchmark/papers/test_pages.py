@@ -176,6 +176,21 @@ def test_long_studies_stand_in_their_own_files(tmp_path, records):
         assert (tmp_path / "regulariser-mnist.md").exists()
 
 
+def test_regulariser_is_told_of_digits_and_faces(tmp_path, records):
+    """The command asks about digits and drawn faces, and the regulariser has a verdict on each of both."""
+    found = {"mnist": 0.1, "avatars/Smiling": -0.1}
+    assert found.keys() <= set(load("dvae").tasks)
+    changed = []
+    for one in records("dvae", tuple(found)):
+        value = found[one.task]
+        row = {"generator": "with minus without", "flip rate": value, "low": value, "high": value, "n": 9}
+        studies = {"regulariser": Study(title="with and without", rows=[row])} if one.method == "dvae" else {}
+        changed.append(one.model_copy(update={"studies": studies}))
+    (path,) = write_pages(changed, NOWHERE, tmp_path, ["dvae"])
+    words = verdicts_of(path.read_text(encoding="utf-8"), "with the regulariser, pictures")
+    assert sorted(words) == ["does not hold here", "holds here"]
+
+
 # -- planted biases ----------------------------------------------------------------------------------------------------
 
 
