@@ -1,0 +1,143 @@
+"""`audit`: a classifier and pictures of the user's own, from the real command line to a page."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file, save_file
+
+pytestmark = pytest.mark.slow
+
+CODE = """
+import torch
+
+
+class Red(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.scale = torch.nn.Parameter(torch.tensor({scale}))
+
+    def forward(self, images):
+        lead = self.scale * (images[:, :1] - images[:, 2:]).flatten(1).mean(1, keepdim=True)
+        return torch.cat([-lead, lead], 1)
+"""
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    """A folder of blue and of red pictures, and a network that tells them apart, as code and weights."""
+    folder = tmp_path_factory.mktemp("world")
+    random = np.random.default_rng(0)
+    for name, channel in (("blue", 2), ("red", 0)):
+        (folder / "colours" / name).mkdir(parents=True)
+        for place in range(60):
+            pixels = random.integers(0, 90, (20, 16, 3), dtype=np.uint8)
+            pixels[..., channel] += 120
+            Image.fromarray(pixels).save(folder / "colours" / name / f"{place}.png")
+    (folder / "red.py").write_text(CODE.format(scale=8.0))
+    (folder / "chance.py").write_text(CODE.format(scale=-8.0))
+    save_file({"scale": torch.tensor(8.0)}, folder / "red.safetensors")
+    return folder
+
+
+@pytest.fixture
+def audit(cli, world, tmp_path):
+    """The command on that folder: options -> outcome; results go to the test's own folder."""
+
+    def run(*options, classifier="red.py:Red", methods="nearest-unlike,pixel-search", data="colours"):
+        source = (
+            f"{world / classifier.partition(':')[0]}:{classifier.partition(':')[2]}"
+            if ":" in classifier
+            else classifier
+        )
+        given = ("--data", world / data, "--classifier", source, "--preset", "smoke", "--methods", methods)
+        return cli("audit", *given, "--results", tmp_path, "--jobs", "1", *options)
+
+    return run
+
+
+def records(folder, kind="records"):
+    return [json.loads(path.read_text()) for path in sorted(Path(folder).glob(f"runs/{kind}/**/seed-0.json"))]
+
+
+def test_audit_ends_in_a_page(audit, tmp_path):
+    """The classifier is looked over, pictures are counted, methods are run; the last line is the page's path."""
+    outcome = audit()
+    assert outcome.code == 0, outcome.err
+    lines = outcome.out.splitlines()
+    assert any(line.startswith("ok   accuracy: 100.0%") for line in lines)
+    assert any(line.startswith("training pictures: blue ") for line in lines)
+    assert lines[-1] == str(tmp_path / "report.html")
+    assert "far too few" in outcome.out
+    assert {record["classifier"]["trained_on"] for record in records(tmp_path)} == {"brought by the user"}
+
+
+def test_what_cannot_be_asked_is_named(audit, tmp_path):
+    """Of all methods those are run whose capability the classifier has; the others are records, and in the page."""
+    outcome = audit("--limit", "4", methods="all")
+    assert outcome.code == 0, outcome.err
+    unasked = {record["method"]: record["reason"] for record in records(tmp_path) if record["status"] == "unasked"}
+    assert {"dvae", "dvae-single", "dvae-all"} <= unasked.keys()
+    assert "features" in unasked["dvae"]
+    assert "asks the classifier for features" in (tmp_path / "report.html").read_text()
+    assert not [record for record in records(tmp_path) if record["status"] == "failed"]
+
+
+def test_chance_stops_an_audit(audit, tmp_path):
+    """A classifier that is no better than chance is refused in one line before anything is trained for it."""
+    outcome = audit(classifier="chance.py:Red")
+    assert outcome.code == 2
+    assert "as chance is" in outcome.err
+    assert not list(tmp_path.glob("runs/artefacts/fit-*"))
+
+
+def test_one_picture_and_one_target(audit, world, tmp_path):
+    """One picture gets the answers of all methods as files, a picture of all of them, and a page."""
+    outcome = audit("--query", world / "colours" / "red" / "0.png", "--target", "blue")
+    assert outcome.code == 0, outcome.err
+    folder = tmp_path / "asked" / "0"
+    assert (folder / "report.html").exists()
+    assert (folder / "0 by all methods.png").exists()
+    answer = np.asarray(Image.open(folder / "0 nearest-unlike r=0.png"))
+    assert answer.shape == (20, 16, 3)
+    assert answer[..., 2].mean() > answer[..., 0].mean()
+    assert records(tmp_path) == []
+    assert audit("--query", world / "colours" / "red" / "0.png", "--target", "red").code == 2
+
+
+@pytest.mark.parametrize(
+    "options",
+    [("--query", "photo.png"), ("--target", "red"), ("--query", "none.png", "--target", "red"), ("--input", "size=a")],
+)
+def test_mistakes_are_one_line(audit, options):
+    """What does not go together, is not there, or cannot be is one line and exit code 2."""
+    outcome = audit(*options)
+    assert (outcome.code, len(outcome.complaints)) == (2, 1)
+
+
+def test_onnx_is_answered_as_its_code(cli, world, tmp_path):
+    """The same network as code with weights and as ONNX gives the same answers of a method, to rounding."""
+    pytest.importorskip("onnxruntime", reason="the extra onnx is not installed")
+    pytest.importorskip("onnxscript", reason="torch exports to ONNX by it")
+    names = {}
+    exec((world / "red.py").read_text(), names)
+    images = (torch.rand(2, 3, 20, 16),)
+    batch = ({0: torch.export.Dim("batch")},)
+    torch.onnx.export(names["Red"]().eval(), images, tmp_path / "red.onnx", dynamic_shapes=batch, verbose=False)
+    answers = {}
+    for name, options in {
+        "code": ("--classifier", f"{world / 'red.py'}:Red", "--classifier-weights", world / "red.safetensors"),
+        "onnx": ("--classifier", tmp_path / "red.onnx"),
+    }.items():
+        common = ("--data", world / "colours", "--preset", "smoke", "--methods", "vaex", "--limit", "4", "--jobs", "1")
+        outcome = cli("run", *common, *options, "--results", tmp_path / name, "--quiet")
+        assert outcome.code == 0, outcome.err
+        (record,) = records(tmp_path / name)
+        kept = load_file(
+            tmp_path / name / "runs" / "artefacts" / record["artefacts"]["explain"] / "tensors.safetensors"
+        )
+        answers[name] = kept["images"].int()
+    assert (answers["code"] - answers["onnx"]).abs().max() <= 2
