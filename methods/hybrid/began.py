@@ -41,8 +41,8 @@ class HybridBeganConfig(HybridConfig):
     epochs: Positive = Field(10, description="passes over the training images, of the BEGAN (ours)")
     min_steps: int = Field(3000, ge=0, description="steps of the BEGAN, at least (ours)")
     batch_size: Positive = Field(16, description="images a step (BEGAN)")
-    learning_rate: float = Field(1e-3, gt=0, description="Adam's, of all that is trained (ours; BEGAN: 1e-4)")
-    momentum: float = Field(0.5, ge=0, lt=1, description="Adam's β_1, of generator and discriminator (DCGAN)")
+    learning_rate: float = Field(2e-3, gt=0, description="Adam's, of all that is trained (ours; BEGAN: 1e-4)")
+    momentum: float = Field(0.9, ge=0, lt=1, description="Adam's β_1, of generator and discriminator (ours)")
     encoder: tuple[Positive, ...] = Field(
         (32, 64, 128), description="channels of the encoder that inverts, fine to coarse, each halves the size (ours)"
     )

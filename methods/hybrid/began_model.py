@@ -143,6 +143,14 @@ class Convolutions:
         return 1 + list(self.layers).index(layer)
 
 
+def keep_variance(module: nn.Module) -> None:
+    """Start weights so that features keep their variance: torch's own start lets it fade over so many convolutions."""
+    if isinstance(module, nn.Conv2d | nn.Linear):
+        nn.init.kaiming_normal_(module.weight)
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)
+
+
 @dataclass(frozen=True)
 class BeganSizes:
     """What the networks' shapes depend on."""
@@ -191,11 +199,13 @@ class Began(nn.Module):
         self.sizes, self.balance = sizes, balance
         self.plan(POINTS)
         self.generator = Decoder(sizes.shape, sizes.latent, sizes.generator)
-        self.averaged = deepcopy(self.generator).requires_grad_(False)
         self.discriminator = nn.Sequential(
             narrowing(sizes.shape, sizes.latent, sizes.discriminator),
             Decoder(sizes.shape, sizes.latent, sizes.discriminator),
         )
+        for network in (self.generator, self.discriminator):
+            network.apply(keep_variance)
+        self.averaged = deepcopy(self.generator).requires_grad_(False)
         self.encoder = halvings(sizes.shape, sizes.encoder, sizes.latent)
         self.register_buffer("k", torch.zeros(()))
         self.register_buffer("steps", torch.zeros((), dtype=torch.long))
