@@ -33,7 +33,13 @@ class HybridBeganConfig(HybridConfig):
     discriminator: tuple[Positive, ...] = Field(
         (32, 32, 16), description="the same of the autoencoder's decoder, which its encoder mirrors (ours)"
     )
-    gamma: float = Field(0.7, gt=0, le=1, description="γ: the share of ℓ(x) that ℓ(G(z)) is held at (BEGAN: .5 to .7)")
+    gamma: float = Field(
+        1.0,
+        gt=0,
+        le=1,
+        description="γ: the share of ℓ(x) that ℓ(G(z)) is held at; below 1 the digits that are easy to restore crowd "
+        "out the others (ours; BEGAN: .5 to .7)",
+    )
     balance_rate: float = Field(
         0.01, ge=0, description="λ_k: how fast k follows (ours; BEGAN: .001 in longer trainings)"
     )
@@ -41,8 +47,8 @@ class HybridBeganConfig(HybridConfig):
     epochs: Positive = Field(10, description="passes over the training images, of the BEGAN (ours)")
     min_steps: int = Field(3000, ge=0, description="steps of the BEGAN, at least (ours)")
     batch_size: Positive = Field(16, description="images a step (BEGAN)")
-    learning_rate: float = Field(2e-3, gt=0, description="Adam's, of all that is trained (ours; BEGAN: 1e-4)")
-    momentum: float = Field(0.9, ge=0, lt=1, description="Adam's β_1, of generator and discriminator (ours)")
+    learning_rate: float = Field(1e-3, gt=0, description="Adam's, of all that is trained (ours; BEGAN: 1e-4)")
+    momentum: float = Field(0.5, ge=0, lt=1, description="Adam's β_1, of generator and discriminator (DCGAN)")
     encoder: tuple[Positive, ...] = Field(
         (32, 64, 128), description="channels of the encoder that inverts, fine to coarse, each halves the size (ours)"
     )
@@ -78,6 +84,7 @@ class HybridBegan(Hybridization):
             "discriminator": (128, 128, 128),
             "encoder": (64, 128, 256, 512),
             "latent": 64,
+            "gamma": 0.7,
             "balance_rate": 0.001,
             "average": 0.999,
             "epochs": 25,

@@ -143,14 +143,6 @@ class Convolutions:
         return 1 + list(self.layers).index(layer)
 
 
-def keep_variance(module: nn.Module) -> None:
-    """Start weights so that features keep their variance: torch's own start lets it fade over so many convolutions."""
-    if isinstance(module, nn.Conv2d | nn.Linear):
-        nn.init.kaiming_normal_(module.weight)
-        if module.bias is not None:
-            nn.init.zeros_(module.bias)
-
-
 @dataclass(frozen=True)
 class BeganSizes:
     """What the networks' shapes depend on."""
@@ -203,8 +195,6 @@ class Began(nn.Module):
             narrowing(sizes.shape, sizes.latent, sizes.discriminator),
             Decoder(sizes.shape, sizes.latent, sizes.discriminator),
         )
-        for network in (self.generator, self.discriminator):
-            network.apply(keep_variance)
         self.averaged = deepcopy(self.generator).requires_grad_(False)
         self.encoder = halvings(sizes.shape, sizes.encoder, sizes.latent)
         self.register_buffer("k", torch.zeros(()))
