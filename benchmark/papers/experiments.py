@@ -144,6 +144,7 @@ def _built(work: Work, build: dict[str, object]) -> ConvClassifier:
     config = work.classifier.config.model_copy(update=build)
     artefact = workshop.artefact("panel", config=config.model_dump(), code=code_of(classifiers.__name__))
 
+    @torch.enable_grad()  # an experiment needs none, but this is trained within one
     def make(artefact: Artefact) -> tuple[Mapping[str, Tensor], dict[str, object]]:
         training = partial(classifiers.train, config, question.train, question.class_count)
         network, seconds = timed("classifier", workshop.trainer("panel", artefact), training)

@@ -191,11 +191,11 @@ class Began(nn.Module):
         self.sizes, self.balance = sizes, balance
         self.plan(POINTS)
         self.generator = Decoder(sizes.shape, sizes.latent, sizes.generator)
-        self.averaged = deepcopy(self.generator).requires_grad_(False)
         self.discriminator = nn.Sequential(
             narrowing(sizes.shape, sizes.latent, sizes.discriminator),
             Decoder(sizes.shape, sizes.latent, sizes.discriminator),
         )
+        self.averaged = deepcopy(self.generator).requires_grad_(False)
         self.encoder = halvings(sizes.shape, sizes.encoder, sizes.latent)
         self.register_buffer("k", torch.zeros(()))
         self.register_buffer("steps", torch.zeros((), dtype=torch.long))
