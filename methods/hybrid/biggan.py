@@ -34,7 +34,9 @@ class HybridBigganConfig(GanConfig, HybridConfig):
     )
     reduction: Positive = Field(4, description="a block's channels are divided by it inside (BigGAN-deep)")
     layer: Positive = Field(
-        3, description="whose channels are swapped: three a block, the last one what leaves it (Sec. 4.2)"
+        6,
+        description="whose channels are swapped: three a block, the last one what leaves it; inside a block too few "
+        "hybrids are of the donor's class (ours)",
     )
     discriminator: tuple[Positive, ...] = Field(
         (32, 64, 128), description="channels of the discriminator, fine to coarse, each halves the size (ours)"
