@@ -203,7 +203,8 @@ def at_end(end: Literal["coarsest", "finest"], depth: str, method: str, name: st
     where = how.pop("where", {})
 
     def find(record: Record) -> Found | None:
-        there = [int(row[depth]) for row in record.studies[name].rows] if name in record.studies else []
+        rows = record.studies[name].rows if name in record.studies else []
+        there = [int(row[depth]) for row in rows if where.items() <= row.items()]
         if not there:
             return None
         at = min(there) if end == "coarsest" else max(there)

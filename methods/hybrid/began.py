@@ -33,7 +33,13 @@ class HybridBeganConfig(HybridConfig):
     discriminator: tuple[Positive, ...] = Field(
         (32, 32, 16), description="the same of the autoencoder's decoder, which its encoder mirrors (ours)"
     )
-    gamma: float = Field(0.7, gt=0, le=1, description="γ: the share of ℓ(x) that ℓ(G(z)) is held at (BEGAN: .5 to .7)")
+    gamma: float = Field(
+        1.0,
+        gt=0,
+        le=1,
+        description="γ: the share of ℓ(x) that ℓ(G(z)) is held at; below 1 the digits that are easy to restore crowd "
+        "out the others (ours; BEGAN: .5 to .7)",
+    )
     balance_rate: float = Field(
         0.01, ge=0, description="λ_k: how fast k follows (ours; BEGAN: .001 in longer trainings)"
     )
@@ -78,6 +84,7 @@ class HybridBegan(Hybridization):
             "discriminator": (128, 128, 128),
             "encoder": (64, 128, 256, 512),
             "latent": 64,
+            "gamma": 0.7,
             "balance_rate": 0.001,
             "average": 0.999,
             "epochs": 25,

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.optim import Adam
 
 from methods.base import ImageSet, in_batches
+from methods.gan_search.method import GanConfig
 from methods.gan_search.search import refined
 from methods.hybrid.biggan_model import INTERVENED, Blocks, BlockShape, ResidualGenerator
 from methods.hybrid.biggan_training import ConditionalGAN, Labelled
@@ -18,42 +19,32 @@ from methods.nn import levels
 from methods.training import Phase, Plan, Trainer, warmup_cosine
 
 
-class HybridBigganConfig(HybridConfig):
-    """Settings of `hybrid-biggan`."""
+class HybridBigganConfig(GanConfig, HybridConfig):
+    """Settings of `hybrid-biggan`; its GAN is trained and inverted by those of `gan-search`, but for other numbers."""
 
-    explain_only = HybridConfig.explain_only | {"inversion_steps", "inversion_rate"}
+    explain_only = HybridConfig.explain_only | GanConfig.explain_only
     layers_a_width: ClassVar[int] = len(INTERVENED)
 
+    latent: Positive = Field(32, description="length of z (BigGAN-deep: 128)")
+    embedded: Positive = Field(16, description="length of the embedded class (BigGAN-deep: 128)")
     generator: tuple[Positive, ...] = Field(
         (128, 64, 32),
         description="channels that enter each block, coarse to fine; each doubles the size, the last one halves "
         "its channels (ours)",
     )
-    layer: Positive = Field(
-        3, description="whose channels are swapped: three a block, the last one what leaves it (Sec. 4.2)"
-    )
     reduction: Positive = Field(4, description="a block's channels are divided by it inside (BigGAN-deep)")
-    embedded: Positive = Field(16, description="length of the embedded class (BigGAN-deep: 128)")
+    layer: Positive = Field(
+        6,
+        description="whose channels are swapped: three a block, the last one what leaves it; inside a block too few "
+        "hybrids are of the donor's class (ours)",
+    )
     discriminator: tuple[Positive, ...] = Field(
         (32, 64, 128), description="channels of the discriminator, fine to coarse, each halves the size (ours)"
     )
-    encoder: tuple[Positive, ...] = Field((32, 64, 128), description="the same of the encoder (ours)")
-    average: float = Field(0.995, ge=0, lt=1, description="share of the running average that a step keeps (ours)")
-    epochs: Positive = Field(20, description="passes over the training images, of the GAN (ours)")
     min_steps: int = Field(2400, ge=0, description="steps of the GAN, at least (ours)")
-    encoder_epochs: Positive = Field(10, description="passes over the training images, of the encoder (ours)")
-    encoder_min_steps: int = Field(600, ge=0, description="steps of the encoder, at least (ours)")
-    batch_size: Positive = Field(64, description="images a step (ours)")
     learning_rate: float = Field(1e-3, gt=0, description="Adam's, of all but the discriminator (ours)")
     discriminator_rate: float = Field(2e-3, gt=0, description="Adam's, of the discriminator (ours)")
-    input_noise: float = Field(
-        0.1,
-        ge=0,
-        description="std of the noise on what the discriminator sees, of the range (Arjovsky and Bottou 2017)",
-    )
     momentum: float = Field(0.0, ge=0, lt=1, description="Adam's β_1, of generator and discriminator (BigGAN-deep)")
-    inversion_steps: int = Field(30, ge=0, description="of gradient descent from the encoder's guess at a query (ours)")
-    inversion_rate: float = Field(0.1, gt=0, description="Adam's in the inversion, falling to 0 (ours)")
 
     @model_validator(mode="after")
     def _blocks_narrow(self) -> Self:
