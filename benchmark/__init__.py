@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 from benchmark.errors import UserError
 
 if TYPE_CHECKING:
-    from benchmark.api import fit, read, run, score
+    from benchmark.api import classifier, fit, read, run, score
 
 __version__ = "0.1.0"
-__all__ = ["UserError", "fit", "read", "run", "score"]
+__all__ = ["UserError", "classifier", "fit", "read", "run", "score"]
 
 
 def __getattr__(name: str) -> object:

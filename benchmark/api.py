@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
 import pandas as pd
 from rich.console import Console
@@ -22,14 +22,17 @@ from benchmark.arguments import (
     tasks_of,
     workers_of,
 )
-from benchmark.data.tasks import data_set_of, knows_truth
+from benchmark.data.tasks import data_set_of, split
 from benchmark.errors import UserError
 from benchmark.jobs import runner
 from benchmark.jobs.outside import Files, score_files
 from benchmark.jobs.progress import Listener, board
-from benchmark.jobs.protocol import Job, Protocol
+from benchmark.jobs.protocol import Job, Protocol, images_of
 from benchmark.jobs.settings import check_overrides
+from benchmark.judges.examine import Examination, examine
 from benchmark.judges.features import inception_network
+from benchmark.judges.loading import load_classifier
+from benchmark.judges.spec import ClassifierSpec, classifier_spec
 from benchmark.names import RESULTS, Accelerator, Precision, Preset
 from benchmark.records import record as store
 from benchmark.records.record import Record
@@ -215,6 +218,24 @@ def read(
     return tidy(read_records(results, preset, methods, tasks, seeds))
 
 
+def classifier(source: str, **said: Any) -> ClassifierSpec:  # noqa: ANN401 - as the options have them
+    """A classifier of your own, for `run` and `fit`.
+
+    Parameters
+    ----------
+    source
+        "model.onnx", "file.py:build", "package.module:build" or "torchvision:resnet18".
+    **said
+        `weights`, `input`, `output`, `columns`, `classes`, `features`, `trust_code`: as the options of `benchmark run`.
+
+    Raises
+    ------
+    UserError
+        If a file is not there, or something that is said cannot be.
+    """
+    return classifier_spec(source, **said)
+
+
 # -- the same with records ---------------------------------------------------------------------------------------------
 
 
@@ -235,17 +256,29 @@ def run_records(
     check_overrides(names, preset, protocol.overrides or {})
     if "inception" in protocol.extractors:
         inception_network(protocol.inception_weights)  # refused now rather than after an hour
-    todo = [
+    asked = [
         Job(task, name, seed)
         for task in tasks_of(tasks, protocol.own_tasks)
         for seed in seeds_of(seeds)
         for name in names
-        if methods != "all" or name != "truth" or knows_truth(task)
     ]
+    todo = [job for job in asked if methods != "all" or job.answerable]
     workers = workers_of(jobs, protocol.devices)
     check_writable(protocol.runs, protocol.results / "tables")
     with board(Console(stderr=True), listener) as drawn:
-        return runner.run(todo, protocol, workers, drawn)
+        return runner.run(todo, protocol, workers, drawn, suiting=methods == "all")
+
+
+EXAMINED = 500
+"""Validation pictures that a user's classifier is looked over on, at most."""
+
+
+def examined(task: str | None, protocol: Protocol) -> Examination:
+    """What `classifier check` finds of the user's classifier on validation pictures of `task`, by default their own."""
+    assert protocol.classifier is not None  # noqa: S101 - it is asked of one
+    data = images_of(one_of(tasks_of(task, protocol.own_tasks), "task"), protocol)
+    some = split(data, 0).validation.first(EXAMINED)
+    return examine(load_classifier(protocol.classifier, data), some.batch(slice(None)), some.labels)
 
 
 def score_record(files: Files, task: str | None, name: str, seed: Given, protocol: Protocol) -> Record:
@@ -291,5 +324,5 @@ def read_records(results: Location, preset: Preset, methods: Given, tasks: Given
 
 def failures(records: Sequence[Record]) -> list[str]:
     """A line for each thing that went wrong."""
-    failed = (record for record in records if record.status != "ok")
+    failed = (record for record in records if record.status == "failed")
     return list(dict.fromkeys(f"{r.method} on {r.task}, seed {r.seed}: {r.reason}" for r in failed))

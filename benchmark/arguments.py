@@ -9,10 +9,12 @@ import torch
 
 from benchmark.data.folder_config import FolderConfig, folder_config
 from benchmark.data.tasks import check_name
+from benchmark.data.wanted import Wanted
 from benchmark.errors import UserError, unknown
 from benchmark.jobs.protocol import Protocol
 from benchmark.jobs.settings import parse_overrides
 from benchmark.judges.features import EXTRACTORS
+from benchmark.judges.spec import ClassifierSpec
 from benchmark.names import EMBEDDED, Accelerator, Precision, Preset, Split
 from methods import METHODS
 from methods.training import Devices
@@ -45,11 +47,14 @@ class Options(Pictures, total=False):
     split: Split
     limit: int | None
     data_root: Location | None
+    classifier: ClassifierSpec | None
     fid: Given
     inception_weights: Location | None
     accelerator: Accelerator
     devices: int
     precision: Precision
+    wanted: Wanted | None
+    studies: bool
     raise_errors: bool
 
 
@@ -68,6 +73,7 @@ def protocol_of(results: Location, preset: Preset, **options: Unpack[Options]) -
         `split`: queries of "test" (default), or of "validation".
         `limit`: queries, at most.
         `data_root`: folder of data sets that are not embedded.
+        `classifier`: the user's own, as `benchmark.classifier` gives it; by default one is trained.
         `data`: folder of pictures of yours, a subfolder a class or labels.csv; its name is a task.
         `image_size`: pixels, 64 or "48x64" (width x height); by default the pictures' own size if all have one and no
         side is above 128, else 64. `resize`: "crop" (default), "fit" or "stretch".
@@ -76,6 +82,8 @@ def protocol_of(results: Location, preset: Preset, **options: Unpack[Options]) -
         `inception_weights`: file of pytorch-fid's weights; by default they are downloaded.
         `accelerator`: "auto" (default), "cpu", "cuda" or "mps"; `devices`: how many one training uses.
         `precision`: of trainings, "32-true" (default) or "bf16-mixed".
+        `wanted`: pictures of the user's own as queries, with targets.
+        `studies`: whether methods make tables and figures of their own (default).
         `raise_errors`: whether the first error ends the run instead of its job.
 
     Raises
@@ -96,10 +104,13 @@ def protocol_of(results: Location, preset: Preset, **options: Unpack[Options]) -
         split=split,
         limit=limit,
         data_root=path_of(options.get("data_root")),
+        classifier=options.get("classifier"),
         folder=_folder(options),
         extractors=extractors_of(options.get("fid", "oracle")),
         inception_weights=_weights(path_of(options.get("inception_weights"))),
         devices=Devices(_accelerator(options.get("accelerator", "auto")), devices, precision),
+        wanted=options.get("wanted"),
+        studies=options.get("studies", True),
         raise_errors=options.get("raise_errors", False),
     )
 

@@ -57,13 +57,25 @@ METHODS: Mapping[str, Entry] = MappingProxyType(
         "vaex-masked": Entry(*VAEX, {"masked": True}),
         "gan-search": Entry(*GAN_SEARCH),
         "gan-search-bank": Entry(*GAN_SEARCH, {"start": "bank", "steps": 20, "search_rate": 0.1}),
+        "attribute-search": Entry(
+            "methods.gan_search.attributes:AttributeSearch",
+            "Searches an AttGAN's attributes by gradient descent for the smallest change that flips the class.",
+        ),
         "hybrid": Entry("methods.hybrid.vae:Hybrid", "Hybrids of a β-VAE."),
         "hybrid-gan": Entry(
             "methods.hybrid.gan:HybridGan", "Hybrids of a DCGAN, which is trained and inverted as in `gan-search`."
         ),
+        "hybrid-began": Entry(
+            "methods.hybrid.began:HybridBegan", "Hybrids of a BEGAN, by modules of two successive convolutions."
+        ),
+        "hybrid-biggan": Entry(
+            "methods.hybrid.biggan:HybridBiggan",
+            "Hybrids across the classes of a conditional residual GAN, which are those that the classifier sees.",
+        ),
         "dvae": Entry(*DVAE),
         "dvae-single": Entry(*DVAE, {"policy": "single"}),
         "dvae-all": Entry(*DVAE, {"policy": "all"}),
+        "dvae-convolutional": Entry(*DVAE, {"layer": "convolutional"}),
         "truth": Entry(
             "methods.references:Truth",
             "Answers exactly: the picture of the same noise with the attribute set, which only drawn data know.",

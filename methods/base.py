@@ -1,9 +1,9 @@
-"""What a method is: its configuration, its fitted network, and the counterfactuals that it answers with."""
+"""The contract of a method: its configuration, its fitted network, its counterfactuals."""
 
 import abc
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Protocol, Self, final
+from typing import Any, ClassVar, Literal, Protocol, Self, final, get_args, runtime_checkable
 
 import torch
 from pydantic import BaseModel, ConfigDict
@@ -11,8 +11,10 @@ from torch import Tensor, nn
 
 from methods.training import Trainer
 
+CHANGE = "change_"
+"""What the names of attributes' changes begin with, (N,) each, in the intervention of answers that tell them."""
 BATCH = 64
-"""Images that a network is shown at once outside training: few enough for a core's cache to hold their features."""
+"""Batch size outside training: small enough for the features to fit into a core's cache."""
 
 
 class ImageSet(Protocol):
@@ -28,9 +30,26 @@ class ImageSet(Protocol):
         """The images at `indices`, (B, C, H, W), float32 in [0, 1]."""
 
 
+@runtime_checkable
+class DescribedImages(ImageSet, Protocol):
+    """Images whose attributes are known."""
+
+    def described(self, names: Sequence[str]) -> Tensor:
+        """Which of the attributes `names` each image has, (N, len(names)), float32 of 0 and 1."""
+
+
+@dataclass(frozen=True)
+class Attributes:
+    """What images are known to have or not to have."""
+
+    names: tuple[str, ...]
+    label: str = ""
+    """The one that the classifier is asked for; empty where it is asked for something else."""
+
+
 @dataclass(frozen=True)
 class Images:
-    """Training batches of images alone."""
+    """Training batches of images without labels."""
 
     data: ImageSet
 
@@ -39,27 +58,35 @@ class Images:
         return (self.data.batch(indices),)
 
 
+Asks = Literal["probabilities", "gradients", "features"]
+"""What can be asked of a classifier, each with what stands before it."""
+ASKS: tuple[Asks, ...] = get_args(Asks)
+
+Layer = Literal["fully connected", "convolutional"]
+"""A hidden layer of a classifier: its first fully connected one, or its last convolutional block, flattened."""
+
+
 class Classifier(Protocol):
     """The investigated classifier f, as a method sees it: frozen, in evaluation mode."""
 
     class_count: int
-    feature_count: int
-    """Length of φ."""
+    feature_counts: Mapping[Layer, int]
+    """Length of φ at each layer."""
 
     def __call__(self, images: Tensor) -> Tensor:
         """Logits (B, classes) of images (B, C, H, W)."""
 
-    def features(self, images: Tensor) -> Tensor:
-        """φ(x): the first fully connected layer's output, (B, F)."""
+    def features(self, images: Tensor, layer: Layer = "fully connected") -> Tensor:
+        """φ(x): the output of a layer, (B, F)."""
 
-    def head(self, features: Tensor) -> Tensor:
-        """Logits (B, classes) of φ: the part of f behind its first fully connected layer."""
+    def head(self, features: Tensor, layer: Layer = "fully connected") -> Tensor:
+        """Logits (B, classes) of φ: the part of f behind the layer."""
 
 
 class MethodConfig(BaseModel):
     """Settings of a method; every field has a default, a unit and a source.
 
-    The fields named in `explain_only` do not touch what is fitted, so variants that differ in them share one training.
+    The fields named in `explain_only` do not affect the fit, so variants that differ in them only share one training.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -67,7 +94,7 @@ class MethodConfig(BaseModel):
 
     @final
     def fit_part(self) -> dict[str, Any]:
-        """The settings that what is fitted depends on."""
+        """The settings that affect the fit."""
         return self.model_dump(mode="json", exclude=set(self.explain_only))
 
 
@@ -78,38 +105,38 @@ class Counterfactuals:
     images: Tensor
     """(R, N, C, H, W) in [0, 1], in the order of the relaxations and of the queries."""
     intervention: Mapping[str, Tensor] = field(default_factory=dict)
-    """What was intervened on (latents, path, modules, bits), each (N, ...)."""
+    """The variables that were intervened on (latents, path, modules, bits), each (N, ...)."""
     evidence: Mapping[str, Tensor] = field(default_factory=dict)
-    """What only the method can say of each answer, each (R, N, ...); metrics know it as "answer_<name>"."""
+    """Values of each answer that only the method has, each (R, N, ...); evidence "answer_<name>" for metrics."""
 
 
 @dataclass(frozen=True)
 class Illustration:
-    """Rows of pictures that a method shows of its own accord: a figure, and no number."""
+    """A figure of a method's own: rows of pictures, without numbers."""
 
     title: str
     images: Tensor
     """(K, T, C, H, W) in [0, 1]: K rows of T pictures."""
     captions: Sequence[Sequence[str]]
-    """What stands below each picture, K rows of T texts; {3} stands for the name of class 3."""
+    """Captions below the pictures, K rows of T texts; {3} is replaced by the name of class 3."""
     headings: Sequence[str]
-    """What stands above each column, T texts."""
+    """Headings above the columns, T texts."""
 
 
 class Study(BaseModel):
-    """Numbers about a method itself rather than its answers to queries: a table of their own, and a figure of them."""
+    """A table, and perhaps a figure, of numbers about a method itself rather than its answers."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     title: str
     rows: list[dict[str, str | int | float]]
-    """A row of the table each, by the same headings."""
+    """Rows of the table, all with the same headings."""
     notes: tuple[str, ...] = ()
-    """What a reader has to know: n, seeds, units, source."""
+    """Notes for the reader: n, seeds, units, source."""
     axes: tuple[str, str, str] | None = None
-    """The headings that a figure draws: along x, along y, and a line each; None draws none."""
+    """Headings for the figure: x, y, and one line per value of the third; None for no figure."""
     spread: str | None = None
-    """The heading that holds the standard deviation of what is along y."""
+    """Heading of the standard deviation of y."""
     bars: bool = False
     """Whether the figure draws bars, for counts, instead of lines."""
 
@@ -117,25 +144,32 @@ class Study(BaseModel):
 class Method(abc.ABC):
     """A way to answer "what would this picture look like if the classifier saw another class in it?".
 
-    `__init__` stores; `fit` learns, `explain` answers. All that is fitted lives in `self.network`, whose state is what
-    is written to disk.
+    `__init__` stores the configuration, `fit` learns, `explain` answers. Everything fitted is in `self.network`, whose
+    state is written to disk.
     """
 
     Config: ClassVar[type[MethodConfig]]
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
-    """Preset -> the settings in which it differs from the defaults; "faces": those of the default preset on images in
-    colour; "bias": what the default preset changes where biases are planted in many classifiers of small faces."""
+    """Preset -> the settings in which it differs from the defaults. For the default preset there are also "faces", on
+    images in colour, and "bias", for bias discovery with its many classifiers of small faces."""
     reference: ClassVar[bool] = False
-    """True for what only gives the tables a scale; it stands apart there."""
+    """True for a reference: no explanation, but a scale for the tables, listed apart."""
+    asks: ClassVar[Asks] = "probabilities"
+    """What it asks of the classifier: its answers alone, gradients through it too, or φ and the rest too."""
     one_generator: ClassVar[bool] = False
-    """True if no classifier has a part in the training, which `Trainer.once` then makes once for all classifiers."""
+    """True if the training does not use the classifier; `Trainer.once` then runs it once for all classifiers."""
     takes_truth: ClassVar[bool] = False
-    """True for the reference that is given the exact answers as `exact`, which only drawn data have."""
+    """True for the reference that is given the exact counterfactuals as `exact`; only drawn data have them."""
+    takes_attributes: ClassVar[bool] = False
+    """True for a method that learns from attributes of the images, and is given their names as `attributes`."""
     version: ClassVar[int] = 1
     """Raised whenever the same settings give other answers than before."""
 
     exact: Callable[[Tensor, Tensor], Tensor] | None = None
-    """(Queries (N, C, H, W), targets (N,)) -> the exact answers; only for what `takes_truth`."""
+    """(Queries (N, C, H, W), targets (N,)) -> exact counterfactuals; set only if `takes_truth`."""
+    attributes: Attributes | None = None
+    """The attributes of the images, set before anything is built, only if `takes_attributes`; the images are then
+    `DescribedImages`."""
 
     def __init__(self, config: MethodConfig) -> None:
         self.config = config
@@ -144,15 +178,15 @@ class Method(abc.ABC):
 
     @abc.abstractmethod
     def build(self, shape: tuple[int, int, int], class_count: int) -> nn.Module:
-        """The untrained network for images of `shape` (C, H, W); of `self.classifier` it may ask the sizes alone."""
+        """The untrained network for images of `shape` (C, H, W); it may read sizes of `self.classifier`, no weights."""
 
     @abc.abstractmethod
     def fit(self, data: ImageSet, classifier: Classifier, *, trainer: Trainer) -> Self:
-        """Learn from the training images, with `classifier` as the one to be explained."""
+        """Learn from the training images, to explain `classifier`."""
 
     @abc.abstractmethod
     def reconstruct(self, images: Tensor) -> Tensor:
-        """The answer to "change nothing", (N, C, H, W) in [0, 1]."""
+        """Reconstructions of `images`: the answers to "change nothing", (N, C, H, W) in [0, 1]."""
 
     @abc.abstractmethod
     def explain(self, images: Tensor, target: Tensor, relaxations: Sequence[float]) -> Counterfactuals:
@@ -162,26 +196,26 @@ class Method(abc.ABC):
         """
 
     def diagnostics(self, images: Tensor) -> Mapping[str, Tensor]:  # noqa: ARG002 - most methods have none
-        """What only this method can report on `images`: metric name -> one value an image, (N,)."""
+        """Values that only this method can report on `images`: evidence name -> one value per image, (N,)."""
         return {}
 
     def samples(self, count: int) -> Mapping[str, Tensor]:  # noqa: ARG002 - most methods have none
-        """Sets of `count` images that a generator makes, to judge it by, each (count, C, H, W) in [0, 1].
+        """Sets of `count` generated images that show the generator's quality, each (count, C, H, W) in [0, 1].
 
-        "samples" is what it makes of nothing but noise.
+        "samples" are generated from noise alone.
         """
         return {}
 
     def illustrations(self) -> Mapping[str, Illustration]:
-        """Figures that only this method has, by a name that can be part of a file's."""
+        """Figures that only this method has, by names that can be part of a file name."""
         return {}
 
     def studies(self) -> Mapping[str, Study]:
-        """Tables that only this method has, by a name that can be part of a file's."""
+        """Tables that only this method has, by names that can be part of a file name."""
         return {}
 
     def remarks(self) -> tuple[str, ...]:
-        """What a reader of the tables has to know about these settings, a sentence each."""
+        """Notes about these settings for readers of the tables, a sentence each."""
         return ()
 
     @final
@@ -193,7 +227,7 @@ class Method(abc.ABC):
 
     @final
     def restore(self, state: Mapping[str, Tensor], shape: tuple[int, int, int], classifier: Classifier) -> Self:
-        """Take up what was fitted before: the `state_dict` of `self.network`."""
+        """Restore an earlier fit from the `state_dict` of `self.network`."""
         self.prepare(shape, classifier).load_state_dict(state)
         self.network.eval()
         return self
@@ -201,6 +235,6 @@ class Method(abc.ABC):
 
 @torch.no_grad()
 def in_batches(function: Callable[[Tensor], Tensor], data: ImageSet, device: torch.device) -> Tensor:
-    """`function` of all images in `data`, computed on `device` in batches, gathered on the CPU."""
+    """Apply `function` to all images in `data`, in batches on `device`; returns one tensor on the CPU."""
     chunks = torch.arange(len(data)).split(BATCH)
     return torch.cat([function(data.batch(chunk).to(device)).cpu() for chunk in chunks])

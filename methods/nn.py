@@ -1,12 +1,12 @@
-"""Blocks that several methods build their networks of."""
+"""Building blocks of networks that several methods share."""
 
 from torch import Tensor, nn
 
-SLOPE = 0.2  # of leaky ReLUs below zero (DCGAN)
+SLOPE = 0.2  # slope of leaky ReLUs below zero (DCGAN)
 
 
 class Doubling(nn.Module):
-    """A transposed convolution that doubles height and width, cut to `size` where that is odd."""
+    """A transposed convolution that doubles height and width, cropped to `size` if that is odd."""
 
     def __init__(self, channels_in: int, channels_out: int, size: tuple[int, int], *, last: bool) -> None:
         super().__init__()
@@ -27,9 +27,9 @@ def levels(shape: tuple[int, int, int], depth: int) -> list[tuple[int, int]]:
 
 
 def doublings(shape: tuple[int, int, int], latent: int, widths: tuple[int, ...]) -> nn.Sequential:
-    """A DCGAN's generator: latents (B, latent) -> features of so many `widths`, coarse to fine -> images in [0, 1].
+    """A DCGAN's generator: latents (B, latent) -> features of `widths` channels, coarse to fine -> images in [0, 1].
 
-    The first four modules make the coarsest features, each `Doubling` the next finer ones, the last one the image.
+    The first four modules make the coarsest features, each `Doubling` the next finer ones, the last the image.
     """
     (height, width), *finer = levels(shape, len(widths))
     channels = (*widths, shape[0])

@@ -1,4 +1,4 @@
-"""Pictures on disk have 256 levels, networks see numbers in [0, 1]: from the one to the other and back."""
+"""Conversion between pictures on disk, with 256 levels, and images for networks, in [0, 1]."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ def unit(levels: Tensor) -> Tensor:
 
 
 def eight_bit(images: Tensor) -> Tensor:
-    """Images in [0, 1] at the 256 levels that a picture has, uint8.
+    """Images in [0, 1], rounded to the 256 levels of uint8.
 
     Raises
     ------
@@ -26,7 +26,7 @@ def eight_bit(images: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Pictures:
-    """8-bit pictures in memory, as a set of images that networks can be shown."""
+    """8-bit pictures in memory, as an `ImageSet`."""
 
     levels: Tensor
     """(N, C, H, W) uint8."""

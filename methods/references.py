@@ -1,4 +1,4 @@
-"""References: not explanations, but what gives the tables a scale."""
+"""References: no explanations, but a scale for the tables."""
 
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -14,11 +14,11 @@ from methods.training import Trainer
 
 
 class NullConfig(MethodConfig):
-    """Nothing to set."""
+    """No settings."""
 
 
 class Unlearned(Method):
-    """A reference that has nothing to learn, and loses nothing of a query."""
+    """A reference that learns nothing, and whose reconstruction is the query."""
 
     reference = True
 
@@ -27,7 +27,7 @@ class Unlearned(Method):
         return nn.Module()
 
     def fit(self, data: ImageSet, classifier: Classifier, *, trainer: Trainer) -> Self:  # noqa: ARG002 - likewise
-        """Nothing to learn."""
+        """Build the empty network; there is nothing to learn."""
         self.prepare(data.shape, classifier)
         return self
 
@@ -42,25 +42,25 @@ class Null(Unlearned):
     Config = NullConfig
 
     def explain(self, images: Tensor, target: Tensor, relaxations: Sequence[float]) -> Counterfactuals:  # noqa: ARG002
-        """The query itself, whatever is asked."""
+        """The query itself, for every target and relaxation."""
         return Counterfactuals(images.expand(len(relaxations), *images.shape))
 
 
 class TruthConfig(MethodConfig):
-    """Nothing to set."""
+    """No settings."""
 
 
 class Truth(Unlearned):
     """Answers exactly: the picture of the same noise with the attribute set, which only drawn data know.
 
-    It explains no classifier, and is no method's rival: the benchmark tells it the answers, and no other method.
+    It explains no classifier and competes with no method: it alone is given the exact answers.
     """
 
     Config = TruthConfig
     takes_truth = True
 
     def explain(self, images: Tensor, target: Tensor, relaxations: Sequence[float]) -> Counterfactuals:
-        """The exact answers at every relaxation, for there is no code to keep; the query where nobody knows them."""
+        """The exact answer at every relaxation, as there is no code to keep; the query if no exact answer is known."""
         answers = images if self.exact is None else self.exact(images, target)
         return Counterfactuals(answers.expand(len(relaxations), *images.shape))
 
@@ -68,11 +68,11 @@ class Truth(Unlearned):
 class NearestUnlikeConfig(MethodConfig):
     """Settings of `nearest-unlike`."""
 
-    bank: int = Field(5000, gt=0, description="training images that an answer is chosen from, at most (ours)")
+    bank: int = Field(5000, gt=0, description="maximal number of training images to choose from (ours)")
 
 
 class Bank(nn.Module):
-    """Training images and what the classifier sees in them; an unused row has the class −1."""
+    """Training images and the classes that the classifier gives them; −1 for an unused row."""
 
     images: Tensor
     classes: Tensor
@@ -86,7 +86,7 @@ class Bank(nn.Module):
 class NearestUnlike(Method):
     """Answers with the nearest training image (L2 over pixels) that the classifier gives the target class.
 
-    Nugent et al. 2009 call it the nearest unlike neighbour: real by construction, and as close as real images get. A
+    Nugent et al. 2009 call it the nearest unlike neighbour: real by construction, and as close as real images get. The
     relaxation r blends it with the query, pixel by pixel.
     """
 
@@ -116,7 +116,7 @@ class NearestUnlike(Method):
         return images
 
     def explain(self, images: Tensor, target: Tensor, relaxations: Sequence[float]) -> Counterfactuals:
-        """Nearest images of the target class; the query where the bank holds none."""
+        """Nearest images of the target class; the query if the bank has none of that class."""
         rows = self._nearest(images, target)
         found = unit(self.network.images[rows]).to(images)
         found = torch.where(rows[:, None, None, None] >= 0, found, images)
@@ -124,9 +124,9 @@ class NearestUnlike(Method):
         return Counterfactuals(dial * images + (1 - dial) * found, {"bank_row": rows})
 
     def _nearest(self, images: Tensor, target: Tensor) -> Tensor:
-        """The bank's row of the nearest image of the class `target` (B,); −1 if there is none."""
+        """The row of the nearest image of the class `target` (B,) in the bank; −1 if there is none."""
         rows = torch.full_like(target, -1)
-        # By differences, not products: exact, and the same whatever the batch.
+        # By differences, not products: exact, and independent of the batch.
         measure = partial(torch.cdist, compute_mode="donot_use_mm_for_euclid_dist")
         for wanted in target.unique():
             asking, held = target == wanted, (self.network.classes == wanted).nonzero()[:, 0]

@@ -1,4 +1,4 @@
-"""The one training loop: batches, optimiser steps, progress, checkpoints, devices. It knows no method."""
+"""The one training loop, for all methods: batches, optimiser steps, progress, checkpoints, devices."""
 
 import hashlib
 import io
@@ -32,28 +32,28 @@ Advance = Callable[[str, int, int, float | None], None]
 
 
 class DivergedError(ArithmeticError):
-    """Training produced a number that is not finite; what was good is kept."""
+    """A loss or gradient was not finite; the last good checkpoint is kept."""
 
 
 @dataclass(frozen=True)
 class Devices:
-    """Where and how precisely to train; lightning-fabric's words and values."""
+    """Devices and precision of a training, in lightning-fabric's words and values."""
 
     accelerator: str = "cpu"
     devices: int = 1
     precision: str = "32-true"
 
     def deciding(self) -> dict[str, Any]:
-        """What of them decides what a training ends in: several devices draw noise and normalise batches apart."""
+        """The settings that change trained weights: several devices draw noise and normalise batches separately."""
         return {"precision": self.precision} | ({"devices": self.devices} if self.devices > 1 else {})
 
     def fabric(self) -> "Fabric":
-        """A Fabric for these devices; several of them train data-parallel, each in a process of its own."""
-        # Loading it takes as long as loading torch, and a run that finds all on disk trains nothing.
+        """A Fabric for these devices; several train data-parallel, one process each."""
+        # Importing it takes as long as importing torch, and a run that finds everything on disk trains nothing.
         from lightning_fabric import Fabric  # noqa: PLC0415
         from lightning_fabric.strategies.ddp import DDPStrategy  # noqa: PLC0415
 
-        # A phase of several trains part of the module only, hence the unused parameters.
+        # One of several phases trains only a part of the module, hence the unused parameters.
         several = DDPStrategy(start_method="spawn", find_unused_parameters=True)
         return Fabric(
             accelerator=self.accelerator,
@@ -68,14 +68,16 @@ class Phase:
     """One optimiser's turn in a step."""
 
     losses: str
-    """The module's method that maps a batch to named scalars, "loss" the one that is minimised."""
+    """Name of the module's method that maps a batch to named scalars; "loss" is minimised."""
     optimizer: torch.optim.Optimizer
     max_norm: float = math.inf
-    """The gradient's norm is clipped to this."""
+    """Upper bound to which the gradient's norm is clipped."""
+    every: int = 1
+    """It takes its turn at the last of so many steps."""
 
 
 def constant(step: int, steps: int) -> float:  # noqa: ARG001 - a schedule's signature
-    """The schedule that leaves the learning rate alone."""
+    """The schedule of a constant learning rate."""
     return 1.0
 
 
@@ -87,12 +89,12 @@ def warmup_cosine(warmup: int, step: int, steps: int) -> float:
 
 
 def brief_warmup_cosine(step: int, steps: int) -> float:
-    """The same with a twentieth of the steps to warm up."""
+    """`warmup_cosine` with a twentieth of the steps as warm-up."""
     return warmup_cosine(steps // 20, step, steps)
 
 
 def silent(stage: str, done: int, total: int, loss: float | None) -> None:
-    """Progress that nobody looks at."""
+    """Progress that is not shown."""
 
 
 def derived_seed(*path: int) -> int:
@@ -102,7 +104,7 @@ def derived_seed(*path: int) -> int:
 
 @dataclass(frozen=True)
 class Plan:
-    """How long to train, and on what."""
+    """Length and batches of a training."""
 
     batch: Callable[[Tensor], tuple[Tensor, ...]]
     """Indices (B,) -> the tensors that the phases' losses take."""
@@ -111,7 +113,7 @@ class Plan:
     epochs: int
     batch_size: int
     min_steps: int = 0
-    """A small training set is passed over more often, until there are so many steps."""
+    """Least number of steps: a small training set gets more epochs."""
     schedule: Callable[[int, int], float] = constant
     """(step, steps) -> the factor on each learning rate."""
 
@@ -134,18 +136,18 @@ class Plan:
 
 @dataclass
 class Trainer:
-    """Trains modules; the same seed gives the same weights, also when it was killed on the way and started again."""
+    """Trains modules; the same seed gives the same weights, also after an interruption and a restart."""
 
     seed: int
     devices: Devices = field(default_factory=Devices)
     checkpoints: Path | None = None
-    """Folder for what an interrupted training goes on from; None keeps nothing."""
+    """Folder of the checkpoints from which an interrupted training resumes; None keeps none."""
     checkpoint_seconds: float = 20.0
     advance: Advance = silent
     seconds_before: float = 0.0
-    """What interrupted processes spent on trainings that this one went on with, and other methods on shared ones."""
+    """Seconds spent earlier: by interrupted processes on trainings resumed here, by other methods on shared ones."""
     shared: Callable[["Trainer", Mapping[str, Any], "Training"], Mapping[str, Tensor]] | None = None
-    """Where trainings are kept that methods share; None trains each time."""
+    """Store of the trainings that methods share; None trains each time."""
 
     @property
     def device(self) -> torch.device:
@@ -153,18 +155,18 @@ class Trainer:
         return replace(self.devices, devices=1, precision="32-true").fabric().device
 
     def once(self, key: Mapping[str, Any], training: "Training") -> Mapping[str, Tensor]:
-        """The state that `training` ends in, which is made once for all methods that ask under the same `key`.
+        """The final state of `training`, which runs once for all methods that pass the same `key`.
 
-        `training` trains by the trainer that it is given; whatever it depends on beside data, seed and devices has
-        to be in `key`.
+        `training` must use the trainer that it is given. Everything it depends on beside data, seed and devices must be
+        in `key`.
         """
         return training(self) if self.shared is None else self.shared(self, key, training)
 
     @contextmanager
     def repeated(self, count: int) -> Iterator[int]:
-        """How often to do inside the context what is no training and takes `count` times as long as once: `count`.
+        """The number of times to repeat the work inside the context, which is no training: `count`.
 
-        Who only measures a fit does it less often.
+        A trainer that only measures a fit yields less, and scales the time up.
         """
         yield count
 
@@ -182,11 +184,11 @@ class Trainer:
         """
         with TemporaryDirectory() as folder:
             trained = Path(folder) / "trained.safetensors"
-            alone = replace(self, shared=None)  # which other processes could not reach
+            alone = replace(self, shared=None)  # other processes cannot reach the store
             loop = partial(_fit, trainer=alone, phases=phases, plan=plan, stage=stage, trained=trained)
             try:
                 self.seconds_before += self.devices.fabric().launch(loop, module)
-            except ProcessRaisedException as error:  # of several processes; it holds what one of them raised as text
+            except ProcessRaisedException as error:  # from one of several processes, as text
                 told = re.search(r"DivergedError: (.*)", str(error))
                 raise (DivergedError(told[1]) if told else error) from error
             module.cpu().load_state_dict(load_file(trained))
@@ -194,7 +196,7 @@ class Trainer:
 
 
 Training = Callable[[Trainer], Mapping[str, Tensor]]
-"""Trains by the trainer that it is given, and returns the state of what it trained."""
+"""Trains with the given trainer, and returns the state of the trained network."""
 
 
 def _fit(
@@ -206,9 +208,9 @@ def _fit(
     stage: str,
     trained: Path,
 ) -> float:
-    """The loop itself, in every process that takes part; returns the seconds that interrupted ones had spent.
+    """The loop itself, in every process; returns the seconds that interrupted processes had spent.
 
-    The state is left in the file `trained`, which works across processes for any size of network.
+    The state is written to the file `trained`, which works across processes for any size of network.
     """
     turns = phases(module)
     model, *optimizers = _set_up(fabric, module, turns)
@@ -219,11 +221,13 @@ def _fit(
     started = saved = time.monotonic()
     model.train()
     for step in range(first, plan.steps):
-        # Every step draws from a generator of its own, so that a resumed training needs no random state.
+        # Every step has its own random seed, so that a resumed training needs no random state.
         torch.manual_seed(derived_seed(trainer.seed, 1, step, fabric.global_rank))
         mine = plan.indices(trainer.seed, step)[fabric.global_rank :: fabric.world_size]
         batch = fabric.to_device(plan.batch(mine))
         for turn, optimizer, initial in zip(turns, optimizers, rates, strict=True):
+            if (step + 1) % turn.every:
+                continue
             for group, rate in zip(optimizer.param_groups, initial, strict=True):
                 group["lr"] = rate * plan.schedule(step, plan.steps)
             loss = _turn(fabric, model, optimizer, turn, batch, step)
@@ -247,7 +251,7 @@ def _set_up(fabric: "Fabric", module: nn.Module, turns: Sequence[Phase]) -> tupl
 
 def _turn(fabric: "Fabric", model: Any, optimizer: Any, turn: Phase, batch: tuple[Tensor, ...], step: int) -> float:  # noqa: ANN401 - fabric's wrappers
     """One optimiser step; returns the loss."""
-    with fabric.autocast():  # which Fabric itself turns on for several devices only, where a method is not forward()
+    with fabric.autocast():  # outside forward() Fabric itself turns it on for several devices only
         loss = getattr(model, turn.losses)(*batch)["loss"]
     optimizer.zero_grad(set_to_none=True)
     value = float(loss.item())
@@ -262,7 +266,7 @@ def _turn(fabric: "Fabric", model: Any, optimizer: Any, turn: Phase, batch: tupl
 
 
 def save_checkpoint(path: Path, parts: Mapping[str, Any], step: int, seconds: float) -> None:
-    """Write the states of `parts` to `path`, behind a digest that shows damage."""
+    """Write the states of `parts` to `path`, preceded by a digest that reveals damage."""
     buffer = io.BytesIO()
     states = {name: part.state_dict() for name, part in parts.items()}
     torch.save({"states": states, "step": step, "seconds": seconds}, buffer)
@@ -270,7 +274,7 @@ def save_checkpoint(path: Path, parts: Mapping[str, Any], step: int, seconds: fl
 
 
 def load_checkpoint(path: Path) -> dict[str, Any] | None:
-    """What `save_checkpoint` wrote; None, and a warning that names the file, if it is damaged."""
+    """Read a checkpoint of `save_checkpoint`; None, with a warning that names the file, if it is damaged."""
     content = path.read_bytes()
     if hashlib.sha256(content[32:]).digest() != content[:32]:
         log.warning("the checkpoint %s is damaged; training starts anew", path)
@@ -280,7 +284,7 @@ def load_checkpoint(path: Path) -> dict[str, Any] | None:
 
 
 def _resume(path: Path | None, parts: Mapping[str, Any]) -> tuple[int, float]:
-    """Load a good checkpoint at `path`, if there is one: (the step to go on from, the seconds spent so far)."""
+    """Load the checkpoint at `path` if there is a good one; returns (next step, seconds spent so far)."""
     loaded = load_checkpoint(path) if path and path.exists() else None
     if loaded is None:
         return 0, 0.0

@@ -1,15 +1,15 @@
-"""The registry of metrics: what each computes, of which evidence, and which direction is better.
+"""The registry of metrics: the function of each, its evidence, and the direction that is better.
 
 To add a metric:
 
 1. write a pure function of tensors in `metrics/<file>.py` that returns an `Estimate`;
 2. add a line to `METRICS`: the function, the evidence it needs in the order of its arguments, and how tables show it;
-3. hold it by tests in `tests/metrics/`: a perfect, a useless and a degenerate input.
+3. test it in `tests/metrics/`: a perfect, a useless and a degenerate input.
 
-The line is all that computing and showing need: the number is in `metrics.csv` and in the table that the line names.
+Nothing else is needed: the number then is in `metrics.csv` and in the table that the line names.
 
-Evidence is what a run has collected once the networks were applied: whatever begins with "answer" exists once for each
-relaxation, the rest once for a job. A function is imported only when it is used.
+Evidence is what the networks of a run put out. Evidence whose name begins with "answer" exists once per relaxation, all
+other evidence once per job. A function is imported on use.
 """
 
 from collections.abc import Mapping
@@ -97,7 +97,7 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
             "",
             "lower",
             FRACTION,
-            "mean absolute difference to the query, of the intensity range",
+            "mean absolute difference to the query, as a fraction of the intensity range",
             also_flipped=True,
             table="summary",
             heading="L1",
@@ -109,7 +109,7 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
             "",
             "",
             FRACTION,
-            "mean absolute difference of the query to the picture that its search started from",
+            "L1 distance from the query to the picture that the search starts from",
             also_flipped=True,
         ),
         "l2": Metric(
@@ -118,7 +118,7 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
             "",
             "lower",
             FRACTION,
-            "root mean square difference to the query, of the intensity range",
+            "root mean square difference to the query, as a fraction of the intensity range",
             also_flipped=True,
             table="summary",
             heading="L2",
@@ -165,7 +165,7 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
             "",
             "lower",
             FRACTION,
-            "mean absolute difference of the first queries to five reconstructions one after the other",
+            "mean absolute difference between the first queries and their fifth reconstruction in a row",
             probed=True,
             table="plausibility",
             heading="composition",
@@ -178,7 +178,7 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
             "",
             "lower",
             FRACTION,
-            "mean absolute difference of the first queries to their edits undone, at the smallest r",
+            "mean absolute difference between the first queries and their edits undone, at the smallest r",
             also_flipped=True,
             probed=True,
             table="plausibility",
@@ -206,7 +206,7 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
             "",
             "higher",
             (-1.0, 1.0),
-            "area under the target's less the old class's probability, the most changed pixels pasted first",
+            "area under the target's probability minus the old class's, as the most changed pixels are pasted first",
             also_flipped=True,
             probed=True,
             table="plausibility",
@@ -218,7 +218,7 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
             "",
             "lower",
             POSITIVE,
-            "error of the target class's autoencoder on the answer, over that of the old class's",
+            "error of the target class's autoencoder on the answer, divided by the error of the old class's",
             also_flipped=True,
             table="plausibility",
             heading="IM1",
@@ -229,7 +229,7 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
             "",
             "lower",
             POSITIVE,
-            "disagreement of the target class's autoencoder with that of all classes, over the answer's L1",
+            "difference between the autoencoders of the target class and of all classes, divided by the answer's L1",
             also_flipped=True,
             table="plausibility",
             heading="IM2",
@@ -263,7 +263,7 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
             "bits/dim",
             "lower",
             ANY,
-            "bits that the model spends on a channel of a pixel",
+            "bits per channel of a pixel under the model",
             table="models",
             heading="bits/dim",
             shown=Format(3),
@@ -274,7 +274,7 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
             "",
             "higher",
             FRACTION,
-            "share of intervened representations that the classifier's head sees as another class than the query's",
+            "share of intervened representations that the classifier's head gives another class than the query",
             shown=RATE,
         ),
         "accuracy_phi": Metric(
@@ -292,7 +292,7 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
             "",
             "higher",
             FRACTION,
-            "accuracy of the classifier's head on what the discrete code of φ stands for",
+            "accuracy of the classifier's head on φ reconstructed from its discrete code",
             shown=RATE,
         ),
         "agreement": Metric(
@@ -301,7 +301,7 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
             "",
             "higher",
             FRACTION,
-            "share of queries that the classifier's head sees alike in φ and in what its discrete code stands for",
+            "share of queries for which the classifier's head gives φ and its reconstruction the same class",
             shown=RATE,
         ),
         "shared_fisher": Metric(
@@ -310,7 +310,7 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
             "",
             "higher",
             FRACTION,
-            "cosine of the information that the answering generator and the classifier's head take from φ",
+            "cosine between the Fisher information in φ of the generator and of the classifier's head",
             table="models",
             heading="shared Fisher",
             place=1,
@@ -321,7 +321,7 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
             "",
             "",
             FRACTION,
-            "the same of a generator that was trained without the regulariser",
+            "shared Fisher of a generator trained without the regulariser",
         ),
         "fisher_norm": Metric(
             "metrics.concepts:mean_of_queries",
@@ -329,7 +329,7 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
             "",
             "",
             POSITIVE,
-            "length of the answering generator's information, which a dot product can be raised by",
+            "norm of the generator's Fisher information, which raises a dot product without raising the cosine",
             shown=Format(4),
         ),
         "fisher_norm_plain": Metric(
@@ -338,7 +338,7 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
             "",
             "",
             POSITIVE,
-            "the same of a generator that was trained without the regulariser",
+            "Fisher norm of a generator trained without the regulariser",
             shown=Format(4),
         ),
         **to_truth(),

@@ -1,4 +1,4 @@
-"""What every metric returns."""
+"""Estimates: the result of every metric."""
 
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -7,9 +7,9 @@ if TYPE_CHECKING:
 
 
 class Estimate(NamedTuple):
-    """A number, its 95 % interval, and how many observations it rests on.
+    """A number, its 95 % interval, and the number n of observations.
 
-    `low` and `high` are NaN where no interval is defined (n = 1, say), `value` where there is nothing to average.
+    `low` and `high` are NaN if no interval is defined (as for n = 1); `value` is NaN if n = 0.
     """
 
     value: float
@@ -19,14 +19,14 @@ class Estimate(NamedTuple):
 
 
 class Average(Estimate):
-    """An estimate that is the mean of one value an observation, and keeps these, so that methods compare in pairs."""
+    """A mean that keeps the value of each observation, so that two methods can be compared in pairs."""
 
     values: "Tensor"
     """Shape (n,): bool, or float64 in the unit of the mean; in the order of the observations."""
 
 
 def average(values: "Tensor", value: float, low: float, high: float) -> Average:
-    """The estimate (value, low, high, n) that rests on `values` (n,)."""
+    """The estimate (value, low, high, n), keeping its `values` (n,)."""
     made = Average(value, low, high, len(values))
     made.values = values
     return made

@@ -1,7 +1,7 @@
-"""Bias discovery: whether the counterfactuals of a classifier with a planted bias show it, and those of another do not.
+"""Bias discovery: how much more the counterfactuals of a biased classifier show its bias than an unbiased one's.
 
-It is no metric of single answers but a contrast of two classifiers, explained by one method on the same queries, so it
-does not stand in `METRICS`.
+The score contrasts two classifiers that one method explains on the same queries. It does not score single answers, so
+it is not in `METRICS`.
 """
 
 from typing import NamedTuple
@@ -12,55 +12,55 @@ from torch import Tensor
 from metrics.base import Estimate
 
 REPLICATES = 2000
-"""Of the bootstrap."""
+"""Number of bootstrap replicates."""
 DECIMALS = 12
-"""To which gaps are rounded."""
+"""Decimals to which gaps are rounded, so that equal gaps tie."""
 SEED = 0
-"""Of the bootstrap; the same draws for all methods, so that their leads can be compared in pairs."""
+"""Seed of the bootstrap: the same draws for all methods, so that leads can be compared in pairs."""
 
 
 class Side(NamedTuple):
-    """What one classifier's counterfactuals change, for S classifiers of one kind (seeds) and N queries."""
+    """Attribute changes in the counterfactuals of one kind of classifier: S seeds, N queries, K attributes."""
 
     changes: Tensor
-    """(S, N, K) of −1, 0 and 1: signed changes of K attributes, see `signed_changes`; or weighted ones."""
+    """(S, N, K) of −1, 0 and 1, see `signed_changes`; or weighted, see `standardised`."""
     valid: Tensor
     """(S, N) bool: whether the classifier gives the counterfactual the target class."""
 
     @property
     def all(self) -> "Side":
-        """Every query, an answer that is not valid as one that changes nothing."""
+        """All queries as valid, with an answer that did not flip counted as unchanged."""
         return Side(self.changes * self.valid[..., None], torch.ones_like(self.valid))
 
 
 class Bias(NamedTuple):
-    """What comes out of two sides."""
+    """The contrast of a biased and an unbiased side."""
 
     gaps: Tensor
     """(K,): score with the bias minus score without, in [−2, 2]."""
     lead: Estimate
-    """The planted family's gap minus that of the best attribute outside it, in [−4, 2]."""
+    """The planted family's gap minus the greatest gap outside it, in [−4, 2]."""
     rank: int
-    """Of the planted family among the attributes outside it, from 1; ties rank worst."""
+    """Rank of the planted family among the attributes outside it, from 1; ties get the worse rank."""
     leads: Tensor
     """(REPLICATES,): the lead in each replicate."""
 
     @property
     def discovered(self) -> bool:
-        """Whether the lower bound of the lead is above zero; False where it is not defined."""
+        """Whether the lower bound of the lead is above zero; False if it is not defined."""
         return self.lead.low > 0
 
 
 def signed_changes(before: Tensor, after: Tensor, target: Tensor) -> Tensor:
-    """How attributes change on the way to class 1: what appears counts 1, what vanishes −1; to class 0, the reverse.
+    """Attribute changes towards class 1: 1 if an attribute appears, −1 if it vanishes; reversed for target 0.
 
-    An attribute that follows the class adds up; one that comes and goes whatever the target cancels out, unless the
-    target depends on it, as under a classifier with a bias: there see `standardised`.
+    Changes that follow the class add up; changes that do not depend on the target cancel out. They do not cancel out
+    if the target depends on the attribute, as under a biased classifier: see `standardised`.
 
     Parameters
     ----------
     before, after : Tensor
-        Shape (N, K), bool: what the attribute oracles see in reconstructions and in counterfactuals.
+        Shape (N, K), bool: the attributes of reconstructions and of counterfactuals, by the attribute oracles.
     target : Tensor
         Shape (N,), of 0 and 1: the target class.
 
@@ -76,7 +76,7 @@ def signed_changes(before: Tensor, after: Tensor, target: Tensor) -> Tensor:
 
     References
     ----------
-    Ours; gan-search counts what its figures 6 to 8 show by eye.
+    Ours; gan-search (Figs. 6 to 8) judges the same by eye.
 
     """
     if before.dtype != torch.bool or after.dtype != torch.bool:
@@ -90,27 +90,27 @@ def signed_changes(before: Tensor, after: Tensor, target: Tensor) -> Tensor:
 
 
 def standardised(side: Side, before: Tensor, target: Tensor) -> Side:
-    """`side` with changes weighted as if answers in either state of an attribute had either target equally often.
+    """`side` with changes weighted as if both targets were equally frequent in either state of an attribute.
 
-    A classifier that goes by an attribute sends those who have it to one target and those who have it not to the other,
-    so that changes by chance, whatever the target, add up to what looks like the bias. Weighted they cancel out: this
-    is direct standardisation over the states, with weights that are fixed in the bootstrap.
+    A classifier that uses an attribute gives the queries with it one target and those without it the other. Random
+    changes then add up and look like the bias. Weighted, they cancel out: this is direct standardisation over the
+    states, with weights that are fixed in the bootstrap.
 
     Parameters
     ----------
     side : Side
-        Of S classifiers, N queries and K attributes.
+        The changes of S classifiers, N queries and K attributes.
     before : Tensor
-        Shape (S, N, K), bool: what the attribute oracles see in reconstructions.
+        Shape (S, N, K), bool: the attributes of reconstructions, by the attribute oracles.
     target : Tensor
         Shape (S, N), of 0 and 1: the target classes.
 
     Returns
     -------
     Side
-        Changes of double precision. They are those of `side` where targets are balanced in each state already, and 0
-        for a state whose answers all have one target: nothing tells chance from the bias there, so that a classifier
-        which goes by the attribute alone is never found.
+        Changes in double precision. They equal the changes of `side` if the targets are balanced in each state. They
+        are 0 in a state whose answers all have one target, because there random changes and the bias look the same; so
+        a classifier that uses the attribute alone is never found.
 
     Raises
     ------
@@ -135,38 +135,38 @@ def standardised(side: Side, before: Tensor, target: Tensor) -> Side:
 
 
 def scores(side: Side) -> Tensor:
-    """The mean signed change of each attribute over the valid answers of all seeds, (K,) in [−1, 1]; NaN of none."""
+    """The mean signed change of each attribute over all valid answers, (K,) in [−1, 1]; NaN if there are none."""
     times = torch.ones(1, side.valid.shape[0]), torch.ones(1, side.valid.shape[1])
     return _means(side, *times)[0]
 
 
 def bias(biased: Side, unbiased: Side, directions: Tensor, outside: Tensor) -> Bias:
-    """What a method shows of a planted bias: the lead of the planted family over all other attributes.
+    """The planted bias in a method's answers: the lead of the planted family over all other attributes.
 
     Parameters
     ----------
     biased, unbiased : Side
-        Of classifiers with and without the planted bias, in the same order of seeds, queries and attributes.
+        Changes for classifiers with and without the planted bias, same seeds, queries and attributes in the same order.
     directions : Tensor
-        Shape (K,), of −1, 0 and 1: where the attribute belongs to the planted family, the direction in which the bias
-        moves it, towards class 1; 0 elsewhere. The family's gap is the greatest of its members' in their directions,
-        so that one the wrong way counts against it.
+        Shape (K,), of −1, 0 and 1: the direction in which the bias moves an attribute of the planted family towards
+        class 1; 0 outside the family. The family's gap is the greatest of its members' gaps in these directions, so a
+        gap in the wrong direction counts against it.
     outside : Tensor
-        Shape (K,), bool: which attributes it competes with, each by the size of its gap, whatever the direction.
+        Shape (K,), bool: the attributes it competes with, each by the absolute value of its gap.
 
     Returns
     -------
     Bias
-        With the lead's 95 % percentile interval over queries and seeds drawn with replacement, each on its own; the
-        best of several noisy gaps is too great rather than too small: of those outside, which speaks against a
-        discovery, and of the family's, which speaks for one. All NaN where no answer is valid, and no interval where a
-        replicate has none. Of one seed the interval knows only queries; of few it is too narrow, by about
-        √((S − 1) / S) where seeds differ more than queries.
+        The lead's 95 % percentile interval is from queries and seeds drawn with replacement, independently. The maximum
+        of several noisy gaps is biased upwards: outside the family this works against a discovery, within the family
+        for one. All NaN if no answer is valid; no interval if a replicate has no valid answer. With one seed the
+        interval covers queries only. With few it is too narrow, by about √((S − 1) / S) if seeds differ more than
+        queries.
 
     Raises
     ------
     ValueError
-        If the shapes do not agree, or there is no family or nothing outside it.
+        If the shapes do not agree, the family is empty, or no attribute is outside it.
 
     References
     ----------
@@ -209,7 +209,7 @@ def _means(side: Side, seeds: Tensor, queries: Tensor) -> Tensor:
 
 
 def _gaps(biased: Side, unbiased: Side, seeds: Tensor, queries: Tensor) -> Tensor:
-    """The differences of `_means`, (R, K), without what rounding leaves: gaps that are equal tie."""
+    """The differences of `_means`, (R, K), rounded so that equal gaps tie."""
     return (_means(biased, seeds, queries) - _means(unbiased, seeds, queries)).round(decimals=DECIMALS)
 
 
@@ -219,5 +219,5 @@ def _family(gaps: Tensor, directions: Tensor) -> Tensor:
 
 
 def _lead(gaps: Tensor, directions: Tensor, outside: Tensor) -> Tensor:
-    """(R,) of gaps (R, K)."""
+    """The lead (R,) from the gaps (R, K)."""
     return _family(gaps, directions) - gaps[:, outside].abs().amax(1)

@@ -1,6 +1,8 @@
-"""Whether a discrete code keeps what the classifier knows, and whether changing it changes the classifier's mind.
+"""Discrete codes: whether they keep what the classifier uses, and whether changed bits change the class.
 
-Classes are argmax over the head of the classifier, f_K, applied to its own layer φ or to what a code φ' stands for.
+Classes are integer vectors (N,), the argmax of the classifier's head f_K, applied to its own layer φ or to the
+reconstruction φ' of a code; other types or different lengths raise ValueError. Shares have a Wilson interval. All
+estimates are NaN if N = 0.
 """
 
 from torch import Tensor
@@ -11,7 +13,7 @@ from metrics.rates import check_classes
 
 
 def change(answer_representation_classes: Tensor, predicted: Tensor) -> Estimate:
-    """Share of queries that f_K takes for another class once bits are flipped, whichever that is.
+    """Share of queries that f_K gives another class, of any kind, after bits are flipped.
 
     Parameters
     ----------
@@ -23,12 +25,7 @@ def change(answer_representation_classes: Tensor, predicted: Tensor) -> Estimate
     Returns
     -------
     Estimate
-        A fraction in [0, 1], higher is better, with its Wilson interval; NaN if N = 0.
-
-    Raises
-    ------
-    ValueError
-        If an input is no integer vector, or the lengths differ.
+        A fraction in [0, 1], higher is better.
 
     References
     ----------
@@ -40,24 +37,19 @@ def change(answer_representation_classes: Tensor, predicted: Tensor) -> Estimate
 
 
 def agreement(first_classes: Tensor, second_classes: Tensor) -> Estimate:
-    """Share of queries for which two ways to classify them name the same class.
+    """Share of queries to which two classifications give the same class.
 
     Parameters
     ----------
     first_classes : Tensor
-        Shape (N,), integer: of f_K(φ), or of f_K(φ').
+        Shape (N,), integer: the classes of f_K(φ) or of f_K(φ').
     second_classes : Tensor
-        Shape (N,), integer: of f_K(φ'), or the labels, where it is the accuracy.
+        Shape (N,), integer: the classes of f_K(φ'), or the labels; with labels the share is the accuracy.
 
     Returns
     -------
     Estimate
-        A fraction in [0, 1], higher is better, with its Wilson interval; NaN if N = 0.
-
-    Raises
-    ------
-    ValueError
-        If an input is no integer vector, or the lengths differ.
+        A fraction in [0, 1], higher is better.
 
     References
     ----------
@@ -69,7 +61,7 @@ def agreement(first_classes: Tensor, second_classes: Tensor) -> Estimate:
 
 
 def mean_of_queries(values: Tensor) -> Estimate:
-    """Mean of what a method reports of each query: shared information, the norm of information, a distance.
+    """Mean of one value per query that a method reports: shared information, norm of information, a distance.
 
     Parameters
     ----------
@@ -79,7 +71,7 @@ def mean_of_queries(values: Tensor) -> Estimate:
     Returns
     -------
     Estimate
-        In the unit of `values`, with a normal interval; NaN if N = 0.
+        In the unit of `values`, with a normal interval.
 
     Raises
     ------

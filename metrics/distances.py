@@ -1,4 +1,9 @@
-"""How far an answer lies from its query, from its undoing and from other answers, in pixels."""
+"""Distances between answers, queries and reconstructions, pixel by pixel.
+
+Images are float (N, C, H, W) in [0, 1], so distances are fractions of the full intensity range. `images` are the
+answers unless said otherwise. Images of another type, range or shape, or with NaN, raise ValueError. Every estimate is
+a mean over images, NaN if N = 0.
+"""
 
 import torch
 from torch import Tensor
@@ -12,24 +17,12 @@ ROUNDING = 1e-3
 
 
 def l1(images: Tensor, queries: Tensor) -> Estimate:
-    """Mean absolute difference per pixel and channel, of each image, averaged over the images.
-
-    Parameters
-    ----------
-    images : Tensor
-        Shape (N, C, H, W), float in [0, 1]: the answers.
-    queries : Tensor
-        Shape (N, C, H, W), float in [0, 1].
+    """Mean absolute difference over pixels and channels.
 
     Returns
     -------
     Estimate
-        In [0, 1], in units of the full intensity range, lower is closer; NaN if N = 0.
-
-    Raises
-    ------
-    ValueError
-        If the shapes differ, or an image is not float, leaves [0, 1], or holds NaN.
+        In [0, 1], lower is closer.
 
     References
     ----------
@@ -40,24 +33,12 @@ def l1(images: Tensor, queries: Tensor) -> Estimate:
 
 
 def l2(images: Tensor, queries: Tensor) -> Estimate:
-    """Root mean square difference over pixels and channels, of each image, averaged over the images.
-
-    Parameters
-    ----------
-    images : Tensor
-        Shape (N, C, H, W), float in [0, 1]: the answers.
-    queries : Tensor
-        Shape (N, C, H, W), float in [0, 1].
+    """Root mean square difference over the pixels and channels of an image.
 
     Returns
     -------
     Estimate
-        In [0, 1], in units of the full intensity range, lower is closer; never below `l1`; NaN if N = 0.
-
-    Raises
-    ------
-    ValueError
-        If the shapes differ, or an image is not float, leaves [0, 1], or holds NaN.
+        In [0, 1], lower is closer; never below `l1`.
 
     References
     ----------
@@ -68,28 +49,16 @@ def l2(images: Tensor, queries: Tensor) -> Estimate:
 
 
 def l0(images: Tensor, queries: Tensor) -> Estimate:
-    """Share of pixels of which some channel changes by more than 8/255, averaged over the images.
-
-    Parameters
-    ----------
-    images : Tensor
-        Shape (N, C, H, W), float in [0, 1]: the answers.
-    queries : Tensor
-        Shape (N, C, H, W), float in [0, 1].
+    """Share of pixels in which some channel changes by more than 8/255.
 
     Returns
     -------
     Estimate
-        A fraction in [0, 1], lower is sparser; NaN if N = 0. A change by exactly 8 of 255 levels does not count.
-
-    Raises
-    ------
-    ValueError
-        If the shapes differ, or an image is not float, leaves [0, 1], or holds NaN.
+        A fraction in [0, 1], lower is sparser. A change by exactly 8 of 255 levels does not count.
 
     References
     ----------
-    Pawelczyk et al., CARLA, 2021, proximity; the threshold is ours, as no decoded pixel is ever exactly its query's.
+    Pawelczyk et al., CARLA, 2021, proximity; the threshold is ours, as no decoded pixel equals the query's exactly.
 
     """
     largest = _difference(images, queries).abs().amax(1)  # (N, H, W)
@@ -98,24 +67,12 @@ def l0(images: Tensor, queries: Tensor) -> Estimate:
 
 
 def mse(reconstructions: Tensor, queries: Tensor) -> Estimate:
-    """Mean squared error of the reconstructions, of each image, averaged over the images.
-
-    Parameters
-    ----------
-    reconstructions : Tensor
-        Shape (N, C, H, W), float in [0, 1]: the answers to "change nothing".
-    queries : Tensor
-        Shape (N, C, H, W), float in [0, 1].
+    """Mean squared error of the reconstructions.
 
     Returns
     -------
     Estimate
-        In [0, 1], in units of the squared intensity range, lower is better; NaN if N = 0.
-
-    Raises
-    ------
-    ValueError
-        If the shapes differ, or an image is not float, leaves [0, 1], or holds NaN.
+        In [0, 1], in units of the squared intensity range, lower is better.
 
     References
     ----------
@@ -126,20 +83,13 @@ def mse(reconstructions: Tensor, queries: Tensor) -> Estimate:
 
 
 def hoyer_sparsity(images: Tensor, queries: Tensor) -> Estimate:
-    """How much of the change sits in few entries: (√D − |δ|₁/|δ|₂) / (√D − 1) of δ = x' − x with D = C·H·W entries.
-
-    Parameters
-    ----------
-    images : Tensor
-        Shape (N, C, H, W), float in [0, 1]: the answers.
-    queries : Tensor
-        Shape (N, C, H, W), float in [0, 1].
+    """Concentration of the change δ = x' − x in few of its D = C·H·W entries: (√D − |δ|₁/|δ|₂) / (√D − 1).
 
     Returns
     -------
     Estimate
-        In [0, 1], higher is sparser: 1 for a single changed entry, 0 where all change alike. It is not defined where
-        nothing changes: n counts the answers that differ from their query; NaN if none does.
+        In [0, 1], higher is sparser: 1 for a single changed entry, 0 if all change equally. Answers equal to their
+        query have no sparsity and do not count in n; NaN if there are no others.
 
     Raises
     ------
@@ -160,24 +110,19 @@ def hoyer_sparsity(images: Tensor, queries: Tensor) -> Estimate:
 
 
 def composition(null_edits: Tensor, probes: Tensor) -> Estimate:
-    """How far a query drifts under repeated edits that are to change nothing: L1 to the query after the last.
+    """Drift of a query under repeated reconstruction: L1 between the query and the last reconstruction.
 
     Parameters
     ----------
     null_edits : Tensor
-        Shape (N, C, H, W), float in [0, 1]: the queries, reconstructed several times over, each time from the last.
+        Shape (N, C, H, W), float in [0, 1]: the last of several reconstructions in a row.
     probes : Tensor
         Shape (N, C, H, W), float in [0, 1]: the queries.
 
     Returns
     -------
     Estimate
-        In [0, 1], in units of the full intensity range, lower is better, 0 for exact reconstructions; NaN if N = 0.
-
-    Raises
-    ------
-    ValueError
-        If the shapes differ, or an image is not float, leaves [0, 1], or holds NaN.
+        In [0, 1], lower is better, 0 for exact reconstructions.
 
     References
     ----------
@@ -188,26 +133,20 @@ def composition(null_edits: Tensor, probes: Tensor) -> Estimate:
 
 
 def reversibility(answer_undone: Tensor, probes: Tensor) -> Estimate:
-    """How far a query is from its edit and the undoing of it: L1 to the answer's own counterfactual for the old class.
+    """L1 between a query and its edit undone: the answer's own counterfactual for the old class.
 
     Parameters
     ----------
     answer_undone : Tensor
-        Shape (N, C, H, W), float in [0, 1]: counterfactuals of the answers, towards the class that the classifier saw
-        in the query.
+        Shape (N, C, H, W), float in [0, 1]: counterfactuals of the answers for the class that the classifier gave the
+        query.
     probes : Tensor
         Shape (N, C, H, W), float in [0, 1]: the queries.
 
     Returns
     -------
     Estimate
-        In [0, 1], in units of the full intensity range, lower is better; NaN if N = 0. No edit at all is reversible:
-        it means something over answers that flip.
-
-    Raises
-    ------
-    ValueError
-        If the shapes differ, or an image is not float, leaves [0, 1], or holds NaN.
+        In [0, 1], lower is better. It says something about answers that flip only: a method that changes nothing has 0.
 
     References
     ----------
@@ -218,7 +157,7 @@ def reversibility(answer_undone: Tensor, probes: Tensor) -> Estimate:
 
 
 def diversity(answer_draws: Tensor) -> Estimate:
-    """How much the answers to one query differ from each other: mean pairwise L1, averaged over the queries.
+    """Mean pairwise L1 between several answers to one query.
 
     Parameters
     ----------
@@ -228,13 +167,12 @@ def diversity(answer_draws: Tensor) -> Estimate:
     Returns
     -------
     Estimate
-        In [0, 1], in units of the full intensity range, 0 for a method without chance; NaN if N = 0. Neither
-        direction is better on its own: noise is diverse too.
+        In [0, 1], 0 for a deterministic method. Neither direction is better: noise is diverse too.
 
     Raises
     ------
     ValueError
-        If there are fewer than two answers a query, or an image is not float, leaves [0, 1], or holds NaN.
+        If there are fewer than two answers per query.
 
     References
     ----------
@@ -260,7 +198,7 @@ def _difference(images: Tensor, queries: Tensor) -> Tensor:
 
 
 def check_images(*batches: Tensor) -> None:
-    """Refuse what is no batch of images in [0, 1], and batches that differ in shape."""
+    """Raise ValueError unless all `batches` are float images in [0, 1] of one shape."""
     for images in batches:
         if not images.is_floating_point() or images.ndim != 4:
             raise ValueError(f"images must be float (N, C, H, W), got {images.dtype} {tuple(images.shape)}")

@@ -1,4 +1,4 @@
-"""Lines of the registry that are made alike: distances to real images, and to exact counterfactuals."""
+"""Lines of the registry that come in families: distances to real images, and to exact counterfactuals."""
 
 from dataclasses import replace
 from typing import Literal, NamedTuple
@@ -6,7 +6,7 @@ from typing import Literal, NamedTuple
 from metrics.metric import ANY, FRACTION, POSITIVE, Format, Metric
 
 DISTANCE = Format(interval=True)
-"""Of a distance of sets."""
+"""Format of a distance between sets."""
 
 SETS = {
     "": ("answer", "counterfactuals to real images"),
@@ -14,7 +14,7 @@ SETS = {
     "_samples": ("sample", "generated samples to real images"),
     "_real": ("query", "queries to as many other real images"),
 }
-"""What is held against real images: end of the metric's name -> beginning of the evidence's name, and its meaning."""
+"""Sets compared with real images: suffix of the metric's name -> (prefix of the evidence's name, meaning)."""
 
 OF_SETS = {
     "fid": "FID ({}) x'",
@@ -24,18 +24,18 @@ OF_SETS = {
     "kid": "KID ({}) x'",
     "kid_real": "KID ({}) real",
 }
-"""Distances of sets that have a column, from the left: the metric's name without its network -> heading."""
+"""Distances that have a column, from the left: the metric's name without its network -> heading."""
 
 
 def to_reals(network: str, features: str, place: int) -> dict[str, Metric]:
     """Fréchet and kernel distances of sets by one network's features; columns from `place` on.
 
-    Those of real images to others are yardsticks.
+    The distance of real images to other real images is a yardstick.
     """
     found = {}
     for family, function, limits, words in (
         ("fid", "metrics.frechet:frechet_distance", POSITIVE, "Fréchet distance"),
-        ("kid", "metrics.kernel:kernel_distance", ANY, "kernel distance, without bias at small n,"),
+        ("kid", "metrics.kernel:kernel_distance", ANY, "kernel distance, unbiased at small n,"),
     ):
         for suffix, (images, meaning) in SETS.items():
             needs = (f"{images}_{network}_features", f"real_{network}_features")
@@ -61,19 +61,19 @@ ANCHORS = {
     "_query": ("queries", "of the queries as they are, an anchor"),
     "_reconstruction": ("reconstructions", "of the reconstructions as they are, an anchor"),
 }
-"""What is held against the exact counterfactuals: end of the metric's name -> the evidence, and its meaning."""
+"""Images compared with the exact counterfactuals: suffix of the metric's name -> (evidence, meaning)."""
 
 
 class _ToTruth(NamedTuple):
     """A similarity to the exact counterfactuals."""
 
     more: tuple[str, ...]
-    """Evidence beside the pictures and the exact ones."""
+    """Further evidence, beside the images and the exact counterfactuals."""
     better: Literal["higher", "lower"]
     range: tuple[float, float]
     meaning: str
     headings: tuple[str, str, str]
-    """Of the answers, the queries and the reconstructions."""
+    """Headings for the answers, the queries and the reconstructions."""
 
 
 TO_TRUTH = {
@@ -88,7 +88,7 @@ TO_TRUTH = {
         ("queries",),
         "lower",
         FRACTION,
-        "the same over the pixels that the attribute draws,",
+        "mean absolute difference to the exact counterfactuals, in the pixels that the attribute draws,",
         ("L1 to truth, drawn pixels", "of x, drawn", "of x̃, drawn"),
     ),
     "truth_ssim": _ToTruth(
@@ -102,7 +102,7 @@ TO_TRUTH = {
 
 
 def to_truth() -> dict[str, Metric]:
-    """Distances to the exact counterfactuals, where the data know them; and how many other attributes changed."""
+    """Similarities to the exact counterfactuals, for data that have them; and how many other attributes changed."""
     found = {}
     for name, (more, better, limits, words, headings) in TO_TRUTH.items():
         for (suffix, (images, meaning)), heading in zip(ANCHORS.items(), headings, strict=True):
@@ -128,7 +128,7 @@ def to_truth() -> dict[str, Metric]:
             "attributes/face",
             "lower",
             POSITIVE,
-            f"mean number of attributes, that of the task apart, that oracles see change from queries to {words}",
+            f"mean number of attributes, other than the task's, that oracles see change from queries to {words}",
             table="truth",
             heading=heading,
         )

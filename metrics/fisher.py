@@ -1,11 +1,11 @@
-"""Functional Fisher information: how much a positive function h leans on each coordinate of its argument.
+"""Functional Fisher information: how much a positive function h depends on each coordinate of its argument.
 
-I^i_ν(h) = E[h'(z)² / h(z)] under Gaussian noise around a point, where h' is the derivative along coordinate i; of
-several outputs, the sum (Gat et al. 2022, Eqs. 3 to 5). It is computed as 4 E[(∂ exp(½ log h))²], which is the same
-and stays finite where h vanishes; that is why functions are given by their logarithm.
+I^i_ν(h) = E[h'(z)² / h(z)] under Gaussian noise around a point, where h' is the derivative along coordinate i; for
+several outputs, the sum (Gat et al. 2022, Eqs. 3 to 5). It is computed as 4 E[(∂ exp(½ log h))²], which is equal and
+stays finite where h vanishes. Functions are therefore given by their logarithm.
 
-The quantity is trained on as well as measured, so this is the one metrics module that methods import; a method that
-trains on it raises its `version` when the answers here change. It is given functions, and knows no network.
+Methods train on this quantity, so this is the one metrics module that they import. A method that does so raises its
+`version` when the values here change.
 """
 
 from collections.abc import Callable
@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 LogFunction = Callable[[Tensor], Tensor]
-"""log h: points (B, d) -> (B, K) logarithms of positive outputs, each row by itself."""
+"""log h: points (B, d) -> (B, K) logarithms of positive outputs, computed row by row."""
 
 Form = Literal["coordinate", "joint", "probe"]
 
@@ -33,10 +33,10 @@ def fisher_information(log_h: LogFunction, centres: Tensor, form: Form = "coordi
     centres : Tensor
         Shape (N, d): the means of the Gaussians, whose covariance is I.
     form : {"coordinate", "joint", "probe"}
-        "coordinate": noise in one coordinate at a time, the others held (the paper's definition), by Gauss-Hermite
-        quadrature, without randomness; d derivatives a node.
-        "joint": noise in all coordinates at once, by random draws; d derivatives a draw.
-        "probe": an unbiased estimate of "joint" from one backward pass a draw: with random signs v over the outputs,
+        "coordinate": noise in one coordinate at a time, the others fixed (the paper's definition), by Gauss-Hermite
+        quadrature, without randomness; d derivatives per node.
+        "joint": noise in all coordinates at once, by random draws; d derivatives per draw.
+        "probe": an unbiased estimate of "joint" from one backward pass per draw: with random signs v over the outputs,
         E[(Jᵀv)_i²] is the sum of the squares of column i of J.
     draws : int
         Nodes of the quadrature, or random draws; at least 1.
@@ -44,7 +44,7 @@ def fisher_information(log_h: LogFunction, centres: Tensor, form: Form = "coordi
     Returns
     -------
     Tensor
-        Shape (N, d), at least 0, per squared unit of the coordinate; differentiable in what h depends on.
+        Shape (N, d), at least 0, per squared unit of the coordinate; differentiable in the parameters of h.
 
     Raises
     ------
@@ -110,11 +110,11 @@ def _stacked(columns: list[Tensor], like: Tensor) -> Tensor:
     return torch.stack(columns, dim=1) if columns else torch.zeros_like(like)
 
 
-# -- what two functions share ------------------------------------------------------------------------------------------
+# -- information that two functions share ------------------------------------------------------------------------------
 
 
 def shared_information(first: Tensor, second: Tensor) -> Tensor:
-    """Cosine of two functions' information, row by row: 1 where they lean on the coordinates in equal proportions.
+    """Cosine of two functions' information, row by row: 1 if they depend on the coordinates in equal proportions.
 
     Parameters
     ----------
@@ -140,12 +140,12 @@ def inverse_dot(first: Tensor, second: Tensor) -> Tensor:
 
 
 def inverse_cosine(first: Tensor, second: Tensor) -> Tensor:
-    """1 / cos(I, I'), (N,), at least 1: a regulariser that no norm can win."""
+    """1 / cos(I, I'), (N,), at least 1: a regulariser that no norm lowers."""
     return 1 / shared_information(first, second).clamp_min(torch.finfo(first.dtype).eps)
 
 
 def directions(information: Tensor) -> Tensor:
-    """Information (N, d) scaled to rows of length 1; rows of nothing stay as they are."""
+    """Information (N, d) scaled to rows of length 1; rows of zeros stay zeros."""
     # Squares of small information would vanish in float32, so a row is brought to size 1 before its norm is taken.
     size = information.detach().amax(1, keepdim=True)
     scaled = information / torch.where(size > 0, size, 1)

@@ -26,8 +26,8 @@ def frechet_distance(
 ) -> Estimate:
     """Squared Fréchet distance of the Gaussians fitted to two sets of features.
 
-    The interval, value ± 1.96 standard deviations of bootstrap replicates, is the sampling variation at these n, cut
-    off at 0. It does not cover the distance's upward bias at small n: for that, compare two real sets of the same n.
+    The interval, value ± 1.96 standard deviations of bootstrap replicates, cut off at 0, covers the sampling variation
+    at these n. It does not cover the upward bias at small n: for that, compare two real sets of the same n.
 
     Parameters
     ----------
@@ -71,8 +71,8 @@ def frechet_distance(
 def split_distance(answers: Tensor | Array, queries: Tensor | Array, *, replicates: int | None = None) -> Estimate:
     """Fréchet distance of the answers to half of the queries to the other half, the mean of ten random splits.
 
-    An answer that hardly leaves its query is at no distance from it, however bad; so no answer meets its own query.
-    The interval, value ± 1.96 bootstrap deviations of one split, is on the wide side: the mean of ten varies less.
+    An answer that hardly differs from its query is close to it however bad it is, so no answer is compared with its own
+    query. The interval, value ± 1.96 bootstrap deviations of one split, is too wide: the mean of ten varies less.
 
     Parameters
     ----------
@@ -84,8 +84,8 @@ def split_distance(answers: Tensor | Array, queries: Tensor | Array, *, replicat
     Returns
     -------
     Estimate
-        At least 0, no upper limit, in squared units of the features, lower is better. Half of n stand on either side,
-        so it is larger than `frechet_distance` at n, by that one's bias. All NaN below n = 4.
+        At least 0, no upper limit, in squared units of the features, lower is better. Each side has n / 2 images, so
+        the bias is larger than that of `frechet_distance` at n. All NaN below n = 4.
 
     Raises
     ------
@@ -105,7 +105,7 @@ def split_distance(answers: Tensor | Array, queries: Tensor | Array, *, replicat
     few = x.shape[1] < MANY_FEATURES
     if replicates is None:
         replicates = 5 if few else 2
-    order = np.lexsort(np.hstack([x, y]).T)  # the same splits in whatever order the queries come
+    order = np.lexsort(np.hstack([x, y]).T)  # the same splits for any order of the queries
     generator, values, variances = np.random.default_rng(SEED), [], []
     with threadpool_limits(1 if few else None):
         for _ in range(SPLITS):
@@ -129,7 +129,7 @@ def gaussian_distance(mean: Array, covariance: Array, other_mean: Array, other_c
     Returns
     -------
     float
-        At least 0 but for rounding, in squared units of the features.
+        At least 0 up to rounding, in squared units of the features.
 
     Raises
     ------
@@ -152,7 +152,7 @@ def _from_factors(shift: Array, a: Array, b: Array) -> float:
     """Return the distance of Gaussians whose covariances are AᵀA and BᵀB.
 
     The trace of √(AᵀA BᵀB) is the sum of the singular values of ABᵀ, whether or not the product is singular; their
-    squares are the eigenvalues of a symmetric matrix, which cost a third of the values themselves.
+    squares are the eigenvalues of a symmetric matrix, which cost a third of a singular value decomposition.
     """
     product = a @ b.T
     if len(product) > product.shape[1]:
@@ -163,13 +163,13 @@ def _from_factors(shift: Array, a: Array, b: Array) -> float:
 
 
 def _factor(x: Array) -> Array:
-    """Return A, (min(n, F), F), of which AᵀA is the covariance of the rows of x."""
+    """Return A, (min(n, F), F), such that AᵀA is the covariance of the rows of x."""
     centred: Array = (x - x.mean(0)) / math.sqrt(len(x) - 1)
     return _root(centred.T @ centred) if len(x) > x.shape[1] else centred
 
 
 def _root(covariance: Array) -> Array:
-    """Return a square A of which AᵀA is `covariance`."""
+    """Return a square A such that AᵀA is `covariance`."""
     try:
         return np.asarray(np.linalg.cholesky(covariance).T, dtype=np.float64)
     except np.linalg.LinAlgError:  # singular: a feature that is constant, say
@@ -190,7 +190,7 @@ def _resample(x: Array, generator: np.random.Generator) -> Array:
 
 
 def feature_pair(features: Tensor | Array, reference: Tensor | Array) -> tuple[Array, Array]:
-    """Two sets of features as matrices of doubles; refuses what is none, and sets of different networks."""
+    """Two sets of features as matrices of doubles; ValueError unless both are matrices with the same F."""
     x, y = _matrix(features, "features"), _matrix(reference, "reference")
     if x.shape[1] != y.shape[1]:
         raise ValueError(f"features and reference come from different networks: F = {x.shape[1]} and {y.shape[1]}")

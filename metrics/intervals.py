@@ -18,7 +18,7 @@ def proportion(successes: Tensor) -> Estimate:
     Parameters
     ----------
     successes : Tensor
-        Shape (N,), bool: one answer for each observation.
+        Shape (N,), bool: one value per observation.
 
     Returns
     -------
@@ -42,17 +42,17 @@ def proportion(successes: Tensor) -> Estimate:
 
 
 def mean_share(shares: Tensor) -> Estimate:
-    """Mean of shares of successes, of observations that were made several times each, with a Wilson score interval.
+    """Mean over observations of the share of successes in repeated trials of each, with a Wilson score interval.
 
     Parameters
     ----------
     shares : Tensor
-        Shape (N,), float in [0, 1]. They vary less than single answers, so the interval is rather too wide.
+        Shape (N,), float in [0, 1]. Shares vary less than single trials, so the interval is somewhat too wide.
 
     Returns
     -------
     Estimate
-        As of `proportion`.
+        As `proportion` returns it.
 
     Raises
     ------
@@ -77,7 +77,7 @@ def _wilson(values: Tensor) -> Estimate:
 
 
 def mean(values: Tensor) -> Estimate:
-    """Mean of one number an image with its normal interval, mean ± 1.96 s / √N.
+    """Mean of one number per image with its normal interval, mean ± 1.96 s / √N.
 
     Parameters
     ----------

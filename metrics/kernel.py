@@ -1,4 +1,4 @@
-"""Kernel distance between two sets of features: beside the Fréchet distance, without its bias at small n."""
+"""Kernel distance between two sets of features; unlike the Fréchet distance it has no bias at small n."""
 
 import math
 
@@ -13,17 +13,16 @@ from metrics.intervals import Z
 def kernel_distance(features: Tensor | Array, reference: Tensor | Array) -> Estimate:
     """Unbiased squared maximum mean discrepancy of two sets of features, with the kernel (x·y / F + 1)³.
 
-    A Fréchet distance is too large at small n, by an amount that depends on the features. Extrapolating it to an
-    infinite n assumes that the excess is linear in 1/n, and fits a line through the noise of several distances. This
-    estimate is right on average at every n, so that it stands beside the Fréchet distance and shows its bias: between
-    two sets of real images it scatters about 0 where the other stays above.
+    A Fréchet distance is too large at small n, by an amount that depends on the features. Extrapolation to infinite n
+    assumes that the excess is linear in 1/n, and fits a line through noisy distances. This estimate is right on average
+    at every n: between two sets of real images it scatters about 0, where the Fréchet distance stays above 0.
 
     The interval is value ± 1.96 standard deviations of the jackknife, which leaves out one image at a time.
 
     Parameters
     ----------
     features : Tensor or array
-        Shape (n, F), float: one row an image.
+        Shape (n, F), float: one row per image.
     reference : Tensor or array
         Shape (m, F), float: features of real images by the same network.
 
@@ -57,7 +56,7 @@ def kernel_distance(features: Tensor | Array, reference: Tensor | Array) -> Esti
 def _jackknife(within: Array, between: Array) -> float:
     """Variance of the distance over the n images along the first axis, each left out once; NaN for two images.
 
-    Parameters: kernels within the set (n, n) with a zero diagonal, and to the other set (n, m).
+    `within` (n, n): kernels within the set, with a zero diagonal; `between` (n, m): kernels to the other set.
     """
     n, m = between.shape
     if n < 3:

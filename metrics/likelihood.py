@@ -1,4 +1,8 @@
-"""What a likelihood-based generative model says of the queries, in nats and bits."""
+"""Likelihood of the queries under a generative model, in nats and bits.
+
+`nll` and `kl` are vectors (N,), one value per image; other shapes, NaN or infinity raise ValueError. Every estimate is
+NaN if N = 0.
+"""
 
 import math
 
@@ -16,17 +20,12 @@ def nll(nll: Tensor) -> Estimate:
     Parameters
     ----------
     nll : Tensor
-        Shape (N,), nats per image, of a density over [0, 1] and thus often negative.
+        Shape (N,), nats per image, of a density over [0, 1], so often negative.
 
     Returns
     -------
     Estimate
-        Any real number, nats per image, lower is better; NaN if N = 0.
-
-    Raises
-    ------
-    ValueError
-        If `nll` is no vector, or holds NaN or infinity.
+        Any real number, nats per image, lower is better.
 
     References
     ----------
@@ -47,12 +46,7 @@ def kl(kl: Tensor) -> Estimate:
     Returns
     -------
     Estimate
-        At least 0 in expectation, nats per image; NaN if N = 0. No direction is better on its own.
-
-    Raises
-    ------
-    ValueError
-        If `kl` is no vector, or holds NaN or infinity.
+        At least 0 in expectation, nats per image. Neither direction is better.
 
     References
     ----------
@@ -63,7 +57,7 @@ def kl(kl: Tensor) -> Estimate:
 
 
 def bits_per_dim(nll: Tensor, kl: Tensor, dimensions: int) -> Estimate:
-    """Bits that the model spends on one channel of one pixel: (NLL + KL) / (D ln 2) + 8.
+    """Bits per channel of a pixel: (NLL + KL) / (D ln 2) + 8.
 
     Parameters
     ----------
@@ -77,12 +71,12 @@ def bits_per_dim(nll: Tensor, kl: Tensor, dimensions: int) -> Estimate:
     Returns
     -------
     Estimate
-        Bits per dimension, at least 0 for a true bound, 8 for the uniform density; lower is better; NaN if N = 0.
+        Bits per dimension, at least 0 for a true bound, 8 for the uniform density; lower is better.
 
     Raises
     ------
     ValueError
-        If the lengths differ, D < 1, an input is no vector, or holds NaN or infinity.
+        If the lengths differ, or D < 1.
 
     References
     ----------

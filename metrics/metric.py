@@ -1,4 +1,4 @@
-"""A line of the registry: what a metric computes, of which evidence, and how tables show it."""
+"""A line of the registry: the function of a metric, its evidence, and its column in the tables."""
 
 import hashlib
 import importlib
@@ -18,11 +18,11 @@ class Format(NamedTuple):
     """How tables write a number."""
 
     digits: int = 2
-    """After the point."""
+    """Digits after the point."""
     percent: bool = False
-    """Whether a fraction stands in per cent."""
+    """Whether a fraction is written in per cent."""
     interval: bool = False
-    """Whether its 95 % interval stands beside it."""
+    """Whether the 95 % interval is written too."""
 
     def text(self, value: float) -> str:
         """A value, an end of an interval or a spread, without a unit."""
@@ -31,7 +31,7 @@ class Format(NamedTuple):
 
 PLAIN = Format()
 RATE = Format(1, percent=True, interval=True)
-"""Of a share of queries."""
+"""Format of a share of queries."""
 
 
 @dataclass(frozen=True)
@@ -47,21 +47,21 @@ class Metric:
     unit : str
         "" for a fraction or a number without unit.
     better : {"higher", "lower", ""}
-        "" where neither is: a yardstick, or one half of a trade-off.
+        "" if neither is: a yardstick, or one half of a trade-off.
     range : tuple of float
-        Lowest and highest value there can be; infinite where there is no limit.
+        Lowest and highest possible value; infinite if there is no limit.
     meaning : str
-        One line for people.
+        One line that explains the metric.
     also_flipped : bool
-        Whether it is computed over the flipped queries too, beside all.
+        Whether it is also computed over the flipped queries alone.
     probed : bool
-        Whether it rests on the first queries only, because it costs more than the others.
+        Whether it uses the first queries only (`data.probes`), because it costs more than the others.
     table : {"summary", "plausibility", "models", "truth", ""}
-        The table that it has a column in; "" if it is in `metrics.csv` only.
+        The table with its column; "" if it is in `metrics.csv` only.
     heading : str
-        Of its column, without unit and direction.
+        Heading of its column, without unit and direction.
     place : int
-        Of its column in the table, from the left; those of one place stand in the order of the registry.
+        Place of its column, from the left; metrics with the same place keep the order of the registry.
     shown : Format
         How the number is written.
 
@@ -82,7 +82,7 @@ class Metric:
 
     @property
     def arrow(self) -> str:
-        """The direction that is better, in a heading."""
+        """The arrow for the better direction, in a heading."""
         return {"higher": "↑", "lower": "↓", "": ""}[self.better]
 
     @property
@@ -92,14 +92,14 @@ class Metric:
 
     @property
     def scale(self) -> str:
-        """Unit, direction and range, for people."""
+        """Unit, direction and range as text."""
         low, high = (f"{limit:g}".replace("inf", "∞") for limit in self.range)
         ends = ("(" if low == "-∞" else "[") + f"{low}, {high}" + (")" if high == "∞" else "]")
         return ", ".join(filter(None, (self.unit, self.better and f"{self.better} is better", ends)))
 
     @property
     def per_relaxation(self) -> bool:
-        """Whether there is one value for each relaxation, rather than one for a job."""
+        """Whether there is one value per relaxation, rather than one per job."""
         return any(need.startswith("answer") for need in self.needs)
 
     def load(self) -> Callable[..., Estimate]:
@@ -108,9 +108,9 @@ class Metric:
         return cast(Callable[..., Estimate], getattr(importlib.import_module(module), name))
 
     def fingerprint(self) -> str:
-        """Hash what decides the value, so that a metric is computed again once its definition is edited.
+        """Hash of the definition, so that a metric is computed again after it was edited.
 
-        That is the function, its evidence and subsets, its module, and the modules on which all metrics rest.
+        It covers the function, its evidence and subsets, its module, and the modules that all metrics use.
         """
         modules = (self.function.split(":")[0], "metrics.intervals", "metrics.base")
         sources: list[Any] = [inspect.getsource(importlib.import_module(module)) for module in modules]

@@ -1,4 +1,8 @@
-"""Whether an autoencoder of the target class knows an answer better than others do (IM1, IM2)."""
+"""Whether the target class's autoencoder restores an answer better than other autoencoders do (IM1, IM2).
+
+Images are float (N, C, H, W) in [0, 1] without NaN and of one shape; others raise ValueError. Every estimate is NaN if
+N = 0.
+"""
 
 from torch import Tensor
 
@@ -7,14 +11,14 @@ from metrics.distances import check_images
 from metrics.intervals import mean
 
 EPSILON = 0.01
-"""Added to both denominators, sums over an image: small beside any real image's, and keeps black ones finite."""
+"""Added to both denominators, so that black images stay finite; negligible beside the sum over a real image."""
 
 
 def im1(answers: Tensor, answer_target_autoencoded: Tensor, answer_predicted_autoencoded: Tensor) -> Estimate:
-    """How much better the target class's autoencoder restores an answer than that of the query's class does.
+    """Error of the target class's autoencoder on an answer, divided by the error of the old class's autoencoder.
 
     The mean over answers of |x' − AE_c'(x')|² / (|x' − AE_c(x')|² + ε). An answer that is smoother than any real image
-    is easily restored, so that it may score better than real images of its class do.
+    is easily restored, and may score better than real images of its class.
 
     Parameters
     ----------
@@ -28,12 +32,7 @@ def im1(answers: Tensor, answer_target_autoencoded: Tensor, answer_predicted_aut
     Returns
     -------
     Estimate
-        At least 0, no upper limit, without unit, lower is better, 1 where both restore it alike; NaN if N = 0.
-
-    Raises
-    ------
-    ValueError
-        If the shapes differ, or an image is not float, leaves [0, 1], or holds NaN.
+        At least 0, no upper limit, without unit, lower is better, 1 if both errors are equal.
 
     References
     ----------
@@ -46,10 +45,10 @@ def im1(answers: Tensor, answer_target_autoencoded: Tensor, answer_predicted_aut
 
 
 def im2(answers: Tensor, answer_target_autoencoded: Tensor, answer_autoencoded: Tensor) -> Estimate:
-    """How differently the target class's autoencoder and that of all classes restore an answer.
+    """Difference between the restorations of an answer by the target class's autoencoder and by all classes'.
 
-    The mean over answers of |AE_c'(x') − AE(x')|² / (|x'|₁ + ε). It is as small for an answer that both fail to
-    restore as for one that both restore, so it says little without `im1`.
+    The mean over answers of |AE_c'(x') − AE(x')|² / (|x'|₁ + ε). It is small if both restore an answer, but also if
+    both fail to, so it says little without `im1`.
 
     Parameters
     ----------
@@ -63,12 +62,7 @@ def im2(answers: Tensor, answer_target_autoencoded: Tensor, answer_autoencoded: 
     Returns
     -------
     Estimate
-        At least 0, no upper limit, without unit, lower is better; NaN if N = 0.
-
-    Raises
-    ------
-    ValueError
-        If the shapes differ, or an image is not float, leaves [0, 1], or holds NaN.
+        At least 0, no upper limit, without unit, lower is better.
 
     References
     ----------

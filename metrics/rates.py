@@ -1,6 +1,9 @@
 """How often a counterfactual, or a reconstruction, changes the class that a network sees.
 
-Classes are what a network answered, argmax over its logits; the networks were applied before.
+Classes are integer vectors (N,), the argmax of a network's logits; other types or different lengths raise ValueError.
+`answer_classes` and `answer_oracle_classes` are the classes that classifier and oracle give the counterfactuals,
+`reconstruction_classes` and `predicted` the classifier's classes of reconstructions and queries, `targets` the target
+classes. Every estimate has a Wilson interval, and is NaN if N = 0.
 """
 
 import torch
@@ -13,22 +16,10 @@ from metrics.intervals import proportion
 def flip_rate(answer_classes: Tensor, targets: Tensor) -> Estimate:
     """Share of counterfactuals that the classifier sees as their target class (validity).
 
-    Parameters
-    ----------
-    answer_classes : Tensor
-        Shape (N,), integer: the investigated classifier's class of each counterfactual.
-    targets : Tensor
-        Shape (N,), integer: the class that was asked for.
-
     Returns
     -------
     Estimate
-        A fraction in [0, 1], higher is better, with its Wilson interval; NaN if N = 0.
-
-    Raises
-    ------
-    ValueError
-        If an input is no integer vector (classes that are NaN, say), or the lengths differ.
+        A fraction in [0, 1], higher is better.
 
     References
     ----------
@@ -42,22 +33,10 @@ def flip_rate(answer_classes: Tensor, targets: Tensor) -> Estimate:
 def oracle_agreement(answer_oracle_classes: Tensor, targets: Tensor) -> Estimate:
     """Share of counterfactuals that an independent classifier, the oracle, sees as their target class.
 
-    Parameters
-    ----------
-    answer_oracle_classes : Tensor
-        Shape (N,), integer: the oracle's class of each counterfactual.
-    targets : Tensor
-        Shape (N,), integer: the class that was asked for.
-
     Returns
     -------
     Estimate
-        A fraction in [0, 1], higher is better, with its Wilson interval; NaN if N = 0.
-
-    Raises
-    ------
-    ValueError
-        If an input is no integer vector, or the lengths differ.
+        A fraction in [0, 1], higher is better.
 
     References
     ----------
@@ -71,24 +50,10 @@ def oracle_agreement(answer_oracle_classes: Tensor, targets: Tensor) -> Estimate
 def adversarial_flips(answer_classes: Tensor, answer_oracle_classes: Tensor, targets: Tensor) -> Estimate:
     """Share of counterfactuals that convince the classifier of their target class, but not the oracle.
 
-    Parameters
-    ----------
-    answer_classes : Tensor
-        Shape (N,), integer: the investigated classifier's class of each counterfactual.
-    answer_oracle_classes : Tensor
-        Shape (N,), integer: the oracle's class of each counterfactual.
-    targets : Tensor
-        Shape (N,), integer: the class that was asked for.
-
     Returns
     -------
     Estimate
-        A fraction in [0, 1] of all N, not of the flipped ones; lower is better; NaN if N = 0.
-
-    Raises
-    ------
-    ValueError
-        If an input is no integer vector, or the lengths differ.
+        A fraction in [0, 1] of all N, not of the flipped ones; lower is better.
 
     References
     ----------
@@ -102,24 +67,10 @@ def adversarial_flips(answer_classes: Tensor, answer_oracle_classes: Tensor, tar
 def oracle_aware_flips(answer_classes: Tensor, answer_oracle_classes: Tensor, targets: Tensor) -> Estimate:
     """Share of counterfactuals that convince both the classifier and the oracle of their target class.
 
-    Parameters
-    ----------
-    answer_classes : Tensor
-        Shape (N,), integer: the investigated classifier's class of each counterfactual.
-    answer_oracle_classes : Tensor
-        Shape (N,), integer: the oracle's class of each counterfactual.
-    targets : Tensor
-        Shape (N,), integer: the class that was asked for.
-
     Returns
     -------
     Estimate
-        A fraction in [0, 1] of all N, the flip rate less the adversarial flips; higher is better; NaN if N = 0.
-
-    Raises
-    ------
-    ValueError
-        If an input is no integer vector, or the lengths differ.
+        A fraction in [0, 1] of all N, the flip rate minus the adversarial flips; higher is better.
 
     References
     ----------
@@ -131,28 +82,16 @@ def oracle_aware_flips(answer_classes: Tensor, answer_oracle_classes: Tensor, ta
 
 
 def reconstruction_flips(reconstruction_classes: Tensor, predicted: Tensor) -> Estimate:
-    """Share of queries whose mere reconstruction already changes the classifier's answer.
-
-    Parameters
-    ----------
-    reconstruction_classes : Tensor
-        Shape (N,), integer: the classifier's class of each reconstruction.
-    predicted : Tensor
-        Shape (N,), integer: the classifier's class of each query.
+    """Share of queries whose reconstruction alone changes the class that the classifier sees.
 
     Returns
     -------
     Estimate
-        A fraction in [0, 1], lower is better, with its Wilson interval; NaN if N = 0.
-
-    Raises
-    ------
-    ValueError
-        If an input is no integer vector, or the lengths differ.
+        A fraction in [0, 1], lower is better.
 
     References
     ----------
-    Defined here: a flip that the reconstruction makes alone is no merit of the counterfactual.
+    Defined here: a flip by the reconstruction alone is no success of the counterfactual.
 
     """
     check_classes(reconstruction_classes=reconstruction_classes, predicted=predicted)
@@ -160,7 +99,7 @@ def reconstruction_flips(reconstruction_classes: Tensor, predicted: Tensor) -> E
 
 
 def check_classes(**classes: Tensor) -> None:
-    """Refuse what is no vector of classes, and vectors of different lengths."""
+    """Raise ValueError unless all `classes` are integer vectors of one length."""
     for name, tensor in classes.items():
         integer = not (tensor.is_floating_point() or tensor.is_complex() or tensor.dtype == torch.bool)
         if not integer or tensor.ndim != 1:

@@ -17,18 +17,18 @@ def pasted(queries: Tensor, answers: Tensor, steps: int = STEPS) -> Tensor:
     queries, answers : Tensor
         Shape (N, C, H, W), the same type: floats, or 8-bit integers.
     steps : int
-        How many equal portions of the pixels are pasted, one after the other.
+        Number of equal portions in which the pixels are pasted.
 
     Returns
     -------
     Tensor
         Shape (N, steps + 1, C, H, W): the query first, its answer last. A pixel is pasted with all its channels;
-        between equal changes the pixel that comes first, row by row, is pasted first.
+        of equal changes the pixel that comes first, row by row, is pasted first.
 
     Raises
     ------
     ValueError
-        If the shapes differ, or there is no step.
+        If the shapes differ, or `steps` < 1.
 
     """
     if queries.shape != answers.shape or queries.ndim != 4:
@@ -45,17 +45,17 @@ def pasted(queries: Tensor, answers: Tensor, steps: int = STEPS) -> Tensor:
 
 
 def cout(answer_paths_target: Tensor, answer_paths_predicted: Tensor) -> Estimate:
-    """Area under the target's probability minus that under the query's own class, while pixels are pasted.
+    """Area under the target's probability minus the area under the query's class, while pixels are pasted.
 
-    An answer that convinces by few pixels, pasted first, is near 1; one that leaves the classifier where it was is
-    near −1.
+    It is near 1 if the first few pixels flip the classifier, and near −1 if the classifier never leaves the query's
+    class.
 
     Parameters
     ----------
     answer_paths_target : Tensor
         Shape (N, T + 1), in [0, 1]: the classifier's probability of the target in each of the `pasted` images.
     answer_paths_predicted : Tensor
-        Shape (N, T + 1), in [0, 1]: its probability of the class that it sees in the query.
+        Shape (N, T + 1), in [0, 1]: its probability of the query's class.
 
     Returns
     -------
@@ -65,7 +65,7 @@ def cout(answer_paths_target: Tensor, answer_paths_predicted: Tensor) -> Estimat
     Raises
     ------
     ValueError
-        If the shapes differ, there is no step, or an entry is no probability.
+        If the shapes differ, T < 1, or an entry is no probability.
 
     References
     ----------

@@ -1,4 +1,8 @@
-"""How far an answer is from the exact counterfactual, where the data know it, and which other attributes changed."""
+"""Distance of an answer to the exact counterfactual, for data that have it; and how many other attributes changed.
+
+Images are float (N, C, H, W) in [0, 1] without NaN and of one shape; others raise ValueError. Distances are fractions
+of the full intensity range. Every estimate is NaN if N = 0.
+"""
 
 import torch
 from torch import Tensor
@@ -12,7 +16,7 @@ WINDOW, SIGMA = 11, 1.5
 STABILISERS = (0.01**2, 0.03**2)
 """C_1 and C_2 of SSIM for intensities in [0, 1]."""
 TOGETHER = 16
-"""Images that are compared at once: few enough for a core's cache to hold what SSIM makes of them."""
+"""Images per batch: few enough for the intermediate results of SSIM to fit into a core's cache."""
 
 
 def truth_l1(images: Tensor, exact: Tensor) -> Estimate:
@@ -28,12 +32,7 @@ def truth_l1(images: Tensor, exact: Tensor) -> Estimate:
     Returns
     -------
     Estimate
-        In [0, 1], in units of the full intensity range, lower is better; NaN if N = 0.
-
-    Raises
-    ------
-    ValueError
-        If the shapes differ, or an image is not float, leaves [0, 1], or holds NaN.
+        In [0, 1], lower is better.
 
     References
     ----------
@@ -44,7 +43,7 @@ def truth_l1(images: Tensor, exact: Tensor) -> Estimate:
 
 
 def truth_l1_drawn(images: Tensor, exact: Tensor, before: Tensor) -> Estimate:
-    """The same over the pixels alone that the attribute draws: where the exact answer differs from the query.
+    """`truth_l1` over the pixels that the attribute draws: those where the exact counterfactual differs from the query.
 
     Parameters
     ----------
@@ -53,19 +52,13 @@ def truth_l1_drawn(images: Tensor, exact: Tensor, before: Tensor) -> Estimate:
     exact : Tensor
         Shape (N, C, H, W), float in [0, 1].
     before : Tensor
-        Shape (N, C, H, W), float in [0, 1]: the queries. A pixel counts where some channel of the exact answer differs
-        from them by more than 8/255.
+        Shape (N, C, H, W), float in [0, 1]: the queries. A pixel counts if some channel of the exact counterfactual
+        differs from the query by more than 8/255.
 
     Returns
     -------
     Estimate
-        In [0, 1], in units of the full intensity range, lower is better. It is not defined where the exact answer is
-        the query: n counts the others; NaN if there are none.
-
-    Raises
-    ------
-    ValueError
-        If the shapes differ, or an image is not float, leaves [0, 1], or holds NaN.
+        In [0, 1], lower is better. It is not defined if the exact counterfactual is the query; n counts the others.
 
     References
     ----------
@@ -91,13 +84,8 @@ def truth_ssim(images: Tensor, exact: Tensor) -> Estimate:
     Returns
     -------
     Estimate
-        In [-1, 1], higher is better, 1 for equal images; NaN if N = 0. Windows lie within the image; on images of less
-        than 11 pixels a window is as large as fits.
-
-    Raises
-    ------
-    ValueError
-        If the shapes differ, or an image is not float, leaves [0, 1], or holds NaN.
+        In [-1, 1], higher is better, 1 for equal images. Windows lie within the image; on images of less
+        than 11 pixels the window shrinks to fit.
 
     References
     ----------
@@ -109,7 +97,7 @@ def truth_ssim(images: Tensor, exact: Tensor) -> Estimate:
     window = torch.exp(-0.5 * ((torch.arange(side) - side // 2) / SIGMA).square()).double()
     window = window / window.sum()
 
-    # Weighted means over windows as products with banded matrices, one a direction.
+    # Weighted means over windows as products with banded matrices, one per direction.
     down, across = (torch.eye(n, dtype=torch.float64).unfold(0, side, 1) @ window for n in images.shape[2:])
 
     def similarity(first: Tensor, second: Tensor) -> Tensor:
@@ -129,20 +117,20 @@ def truth_ssim(images: Tensor, exact: Tensor) -> Estimate:
 
 
 def mnac(found_attributes: Tensor, other_attributes: Tensor) -> Estimate:
-    """Mean number of attributes that changed from the query's, that of the task apart, as attribute oracles see them.
+    """Mean number of attributes, other than the task's, that changed from the query, as attribute oracles see them.
 
     Parameters
     ----------
     found_attributes : Tensor
-        Shape (N, A), bool: the attributes that oracles see in the answers; or, as an anchor, in reconstructions.
+        Shape (N, A), bool: the attributes of the answers; or, as an anchor, of the reconstructions.
     other_attributes : Tensor
-        Shape (N, A), bool: those that they see in the queries.
+        Shape (N, A), bool: the attributes of the queries.
 
     Returns
     -------
     Estimate
-        In [0, A], attributes a face, lower is better; NaN if N = 0. What the reconstruction loses counts too, so
-        its own number stands beside it.
+        In [0, A], attributes per face, lower is better. Attributes lost by the reconstruction count too, so compare
+        with the reconstruction's own number.
 
     Raises
     ------

@@ -49,7 +49,7 @@ def by_whole_runs(generator: Layered, layer: str, own: Tensor, other: Tensor, si
         for rows in torch.arange(len(own)).split(size):
             features = generator.upstream(own[rows], layer)
             features[:, channel] = donors[rows, channel]
-            hybrids = generator.downstream(features, layer)
+            hybrids = generator.downstream(features, layer, own[rows])
             maps[channel] += (hybrids - originals[rows]).abs().mean(1).sum(0)
     return maps / len(own)
 

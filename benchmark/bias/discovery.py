@@ -1,4 +1,4 @@
-"""The bias-discovery runs: every method on every planted bias, several at once, going on where a killed run was."""
+"""The bias-discovery runs: every method on every planted bias, in parallel; a run that was killed resumes."""
 
 import logging
 import traceback
@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import torch
 
+from benchmark.bias.changed import changed
 from benchmark.bias.gates import CLASSIFIERS, blank, failed, gates, over_queries
 from benchmark.bias.trial import KINDS, VERSION, Case, Planted, Trial, side, strict_side
 from benchmark.errors import UserError, reason_of
@@ -33,45 +34,47 @@ LEAKAGE = "leakage"
 
 @dataclass(frozen=True)
 class BiasOutcome:
-    """What came of one planted bias."""
+    """The records of one planted bias."""
 
     gates: Record
-    """Of the classifiers: see `benchmark.bias.gates`."""
+    """The record of the classifiers: see `benchmark.bias.gates`."""
     records: list[Record] = field(default_factory=list)
-    """A record a method; none where the gates are closed."""
+    """One record per method; empty if the gates are closed."""
+    opposite: list[Record] = field(default_factory=list)
+    """One record per method asked about two opposite classifiers (`benchmark.bias.opposite`)."""
 
     @property
     def planted(self) -> Planted:
-        """The bias."""
+        """The bias that was planted."""
         return Planted.parse(self.gates.task)
 
     @property
     def open(self) -> bool:
-        """Whether the gates are; otherwise nothing is scored."""
+        """Whether the gates are open; if not, no method is scored."""
         return bool(self.gates.data.get("open"))
 
     @property
     def ignores(self) -> bool:
-        """Whether classifiers that have no reason to use the bias do ignore it; otherwise they are no control."""
+        """Whether the "ignoring" classifiers ignore the bias; if not, they cannot serve as a control."""
         return bool(self.gates.data.get("ignores"))
 
     @property
     def dropped(self) -> list[str]:
-        """Attributes whose oracle is too often wrong."""
+        """Attributes that are not scored, because their oracle is wrong too often."""
         return list(self.gates.data.get("dropped", []))
 
     @property
     def evidence(self) -> list[Record]:
-        """The records that have numbers, that of the classifiers first; none if the bias could not be planted."""
+        """The records that have numbers, the classifiers' first; empty if the bias could not be planted."""
         good = [record for record in self.records if record.status == "ok"]
-        return [self.gates, *good] if self.gates.status == "ok" else []
+        return [self.gates, *good, *self.opposite] if self.gates.status == "ok" else []
 
     @property
     def unasked(self) -> str:
-        """Why no method was asked; empty if any was."""
+        """Why no method was run; empty if one was."""
         if self.gates.status != "ok":
             return f"{self.planted} could not be planted: {self.gates.reason}"
-        return "" if self.open else f"the gates of {self.planted} are closed, so that no method was asked"
+        return "" if self.open else f"the gates of {self.planted} are closed, so no method was run"
 
 
 class Failure(NamedTuple):
@@ -83,13 +86,13 @@ class Failure(NamedTuple):
 
 
 def discover(trials: Sequence[Trial], methods: Sequence[str], workers: int, board: Board) -> list[BiasOutcome]:
-    """The outcome of every trial; what is on disk is not made again.
+    """The outcome of every trial; results on disk are reused.
 
     Raises
     ------
     UserError
-        Before anything is trained, if the queries cannot be had or a method refuses its settings; and if a classifier
-        cannot be trained.
+        If the queries cannot be loaded or a method refuses its settings (before any training), or if the training of
+        a classifier fails.
     """
     for trial in trials:
         images_of(trial.task, trial.protocol, board.channel(trial.task))
@@ -101,7 +104,7 @@ def discover(trials: Sequence[Trial], methods: Sequence[str], workers: int, boar
 
 
 def _prepare(trials: Sequence[Trial], workers: int, board: Board) -> None:
-    """Train all classifiers, and the oracles that all share."""
+    """Train all classifiers, and the attribute oracles, which all trials share."""
     for trial in trials:
         for kind in KINDS:
             images_of(trial.task, trial.protocol_of(kind), board.channel(trial.task))
@@ -122,7 +125,7 @@ def _classifier(trial: Trial, kind: str, seed: int, board: Board) -> None:
 
 
 def _oracles_of(trial: Trial, advance: Advance | None = None) -> TrainedAttributeOracles:
-    """The attribute oracles of the trial's faces, which no method decides."""
+    """The attribute oracles of the trial's faces; they are the same for every method."""
     oracles = trial.work(Case(BASELINE, "unconfounded", trial.seeds[0]), advance).attributes
     assert oracles is not None  # noqa: S101 - drawn faces have some
     return oracles
@@ -158,9 +161,9 @@ def _folder(runs: Path, preset: str, planted: str) -> Path:
 
 
 def read_outcome(planted: str, preset: str, runs: Path) -> BiasOutcome | None:
-    """What came of a bias the last time, with every method that was asked about the same classifiers.
+    """Load the last outcome of a bias, with all methods that were run on the same classifiers.
 
-    None if it never was, or by a version that read answers otherwise.
+    None if there is none, or if an older `VERSION` wrote it.
     """
     folder = _folder(runs, preset, planted)
     found = read(folder / f"{CLASSIFIERS}.json")
@@ -173,7 +176,7 @@ def read_outcome(planted: str, preset: str, runs: Path) -> BiasOutcome | None:
 
 
 def finished(trial: Trial, methods: Sequence[str]) -> BiasOutcome | None:
-    """What is on disk of the trial, if it rests on what would be computed now and no method has failed."""
+    """The outcome on disk, if it is complete, up to date and free of failures; otherwise None."""
     found = read_outcome(str(trial.planted), trial.protocol.preset, trial.protocol.runs)
     if found is None or found.gates.status != "ok" or found.gates.key != trial.key():
         return None
@@ -191,7 +194,7 @@ def _beside_baseline(record: Record) -> bool:
 
 
 def write_failure(trial: Trial, error: Exception) -> BiasOutcome:
-    """The outcome of a trial that did not come to its methods, on disk."""
+    """Write the record of a trial that failed before any method was run."""
     found = BiasOutcome(failed(trial, error))
     write(found.gates, _path(trial.protocol.runs, found.gates))
     return found
@@ -201,7 +204,7 @@ def write_failure(trial: Trial, error: Exception) -> BiasOutcome:
 
 
 def _answers(trial: Trial, methods: Sequence[str], workers: int, board: Board) -> dict[str, Failure]:
-    """Have every method answer for every classifier; returns which could not, and why."""
+    """Run every method on every classifier; returns the methods that failed, with the reason."""
     todo = [Case(method, kind, seed) for method in methods for kind in KINDS for seed in trial.seeds]
     todo += [_leaking(trial, method) for method in methods if _can_leak(method)]
     firsts = dict.fromkeys(trial.first(case) for case in todo)
@@ -216,17 +219,17 @@ def _answers(trial: Trial, methods: Sequence[str], workers: int, board: Board) -
 
 
 def _can_leak(method: str) -> bool:
-    """Whether a method is fitted to biased faces too: all but what is given the exact answers."""
+    """Whether the method is also fitted to biased faces: true of all but those that are given the exact answers."""
     return not METHODS[method].load().takes_truth
 
 
 def _leaking(trial: Trial, method: str) -> Case:
-    """The method, fitted to biased faces, asked about a classifier that has no bias."""
+    """The method fitted to biased faces, explaining an unbiased classifier."""
     return Case(method, "unconfounded", trial.seeds[0], leaking=True)
 
 
 def _attempt(trial: Trial, case: Case, board: Board, *, fit_only: bool = False) -> Failure | None:
-    """Fit or answer; what goes wrong fails this method alone, and a fit's failure is met again by its answers."""
+    """Fit or explain. An error fails this method only; if a fit fails, the explanation that needs it fails too."""
     advance = board.channel(f"{trial.planted}: {case}")
     try:
         with limited(trial.protocol.threads):
@@ -246,18 +249,18 @@ def _attempt(trial: Trial, case: Case, board: Board, *, fit_only: bool = False) 
 
 
 def _blank(trial: Trial, method: str) -> Record:
-    """The record of one method without its numbers."""
+    """The record of one method, still without numbers."""
     record = blank(trial, method, reference=METHODS[method].load().reference)
     return record.model_copy(update={"key": trial.key(method), "data": {**record.data, "classifiers": trial.key()}})
 
 
 def _failed(trial: Trial, method: str, failure: Failure) -> Record:
-    """The record of a method that did not come to an end."""
+    """The record of a method that failed."""
     return _blank(trial, method).model_copy(update={"status": "failed", **failure._asdict()})
 
 
 def _record(trial: Trial, method: str, oracles: dict[str, Any], baseline: str | None) -> Record:
-    """The numbers of one method; beside those of a `baseline`, if there is one."""
+    """The record of one method, with its lead over the `baseline` if there is one."""
     names, blank = oracles["kept"], _blank(trial, method)
     kept = torch.tensor([name in names for name in oracles["accuracies"]])
     answers = {kind: trial.answers(method, kind) for kind in KINDS}
@@ -274,7 +277,7 @@ def _record(trial: Trial, method: str, oracles: dict[str, Any], baseline: str | 
             "config": own.config.model_dump(mode="json"),
             "rows": rows,
             "data": {**blank.data, "shown": _shown(sides, found["confounded", "all"], trial, names)},
-            "studies": {"attributes": _attributes(sides, names)},
+            "studies": {"attributes": _attributes(sides, names), **changed(trial, method)},
             "artefacts": {
                 **{f"explain-{kind}": trial.explained(each)[0].name for kind, each in cases.items()},
                 **{f"bias-{kind}": trial.answer(each).name for kind, each in cases.items()},
@@ -287,9 +290,9 @@ def _record(trial: Trial, method: str, oracles: dict[str, Any], baseline: str | 
 def _biases(
     trial: Trial, method: str, answers: Mapping[str, list[Artefact]], names: Sequence[str], kept: torch.Tensor
 ) -> dict[tuple[str, str], Bias]:
-    """(contrast, reading) -> what it shows: the planted bias, the two controls, the leakage.
+    """(contrast, reading) -> the bias found. Contrasts: the planted bias, the two controls, the leakage.
 
-    Read over "all" answers, over those that "flipped", and "strict": the planted attribute alone, over all answers,
+    Readings: "all" answers; only those that "flipped"; and "strict", the planted attribute alone over all answers,
     standardised.
     """
     directions, outside = _parties(trial, names)
@@ -308,24 +311,24 @@ def _biases(
 
 
 def _parties(trial: Trial, names: Sequence[str]) -> tuple[torch.Tensor, torch.Tensor]:
-    """The directions of the planted family, and which of `names` are outside it, (K,) each."""
+    """The directions of the planted family, and a mask of the `names` outside it, (K,) each."""
     directions = trial.planted.directions(images_of(trial.task, trial.protocol), names)
     return directions, (directions == 0) & torch.tensor([name != trial.planted.label for name in names])
 
 
 def _planted(trial: Trial, sides: dict[str, Side], names: Sequence[str]) -> Bias:
-    """What is shown of the planted bias, over all queries."""
+    """The planted bias as the counterfactuals show it, over all queries."""
     return bias(sides["confounded"].all, sides["unconfounded"].all, *_parties(trial, names))
 
 
 def _over(mine: Bias, theirs: Bias) -> Row:
-    """The difference of two leads, in pairs: both rest on the same draws of queries and seeds."""
+    """The difference of two leads, paired: both use the same bootstrap draws of queries and seeds."""
     low, high = torch.quantile(mine.leads - theirs.leads, mine.leads.new_tensor([0.025, 0.975])).tolist()
     return row("lead_over_baseline", (mine.lead.value - theirs.lead.value, low, high, mine.lead.n), 0.0)
 
 
 def _rows(sides: dict[str, Side], found: dict[tuple[str, str], Bias]) -> list[Row]:
-    """Flip rates by kind; lead and rank by contrast, and the strict lead."""
+    """The flip rate for each kind of classifier; lead, rank and strict lead for each contrast."""
     rows = [row(f"flips_{kind}", over_queries(part.valid), 0.0) for kind, part in sides.items()]
     for (contrast, subset), outcome in found.items():
         if subset == "strict":
@@ -337,7 +340,7 @@ def _rows(sides: dict[str, Side], found: dict[tuple[str, str], Bias]) -> list[Ro
 
 
 def _shown(sides: dict[str, Side], found: Bias, trial: Trial, names: Sequence[str]) -> dict[str, str]:
-    """What stands in the table beside the lead: the planted attribute's scores and gap, and its greatest rival."""
+    """Table cells beside the lead: the planted attribute's scores, and the greatest gap outside its family."""
     place = names.index(trial.planted.attribute)
     each = {kind: float(scores(sides[kind].all)[place]) for kind in ("confounded", "unconfounded")}
     _, outside = _parties(trial, names)
@@ -353,7 +356,7 @@ def _signed(value: float) -> str:
 
 
 def _attributes(sides: dict[str, Side], names: Sequence[str]) -> Study:
-    """The scores of every attribute, over all queries: what the figure draws."""
+    """The scores of every attribute over all queries, for the bar chart."""
     found = {kind: scores(part.all).tolist() for kind, part in sides.items()}
     rows: list[dict[str, str | int | float]] = [
         {"attribute": name, "classifier": kind, "signed change": values[place]}

@@ -1,4 +1,4 @@
-"""What is known of a planted bias before any method is asked, as a record: its faces, its classifiers, its gates."""
+"""The record of a planted bias before any method is run: its faces, its classifiers, its gates."""
 
 import traceback
 from collections.abc import Iterable, Mapping
@@ -16,15 +16,15 @@ from metrics.base import Estimate
 from metrics.intervals import mean, mean_share
 
 CLASSIFIERS = "classifiers"
-"""What stands for a method in the record of the classifiers."""
+"""Method name in the record of the classifiers."""
 
 
 def gates(trial: Trial, oracles: Mapping[str, Any]) -> Record:
     """The record of the trained classifiers; `oracles` are the facts of the attribute oracles.
 
-    Its rows are, for each kind of classifier, the shares of queries that are "right_KIND" and "flipped_KIND" by the
-    exact do(attribute); and, of the queries that have the attribute, the mean probability of the label as they are,
-    "before_KIND", without it, "after_KIND", and the difference, "raised_KIND".
+    Rows, for each KIND of classifier: "right_KIND", the share of queries classified correctly; "flipped_KIND", the
+    share flipped by the exact do(attribute). Over the queries that have the attribute: "before_KIND" and "after_KIND",
+    the mean probability of the label before and after the edit removes it; "raised_KIND", the difference.
     """
     seen = {kind: trial.gate(kind) for kind in KINDS}
     rates = {kind: float(found["flipped"].double().mean()) for kind, found in seen.items()}
@@ -48,7 +48,7 @@ def gates(trial: Trial, oracles: Mapping[str, Any]) -> Record:
 
 
 def failed(trial: Trial, error: Exception) -> Record:
-    """The record of a trial that did not come to its methods."""
+    """The record of a trial that failed before any method was run."""
     return blank(trial).model_copy(
         update={
             "status": "failed",
@@ -60,7 +60,7 @@ def failed(trial: Trial, error: Exception) -> Record:
 
 
 def blank(trial: Trial, method: str = CLASSIFIERS, *, reference: bool = False) -> Record:
-    """The record of one method, or of the classifiers, without its numbers."""
+    """The record of one method, or of the classifiers, still without numbers."""
     protocol = trial.protocol
     return Record(
         task=str(trial.planted),
@@ -77,12 +77,12 @@ def blank(trial: Trial, method: str = CLASSIFIERS, *, reference: bool = False) -
 
 
 def over_queries(seen: Tensor) -> Estimate:
-    """The share of (S, N) bool, with Wilson's interval over queries."""
+    """The share of True in `seen` (S, N): mean over seeds, with Wilson's interval over queries."""
     return mean_share(seen.double().mean(0))
 
 
 def _rows(kind: str, found: Mapping[str, Tensor], having: Tensor) -> list[Row]:
-    """The numbers of one kind of classifier: `found` (S, N) each, and which queries have the attribute (N,)."""
+    """Rows of one kind of classifier, from the outcomes `found` (S, N) and the mask `having` (N,) of the attribute."""
     before, after = (found[name][:, having].double().mean(0) for name in ("before", "after"))
     edited = {"before": mean(before), "after": mean(after), "raised": mean(after - before)}
     shares = {name: over_queries(found[name]) for name in ("right", "flipped")}
@@ -90,22 +90,22 @@ def _rows(kind: str, found: Mapping[str, Tensor], having: Tensor) -> list[Row]:
 
 
 def _open(rates: Mapping[str, float], rows: Iterable[Row]) -> bool:
-    """Whether the confounded classifiers have the bias, in its direction, and the unconfounded ones have not."""
+    """Whether the confounded classifiers have the bias, in the planted direction, and the unconfounded ones do not."""
     raised = next(row.low for row in rows if row.metric == "raised_confounded")
     sure = raised is not None and raised > RAISED_ABOVE
     return sure and rates["confounded"] >= BIASED_AT_LEAST and rates["unconfounded"] <= UNBIASED_AT_MOST
 
 
 def _facts(trial: Trial) -> dict[str, Any]:
-    """What a reader has to know of the faces."""
+    """The settings and the number of the faces, for the notes of tables."""
     drawn = {name: getattr(trial.drawn, name) for name in ("size", "strength", "evidence")}
     return {**blank(trial).data, **drawn, "queries": len(trial.having())}
 
 
 def _frequencies(trial: Trial) -> Study:
-    """How often the planted family is there in either class of what the first classifiers with and without learn from.
+    """How often the planted family occurs in each class of the training faces, with the bias and without (first seed).
 
-    That of the planted attribute is so by construction.
+    For the planted attribute itself the frequencies follow from the construction.
     """
     rows: list[dict[str, str | int | float]] = []
     for kind in ("unconfounded", "confounded"):
@@ -120,4 +120,4 @@ def _frequencies(trial: Trial) -> Study:
         f"{trial.planted.label} of the confounded ones are opposite by construction, with probability "
         f"{trial.drawn.strength:g}"
     )
-    return Study(title="the planted attribute in the classes that classifiers learn from", rows=rows, notes=(note,))
+    return Study(title="the planted attribute in the classes of the training faces", rows=rows, notes=(note,))

@@ -1,4 +1,4 @@
-"""Bias discovery as tables and figures: gates, what each method shows, controls and leakage apart."""
+"""Bias discovery as tables and figures: gates, the leads of each method, controls, leakage."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,7 +10,9 @@ import torch
 from matplotlib.figure import Figure
 
 from benchmark.bias.discovery import LEAKAGE, BiasOutcome
+from benchmark.bias.opposite import OPPOSITE, majority_names
 from benchmark.bias.trial import BIASED_AT_LEAST, KINDS, UNBIASED_AT_MOST, Case, Planted, Trial
+from benchmark.records.changes import CHANGED
 from benchmark.records.record import Record, Row
 from benchmark.records.store import find
 from benchmark.report.cells import Table
@@ -20,17 +22,17 @@ from benchmark.report.tables import studies
 from methods import BASELINE, METHODS
 
 EACH = 2
-"""Rows of a figure for each (label, attribute) cell: the first queries, not chosen ones."""
+"""Rows of a figure for each (label, attribute) cell: its first queries, not chosen ones."""
 
 
 def bias_tables(outcome: BiasOutcome) -> list[Table]:
-    """The gates; and, where they are open, what methods show, the controls, and the leakage.
+    """The gates and, if they are open, the leads of the methods, the controls and the leakage.
 
-    Nothing of a bias that could not be planted.
+    Empty if the bias could not be planted.
     """
     if outcome.gates.status != "ok":
         return []
-    made = [_gates(outcome), *studies([outcome.gates])]
+    made = [_gates(outcome), *studies([outcome.gates, *outcome.opposite])]
     good = [record for record in outcome.records if record.status == "ok"]
     if not good:
         return made
@@ -38,44 +40,51 @@ def bias_tables(outcome: BiasOutcome) -> list[Table]:
     notes, strictly = (*_notes(outcome), *_learning(good)), _strictly(outcome)
     told = (*notes, *_reading(outcome), *strictly, *_failed(outcome))
     made.append(_table(f"bias-{planted}", f"{planted}: which methods show the planted bias", shown, good, told))
+    made += studies([_telling(record) for record in good if CHANGED in record.studies])
     controls = [_controls(record, outcome) for record in good]
-    title = f"{planted}: controls, in which there is nothing to discover"
+    title = f"{planted}: controls, where there is no bias to discover"
     made.append(_table(f"bias-controls-{planted}", title, controls, good, (*notes, *strictly)))
     leaks = [_contrast(record, LEAKAGE) for record in good]
-    title = f"{planted}: leakage, the bias of a generator's own data in a classifier that has none"
+    title = f"{planted}: leakage, the lead of a method that learnt from biased faces, on an unbiased classifier"
     told = (*_notes(outcome), *_leaking(outcome), *strictly)
     made.append(_table(f"bias-leakage-{planted}", title, leaks, good, told))
     return made
 
 
+def _telling(record: Record) -> Record:
+    """The record with nothing but what the method itself says of the attributes that it changes."""
+    return record.model_copy(update={"studies": {CHANGED: record.studies[CHANGED]}})
+
+
 def _gates(outcome: BiasOutcome) -> Table:
-    """One row a kind of classifier."""
+    """The gates, one row for each kind of classifier."""
     planted, numbers = outcome.planted, _numbers(outcome.gates)
     rows = [_classifier(kind, planted, numbers) for kind in KINDS]
     told = "**open**" if outcome.open else "**closed: the task is not scored**"
     missing = (
-        "" if outcome.ignores else ", **and one is missing**: the classifiers that might ignore the attribute do not"
+        "" if outcome.ignores else ", **and one is missing**: the classifiers that should ignore the attribute use it"
     )
     edited = numbers["raised_confounded", "all"]
     notes = [
-        f"a control asks for at most {100 * UNBIASED_AT_MOST:.0f} % of the classifiers that ignore{missing}",
-        f"the gates, confounded at least {100 * BIASED_AT_LEAST:.0f} % and surer of {planted.label} by the edit, "
-        f"unconfounded at most {100 * UNBIASED_AT_MOST:.0f} %, are {told}",
-        f"p: mean probability of {planted.label} that a classifier gives the n = {edited.n} queries with "
-        f"{planted.attribute}, as they are and edited exactly to be without it, which is towards {planted.label} as "
-        "the bias has it; difference: edited minus as they are, with its 95 % interval over queries",
-        *(f"dropped, because its oracle is too often wrong: {name}" for name in outcome.dropped),
+        f"the control `ignoring` needs at most {100 * UNBIASED_AT_MOST:.0f} % flipped queries{missing}",
+        f"the gates are {told}: they need at least {100 * BIASED_AT_LEAST:.0f} % of the queries flipped for confounded "
+        f"classifiers, a p({planted.label}) that the edit raises, and at most {100 * UNBIASED_AT_MOST:.0f} % flipped "
+        "for unconfounded ones",
+        f"p: mean probability of {planted.label} over the n = {edited.n} queries with {planted.attribute}, as they are "
+        f"and after the exact edit removes it, which raises p under the bias; difference: edited minus unedited, with "
+        "its 95 % interval over queries",
+        *(f"not scored, because its oracle is wrong too often: {name}" for name in outcome.dropped),
         *(["without its oracle the planted attribute cannot be scored"] * (planted.attribute in outcome.dropped)),
-        *(["without an attribute outside the planted family there is no lead"] * (not outcome.gates.data["rivals"])),
+        *(["no attribute is left outside the planted family: no lead"] * (not outcome.gates.data["rivals"])),
         *_notes(outcome),
     ]
     cells = pd.DataFrame(rows)
-    title = f"{planted}: what the exact do({planted.attribute}) does to the classifiers"
+    title = f"{planted}: the effect of the exact do({planted.attribute}) on the classifiers"
     return Table(f"bias-gates-{planted}", title, cells, cells.iloc[:0], tuple(notes))
 
 
 def _classifier(kind: str, planted: Planted, numbers: Mapping[tuple[str, str], Row]) -> dict[str, str]:
-    """What one kind of classifier gets right, and what the edit does to it."""
+    """Table cells of one kind of classifier: its accuracy and the effect of the edit."""
     found = {name: numbers[f"{name}_{kind}", "all"] for name in ("right", "flipped", "before", "after", "raised")}
     return {
         "classifier": kind,
@@ -89,7 +98,7 @@ def _classifier(kind: str, planted: Planted, numbers: Mapping[tuple[str, str], R
 
 
 def _shown(record: Record) -> dict[str, str]:
-    """What one method shows of the planted bias."""
+    """Table cells of one method: flip rates, scores, leads, rank and verdict."""
     numbers = _numbers(record)
     cells = {"method": record.method}
     for kind in ("confounded", "unconfounded"):
@@ -105,7 +114,7 @@ def _shown(record: Record) -> dict[str, str]:
 
 
 def _controls(record: Record, outcome: BiasOutcome) -> dict[str, str]:
-    """The leads where there is nothing to discover: a discovery there is a false alarm."""
+    """The leads of one method in the controls, where a discovery is a false alarm."""
     cells = {"method": record.method}
     for contrast in ("ignoring", "another") if outcome.ignores else ("another",):
         told = _contrast(record, contrast)
@@ -115,7 +124,7 @@ def _controls(record: Record, outcome: BiasOutcome) -> dict[str, str]:
 
 
 def _contrast(record: Record, contrast: str) -> dict[str, str]:
-    """Leads and verdict of one contrast; empty where a method has no such rows."""
+    """Leads and verdict of one contrast; empty cells if the method has none."""
     numbers = _numbers(record)
     if (f"lead_{contrast}", "all") not in numbers:
         return {"method": record.method, "lead [95 %]": "", "strict lead [95 %]": "", "discovered": ""}
@@ -132,7 +141,7 @@ def _numbers(record: Record) -> Mapping[tuple[str, str], Row]:
 
 
 def _discovered(numbers: Mapping[tuple[str, str], Row], contrast: str) -> str:
-    """Whether the lower bounds of lead and strict lead are above 0; "not strictly" if that of the lead alone is."""
+    """Whether the lower bounds of lead and strict lead are above 0; "not strictly" if only the lead's is."""
     lead, strict = (numbers[f"{name}_{contrast}", "all"].low for name in ("lead", "strict_lead"))
     if lead is None or lead <= 0:
         return "no"
@@ -160,7 +169,7 @@ def _table(name: str, title: str, rows: list[dict[str, str]], records: Sequence[
 
 
 def _notes(outcome: BiasOutcome) -> tuple[str, ...]:
-    """How the numbers came about."""
+    """Preset, split, faces, queries and seeds of the trial."""
     record, planted = outcome.gates, outcome.planted
     facts, seeds = record.data, record.data["seeds"]
     limit = (f"**partial run**: --limit {record.limit}",) if record.limit else ()
@@ -174,8 +183,8 @@ def _notes(outcome: BiasOutcome) -> tuple[str, ...]:
 
 
 def _learning(records: Sequence[Record]) -> tuple[str, ...]:
-    """What methods learn once for all classifiers, and what anew for each."""
-    kept, anew = "one generator for all classifiers", "learns anew for each classifier, from the same faces"
+    """Which methods train once for all classifiers, and which once for each."""
+    kept, anew = "one generator for all classifiers", "trained anew for each classifier, on the same faces"
     said: dict[str, list[str]] = {}
     for record in records:
         if not record.reference:
@@ -187,29 +196,29 @@ def _learning(records: Sequence[Record]) -> tuple[str, ...]:
 def _reading(outcome: BiasOutcome) -> tuple[str, ...]:
     family = ", ".join(outcome.planted.family())
     return (
-        "score: mean signed change of an attribute from reconstruction to counterfactual, towards the label, as its "
-        "oracle sees it, an answer that is not valid counting as unchanged; gap: with the bias minus without, in the "
+        "score: mean signed change of an attribute from reconstruction to counterfactual, towards the label, read by "
+        "its oracle; an answer that did not flip counts as unchanged; gap: score with the bias minus without, in the "
         f"planted direction; family: {family}",
-        "lead: the family's gap minus the greatest outside it, whichever its direction, but for "
-        f"{outcome.planted.label}; {_drawn(outcome)}",
-        "rank: of the family among the attributes outside it, by gap; ties rank worst",
+        "lead: the family's gap minus the greatest gap outside it, in either direction, "
+        f"{outcome.planted.label} excepted; {_drawn(outcome)}",
+        "rank: place of the family among the attributes outside it, by gap; ties get the worse rank",
     )
 
 
 def _strictly(outcome: BiasOutcome) -> tuple[str, ...]:
     return (
-        f"strict lead: of {outcome.planted.attribute} alone, and the changes of each attribute weighted as if answers "
-        "with it and without it had either target equally often: made neither by chance nor by a choice in the family; "
-        "where all answers with it, or all without it, have one target, nothing tells and they count as unchanged",
-        "discovered, false alarm: the lower bounds of both leads are above 0; not strictly: that of the lead alone",
+        f"strict lead: the lead of {outcome.planted.attribute} alone, with the changes of each attribute weighted "
+        "as if both targets were equally frequent with the attribute and without it; random changes then cancel out; "
+        "where all answers with it, or all without it, have one target, they count as unchanged",
+        "discovered, false alarm: the lower bounds of both leads are above 0; not strictly: only the lead's is",
     )
 
 
 def _drawn(outcome: BiasOutcome) -> str:
-    """What the intervals of leads know."""
+    """The variation that the intervals of leads cover."""
     if len(outcome.gates.data["seeds"]) == 1:
-        return "bootstrap over queries: of one seed, the interval does not know how trainings differ"
-    return "bootstrap over queries and seeds, too narrow where seeds are few"
+        return "bootstrap over queries: with one seed, the interval does not cover the variation between trainings"
+    return "bootstrap over queries and seeds; too narrow with few seeds"
 
 
 def _failed(outcome: BiasOutcome) -> tuple[str, ...]:
@@ -218,15 +227,15 @@ def _failed(outcome: BiasOutcome) -> tuple[str, ...]:
 
 def _leaking(outcome: BiasOutcome) -> tuple[str, ...]:
     return (
-        f"one unconfounded classifier, seed {outcome.gates.seed}, explained by a method fitted to confounded faces "
-        "minus by one fitted to unconfounded ones; the interval knows queries only",
+        f"one unconfounded classifier, seed {outcome.gates.seed}: its explanation by the method fitted to confounded "
+        "faces minus the one by the method fitted to unconfounded faces; the interval covers queries only",
     )
 
 
 def publish(trial: Trial, outcome: BiasOutcome, folder: Path) -> list[Table]:
     """Write tables and figures of one planted bias to `folder`; returns the tables to show.
 
-    Where nothing is scored, what was is taken away, so that no verdict stands beside closed gates.
+    If the gates are closed, older tables and figures of the bias are deleted: their verdicts no longer hold.
     """
     made = bias_tables(outcome)
     if outcome.gates.status == "ok" and not outcome.open:
@@ -242,7 +251,7 @@ def publish(trial: Trial, outcome: BiasOutcome, folder: Path) -> list[Table]:
 
 
 def write_figures(trial: Trial, outcome: BiasOutcome, folder: Path) -> list[Path]:
-    """The exact edits; where gates are open, the attributes most changed and both classifiers' counterfactuals."""
+    """Draw the exact edits and, if the gates are open, the changes of attributes and both classifiers' answers."""
     if outcome.gates.status != "ok":
         return []
     good = [record for record in outcome.records if record.status == "ok"]
@@ -250,15 +259,17 @@ def write_figures(trial: Trial, outcome: BiasOutcome, folder: Path) -> list[Path
         files = save(edited(trial), folder / f"bias-edited-{outcome.planted}")
         if good:
             files += save(attributes_changed(good, trial), folder / f"bias-attributes-{outcome.planted}")
-        for record in good:
-            figure = side_by_side(record, trial)
+        drawn = [("bias", record, {"unconfounded": "without bias", "confounded": "with bias"}) for record in good]
+        drawn += [(OPPOSITE, record, majority_names(outcome.planted)) for record in outcome.opposite]
+        for name, record, kinds in drawn:
+            figure = side_by_side(record, trial, kinds)
             if figure is not None:
-                files += save(figure, folder / f"bias-{outcome.planted}-{record.method}")
+                files += save(figure, folder / f"{name}-{outcome.planted}-{record.method}")
     return files
 
 
 def attributes_changed(records: Sequence[Record], trial: Trial) -> Figure:
-    """Signed change of every attribute under both classifiers, a panel a method (gan-search, Figs. 6 to 8)."""
+    """Signed change of every attribute under both classifiers, one panel per method (gan-search, Figs. 6 to 8)."""
     columns = min(4, len(records))
     rows = -(-len(records) // columns)
     figure = Figure(figsize=(2.6 * columns, 2.0 * rows + 1.0), layout="constrained")
@@ -274,7 +285,7 @@ def attributes_changed(records: Sequence[Record], trial: Trial) -> Figure:
         panel.axhline(0, color="0.3", linewidth=0.6)
         panel.set_title(record.method + (" (reference)" if record.reference else ""), fontsize=8)
         panel.set(xlabel="", ylabel="")
-        lowest = place + columns >= len(records)  # of its column, also where the last row is short
+        lowest = place + columns >= len(records)  # the lowest of its column, also where the last row is short
         panel.tick_params(axis="x", rotation=90, labelsize=7, labelbottom=lowest)
         for label in panel.get_xticklabels():
             label.set_fontweight("bold" if label.get_text() in family else "normal")
@@ -289,7 +300,7 @@ def attributes_changed(records: Sequence[Record], trial: Trial) -> Figure:
 
 
 def edited(trial: Trial) -> Figure:
-    """Queries with the attribute and the same without it, with what both classifiers give the label (dvae, Fig. 5)."""
+    """Queries with the attribute and after its removal, with both classifiers' p(label) below (dvae, Fig. 5)."""
     planted, faces = trial.planted, trial.faces()
     assert faces.labels is not None  # noqa: S101 - a task has labels
     rows = torch.from_numpy(faces.official["test"])
@@ -313,31 +324,35 @@ def edited(trial: Trial) -> Figure:
     return grid(columns[0], torch.stack(columns[1:]), captions, headings, title)
 
 
-def side_by_side(record: Record, trial: Trial) -> Figure | None:
-    """Both classifiers' counterfactuals of the same queries (dvae, Fig. 4); None if they are not on disk any more."""
+def side_by_side(record: Record, trial: Trial, kinds: Mapping[str, str]) -> Figure | None:
+    """Two classifiers' counterfactuals of the same queries (dvae, Fig. 4); None if they are no longer on disk.
+
+    `kinds`: kind of classifier -> its name in the figure.
+    """
     runs = trial.protocol.runs
-    parts = {kind: find(runs, record.artefacts[f"explain-{kind}"])[0] for kind in ("unconfounded", "confounded")}
+    parts = {kind: find(runs, record.artefacts[f"explain-{kind}"])[0] for kind in kinds}
     seen = {kind: find(runs, record.artefacts[f"bias-{kind}"])[0] for kind in parts}
     if not all(parts.values()) or not all(seen.values()):
         return None
     rows = _chosen(trial)
-    words = (f"not {trial.planted.label}", trial.planted.label)
+    classes = (f"not {trial.planted.label}", trial.planted.label)
+    queries = parts[next(iter(kinds))]["queries"][rows]
     columns, captions = [], [["" for _ in range(5)] for _ in rows]
     for place, kind in enumerate(parts):
         columns += [parts[kind]["reconstructions"][rows], parts[kind]["images"][0][rows]]
         for line, row in zip(captions, rows, strict=True):
-            line[1 + 2 * place] = f"query seen: {words[int(parts[kind]['predicted'][row])]}"
-            line[2 + 2 * place] = f"seen: {words[int(seen[kind]['seen'][row])]}"
-    headings = ["query", "x̃", "x' without bias", "x̃", "x' with bias"]
+            line[1 + 2 * place] = f"query seen: {classes[int(parts[kind]['predicted'][row])]}"
+            line[2 + 2 * place] = f"seen: {classes[int(seen[kind]['seen'][row])]}"
+    headings = ["query", *(heading for name in kinds.values() for heading in ("x̃", f"x' {name}"))]
     title = (
         f"{record.method}, {trial.planted}, seed {trial.seeds[0]}: the first queries of each cell\n"
-        "as a classifier without the bias sees them, and one with it"
+        f"as two classifiers of {trial.planted.label} see them: {' and '.join(kinds.values())}"
     )
-    return grid(parts["unconfounded"]["queries"][rows], torch.stack(columns), captions, headings, title)
+    return grid(queries, torch.stack(columns), captions, headings, title)
 
 
 def _chosen(trial: Trial) -> list[int]:
-    """The places of the first `EACH` queries of each cell, cell after cell."""
+    """The indices of the first `EACH` queries of each (label, attribute) cell, cell after cell."""
     queries = trial.work(Case(BASELINE, "unconfounded", trial.seeds[0])).question.queries
     assert queries.data.attributes is not None  # noqa: S101 - drawn faces have some
     found = queries.data.attributes.iloc[queries.indices].reset_index(drop=True)

@@ -1,9 +1,9 @@
-"""Bias discovery: a bias is planted in a classifier, and methods are asked whether their counterfactuals show it.
+"""Bias discovery: a bias is planted in a classifier, and each method's counterfactuals are tested for it.
 
-Classifiers of one architecture learn from faces with the bias and without; every method learns from faces without it
-alone, and explains all of them on the same queries. What a hostile reader would ask is answered before the numbers:
-does the classifier have the bias at all (gates), would the method also find one where there is none (controls), and
-would it find its own generator's (leakage)? `metrics/bias.py` has the score.
+Classifiers of one architecture learn from faces with the bias and from faces without it. Every method learns from faces
+without it only, and explains all classifiers on the same queries. Three checks guard the result: the gates (does the
+classifier have the bias at all?), the controls (does the method find a bias where there is none?), and the leakage
+(does a generator trained on biased faces show its own bias?). The score is in `metrics/bias.py`.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple, Self
 
 import numpy as np
+import pandas as pd
 import torch
 from torch import Tensor
 
@@ -42,15 +43,17 @@ KINDS: Mapping[str, str] = MappingProxyType(
         "another": "faces without the bias, under other seeds",
     }
 )
-"""Kind of classifier -> what it learns from."""
+"""Kind of classifier -> its training faces."""
+MAJORITIES: Mapping[str, float] = MappingProxyType({"majority without": 0.7, "majority with": 0.3})
+"""Two opposite kinds -> the share of their faces with the label that lack the attribute (dvae, Fig. 4)."""
 BIASED_AT_LEAST, UNBIASED_AT_MOST = 0.10, 0.05
-"""Shares of queries whose class the exact do(attribute) flips: the gates."""
+"""The gates: bounds on the share of queries whose class the exact do(attribute) flips."""
 RAISED_ABOVE = 0.0
-"""What the lower bound of the edit's effect on the label's probability has to exceed, so that flips are no noise."""
+"""The third gate: the edit's effect on the label's probability must have a lower bound above this."""
 OTHER_SEEDS = 1000
-"""By how much the seeds of "another" classifier differ."""
+"""Added to a seed for the classifier of the kind "another"."""
 VERSION = 3
-"""Raised whenever gates, scores or leads come out otherwise from the same answers."""
+"""Raised whenever the same answers give other gates, scores or leads."""
 
 SETTINGS: Mapping[str, Overrides] = MappingProxyType(
     {
@@ -67,13 +70,13 @@ SETTINGS: Mapping[str, Overrides] = MappingProxyType(
         "paper": {"avatars": {"evidence": 0.85}, "data": {"queries": 1000}},
     }
 )
-"""Preset -> the settings of data and judges in which this protocol differs from the preset: small faces."""
+"""Preset -> the settings of data and judges that bias discovery changes: many trainings, so small faces."""
 OF_METHODS = "bias"
-"""What methods call their own such settings, for many trainings on small faces; they change the default preset."""
+"""Key of a method's own such settings in its `presets`; they apply to the default preset."""
 
 
 def with_settings(preset: str, asked: Overrides) -> Overrides:
-    """The protocol's own settings, and above them what the user sets."""
+    """The settings of bias discovery, overridden by the user's."""
     presets = {name: entry.load().presets for name, entry in METHODS.items()} if preset == "default" else {}
     small = {name: part[OF_METHODS] for name, part in presets.items() if OF_METHODS in part}
     own = {**SETTINGS[preset], **small}
@@ -86,19 +89,19 @@ def _plain(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Planted:
-    """A bias: the classifier of `label` is led to use `attribute`, which it is taught to find where `label` is not."""
+    """A bias: in the classifier's training faces, `attribute` mostly occurs where `label` does not."""
 
     attribute: str
     label: str
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """The bias that a text such as "Eyeglasses-on-Young" names.
+        """The bias named by a text such as "Eyeglasses-on-Young".
 
         Raises
         ------
         UserError
-            If it does not name two attributes between which the data set can plant a dependence.
+            If the text does not name two attributes that the data set can make depend on each other.
         """
         attribute, on, label = text.partition("-on-")
         if not on:
@@ -108,7 +111,7 @@ class Planted:
             if name not in free:
                 raise unknown("attribute that a bias can be planted of", name, free)
         if attribute == label:
-            raise UserError(f"a bias is planted between two attributes, not of {label} on itself")
+            raise UserError(f"a bias needs two different attributes, not {label} on itself")
         return cls(attribute, label)
 
     def __str__(self) -> str:
@@ -116,11 +119,11 @@ class Planted:
 
     @property
     def confounding(self) -> str:
-        """As the data set's settings name it: the later in the model depends on the earlier."""
+        """The value of `avatars.confounding`: the attribute later in the model depends on the earlier one."""
         return "-".join(sorted((self.attribute, self.label), key=NAMES.index, reverse=True))
 
     def family(self) -> list[str]:
-        """The attribute and what the model makes depend on it: a change of any of them speaks of the bias."""
+        """The attribute and its descendants in the causal model: a change of any of them shows the bias."""
         found = {self.attribute}
         for own in ATTRIBUTES:
             if found & set(own.parents):
@@ -128,7 +131,7 @@ class Planted:
         return [name for name in NAMES if name in found - {self.label}]
 
     def directions(self, data: ImageData, names: Sequence[str]) -> Tensor:
-        """For each of `names` −1, 0 or 1: how the bias moves it towards the label, if it is of the family, (K,)."""
+        """The sign (−1, 1) with which the bias moves each of `names` towards the label, 0 outside the family; (K,)."""
         assert data.attributes is not None  # noqa: S101 - drawn faces have some
         planted, family = data.attributes[self.attribute], self.family()
         signs = [-np.sign(np.cov(planted, data.attributes[name])[0, 1]) if name in family else 0.0 for name in names]
@@ -142,7 +145,7 @@ class Case(NamedTuple):
     kind: str
     seed: int
     leaking: bool = False
-    """Whether the faces that the method has learnt from have the bias."""
+    """Whether the method was fitted to biased faces."""
 
     def __str__(self) -> str:
         return f"{self.method} on the {self.kind} classifier, seed {self.seed}{', leaking' * self.leaking}"
@@ -150,27 +153,27 @@ class Case(NamedTuple):
 
 @dataclass(frozen=True)
 class Trial:
-    """One planted bias: its faces, its classifiers, its gates, and what a method shows of it."""
+    """One planted bias: its faces, its classifiers, its gates, and the answers of the methods."""
 
     planted: Planted
     protocol: Protocol
     seeds: tuple[int, ...]
-    """Of the classifiers; the first is the methods' too."""
+    """Seeds of the classifiers; methods use the first."""
 
     @property
     def task(self) -> str:
-        """What the classifiers are asked."""
+        """The task of the classifiers."""
         return f"avatars/{self.planted.label}"
 
     @property
     def drawn(self) -> AvatarsConfig:
-        """How the faces that methods learn from are drawn."""
+        """The settings of the faces that methods learn from."""
         return AVATARS.resolved(self.protocol.preset, self.protocol.overrides or {})
 
     def faces(self, *, biased: bool = False) -> ImageData:
-        """What methods learn from, with the queries, balanced over the cells, as its test and validation split.
+        """The training faces of the methods; test and validation split are the queries, balanced over the four cells.
 
-        `biased`: those that the methods learn from have the bias, for the leakage row; the queries are the same.
+        `biased`: train on biased faces, for the leakage; the queries stay the same.
         """
         data = images_of(self.task, self.protocol)
         parts = split(data, self.seeds[0])
@@ -180,6 +183,7 @@ class Trial:
             return replace(data, official=official, digest=digest_of(data.digest, train, queries))
         other = images_of(self.task, self._protocol(confounding=self.planted.confounding))
         assert data.labels is not None and other.labels is not None  # noqa: S101, PT018 - a task has labels
+        assert data.attributes is not None and other.attributes is not None  # noqa: S101, PT018 - drawn faces have some
         first = np.arange(len(train)), len(train) + np.arange(len(queries))
         return replace(
             data,
@@ -187,12 +191,12 @@ class Trial:
             labels=np.concatenate([other.labels[train], data.labels[queries]]),
             official={"train": first[0], "validation": first[1], "test": first[1]},
             digest=digest_of(other.digest, data.digest, train, queries),
-            attributes=None,
+            attributes=pd.concat([other.attributes.iloc[train], data.attributes.iloc[queries]], ignore_index=True),
             exact=None,
         )
 
     def _balanced(self, part: Subset) -> np.ndarray:
-        """As many faces of each (label, attribute) cell, the first ones, (N,)."""
+        """Indices (N,) of the first faces of each (label, attribute) cell, equally many of each."""
         assert part.data.attributes is not None  # noqa: S101 - drawn faces have some
         wanted = DATA.resolved(self.protocol.preset, self.protocol.overrides or {}, part.shape[0]).queries
         found = part.data.attributes.iloc[part.indices]
@@ -201,7 +205,7 @@ class Trial:
         if each == 0 or len(cells) < 4 or any(len(rows) < each for rows in cells.values()):
             least = min(map(len, cells.values())) if len(cells) == 4 else 0
             raise UserError(
-                f"{self.planted}: {each} queries of each of four cells are wanted, and some cell has {least}; "
+                f"{self.planted} needs {each} queries in each of four cells, and the smallest cell has {least}; "
                 "change data.queries or avatars.count with --set"
             )
         return np.sort(part.indices[np.concatenate([rows[:each] for rows in cells.values()])])
@@ -213,22 +217,25 @@ class Trial:
     # -- classifiers ---------------------------------------------------------------------------------------------------
 
     def classifier(self, kind: str, seed: int, advance: Advance | None = None) -> TrainedClassifier:
-        """One classifier; it learns from other faces than any method, and than the queries."""
+        """One classifier; its training faces are neither queries nor training faces of a method."""
         seed = (seed + OTHER_SEEDS) % 2**32 if kind == "another" else seed
-        return Work(Job(self.task, "classifier", seed), self.protocol_of(kind), advance).classifier
+        classifier = Work(Job(self.task, "classifier", seed), self.protocol_of(kind), advance).classifier
+        assert isinstance(classifier, TrainedClassifier)  # noqa: S101 - a trial trains its own
+        return classifier
 
     def protocol_of(self, kind: str) -> Protocol:
-        """The protocol that draws what the classifiers of `kind` learn from."""
-        confounding = self.planted.confounding if kind in ("confounded", "ignoring") else ""
+        """The protocol that draws the training faces of the classifiers of `kind`."""
+        confounding = self.planted.confounding if kind in ("confounded", "ignoring", *MAJORITIES) else ""
         evidence = 1.0 if kind == "ignoring" else self.drawn.evidence
-        return self._protocol(seed=self.drawn.seed + 1, confounding=confounding, evidence=evidence)
+        strength = MAJORITIES.get(kind, self.drawn.strength)
+        return self._protocol(seed=self.drawn.seed + 1, confounding=confounding, evidence=evidence, strength=strength)
 
     def classifiers(self) -> list[tuple[str, int]]:
-        """Kind and seed of each."""
+        """(kind, seed) of each classifier."""
         return [(kind, seed) for kind in KINDS for seed in self.seeds]
 
     def key(self, method: str = "") -> str:
-        """The hash of all that determines what is said of the classifiers, or of a method that explains them."""
+        """The hash of everything that determines the record of the classifiers, or of a `method` that explains them."""
         asked = record_key(self.work(Case(method, "unconfounded", self.seeds[0]))) if method else ""
         return key_of(
             version=VERSION,
@@ -247,7 +254,7 @@ class Trial:
         return torch.from_numpy(data.attributes[self.planted.attribute].to_numpy()[data.official["test"]] == 1)
 
     def edited(self) -> Artefact:
-        """The queries under the exact do(attribute): each has it where it had it not, and the other way round."""
+        """The queries under the exact do(attribute): added where it was absent, removed where it was present."""
         data = self.faces()
         rows, name = data.official["test"], self.planted.attribute
         artefact = Artefact(self.protocol.runs, "edited", key_of(data=data.digest, attribute=name))
@@ -261,15 +268,15 @@ class Trial:
         return artefact
 
     def gate(self, kind: str) -> dict[str, Tensor]:
-        """What the classifiers of `kind` say of the queries, by seed and query, (S, N).
+        """The outputs of the classifiers of `kind` for every seed and query, (S, N) each.
 
-        Bool: "right" of the queries, and "flipped" by the exact do(attribute). In [0, 1]: the probability of the label
-        "before" and "after" it.
+        Bool: "right", whether the query is classified correctly; "flipped", whether the exact do(attribute) changes its
+        class. In [0, 1]: the probability of the label "before" and "after" the edit.
 
         Raises
         ------
         UserError
-            If a classifier cannot be trained.
+            If the training of a classifier fails.
         """
         data = self.faces()
         assert data.labels is not None  # noqa: S101 - a task has labels
@@ -292,21 +299,21 @@ class Trial:
     # -- what a method shows -------------------------------------------------------------------------------------------
 
     def work(self, case: Case, advance: Advance | None = None) -> Work:
-        """The job of one method that explains one classifier."""
+        """The job of one case."""
         job, data = Job(self.task, case.method, self.seeds[0]), self.faces(biased=case.leaking)
         return Work(job, self.protocol, advance, data=data, classifier=self.classifier(case.kind, case.seed))
 
     def first(self, case: Case) -> Case:
-        """The same method on the first unconfounded classifier, for which its generator is trained."""
+        """The same method on the first unconfounded classifier, on which its generator is trained."""
         return case._replace(kind="unconfounded", seed=self.seeds[0])
 
     def explained(self, case: Case, advance: Advance | None = None) -> list[Artefact]:
-        """The method's counterfactuals of all queries; what asks no classifier is learnt once (`Trainer.once`)."""
+        """The method's counterfactuals of all queries; trainings without the classifier run once (`Trainer.once`)."""
         work = self.work(case, advance)
         return explain(work, fit(work))
 
     def answer(self, case: Case, advance: Advance | None = None) -> Artefact:
-        """What the method's counterfactuals change of every attribute; see `_changes`."""
+        """The changes of every attribute in the method's counterfactuals; see `_changes`."""
         work, chunks = self.work(case, advance), self.explained(case, advance)
         assert work.attributes is not None  # noqa: S101 - drawn faces have oracles
         names, oracles = [chunk.name for chunk in chunks], work.attributes.made().name
@@ -316,25 +323,25 @@ class Trial:
         return artefact
 
     def answers(self, method: str, kind: str) -> list[Artefact]:
-        """What the counterfactuals of all classifiers of `kind` change, a seed each."""
+        """The changes for all classifiers of `kind`, one artefact per seed."""
         return [self.answer(Case(method, kind, seed)) for seed in self.seeds]
 
 
 def trials(planted: Iterable[str], protocol: Protocol, seeds: Iterable[int]) -> list[Trial]:
-    """A trial of each bias in `planted`, under the settings that biases have where the user sets none.
+    """A trial of each bias in `planted`, under the settings of bias discovery.
 
     Raises
     ------
     UserError
-        If a text names no bias that can be planted, one is to be planted at a strength that is none, the faces that
-        methods learn from are to be others than the protocol's, or "another" classifier would be one of the first.
+        If a text names no bias, `avatars.strength` is 0.5 or less, the user sets a dependence of attributes that bias
+        discovery sets itself, or two seeds differ by `OTHER_SEEDS`.
     """
     asked = (protocol.overrides or {}).get("avatars", {})
     if taken := [name for name in ("confounding", "independent", "descendants") if asked.get(name)]:
-        raise UserError(f"bias decides itself how attributes of its faces depend: leave out avatars.{taken[0]}")
+        raise UserError(f"bias sets the dependence between attributes itself: leave out avatars.{taken[0]}")
     seeds = tuple(seeds)
     if twice := sorted({seed for seed in seeds if seed + OTHER_SEEDS in seeds}):
-        raise UserError(f"seeds {twice[0]} and {twice[0] + OTHER_SEEDS} would share a classifier; ask one of the two")
+        raise UserError(f"seeds {twice[0]} and {twice[0] + OTHER_SEEDS} would share a classifier; leave one out")
     overrides = with_settings(protocol.preset, protocol.overrides or {})
     own = replace(protocol, overrides=overrides, relaxations=(0.0,))
     made = [Trial(Planted.parse(text), own, seeds) for text in planted]
@@ -345,30 +352,30 @@ def trials(planted: Iterable[str], protocol: Protocol, seeds: Iterable[int]) -> 
 
 
 def _identity(classifier: TrainedClassifier) -> tuple[object, ...]:
-    """What determines a classifier."""
+    """Everything that determines a classifier."""
     question = classifier.workshop.question
     return question.seed, question.data.digest, len(question.train), classifier.config.model_dump()
 
 
 def side(answers: Sequence[Artefact], kept: Tensor) -> Side:
-    """What `answers`, a seed each, have found of the attributes `kept` (A,)."""
+    """The changes and the validity of `answers`, one per seed, for the attributes in the mask `kept` (A,)."""
     parts = [answer.tensors() for answer in answers]
     changes = torch.stack([part["changes"][:, kept] for part in parts])
     return Side(changes, torch.stack([part["valid"] for part in parts]))
 
 
 def strict_side(answers: Sequence[Artefact], kept: Tensor) -> Side:
-    """The same over all queries, standardised, so that changes by chance cancel out under any classifier."""
+    """The same over all queries, standardised, so that random changes cancel out under any classifier."""
     parts = [answer.tensors() for answer in answers]
     before, target = torch.stack([part["before"][:, kept] for part in parts]), [part["target"] for part in parts]
     return standardised(side(answers, kept).all, before, torch.stack(target))
 
 
 def _changes(work: Work, chunks: Sequence[Artefact], _: Artefact) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """What the answers change, with what has to be known to read it.
+    """Attribute changes of the answers, and what is needed to interpret them.
 
-    "changes" (N, A): signed, from what the oracles see "before" (N, A), in the reconstructions. And (N,) each: the
-    "target", what the classifier has "seen" in the answer, and whether that makes it "valid".
+    "changes" (N, A): signed changes from the reconstruction to the answer; "before" (N, A): the oracles' reading of the
+    reconstruction; (N,) each: "target", the class "seen" in the answer, and "valid" where the two agree.
     """
     parts = [chunk.tensors() for chunk in chunks]
     answers, reconstructions = (

@@ -33,6 +33,7 @@ Start here:
   benchmark bias                       which methods show a bias that was planted in a classifier
   benchmark compare vaex gan-search    differences between two methods, and whether they exceed chance
   benchmark score --help               numbers for counterfactuals that another program made
+  benchmark audit --help               explain a classifier of your own
   benchmark check                      the numbers against results/baselines
   benchmark clean                      remove weights, counterfactuals and records
 
@@ -45,6 +46,8 @@ COMMANDS = {
     "paper": "Run the methods of papers, and write a page a paper: its numbers and claims beside ours.",
     "list": "Methods, tasks, metrics and presets.",
     "report": "Write tables and figures again from the records, without computing anything.",
+    "audit": "Explain a classifier of your own by every method that it can be asked by.",
+    "classifier": "Look a classifier of your own over: outputs, accuracy, and which preprocessing fits it.",
     "check": "Compare the records with a baseline; exit code 1 and a table if numbers moved.",
     "bias": "Plant a bias in a classifier of drawn faces, and ask which methods' counterfactuals show it.",
     "compare": "Compare two methods on the same queries: differences, with interval and p.",
@@ -91,7 +94,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     sys.exit(_guarded(call, debug="--debug" in typed))
 
 
-LONG = {"run", "paper", "bias"}
+LONG = {"run", "audit", "paper", "bias"}
 """Commands that take minutes: they say a first word also where it is piped."""
 LIGHT = {"list", "clean", "--help", "--version", "--quiet"}
 """With one of these words nothing is loaded that takes time, or nothing is to be said."""

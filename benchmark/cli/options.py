@@ -1,7 +1,7 @@
 """Options that several commands share, and what a command says when something went wrong."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -24,6 +24,7 @@ RecordedTasks = Annotated[
     str, typer.Option("--tasks", "--task", help="Comma-separated, or 'all': those with a record.")
 ]
 Task = Annotated[str, typer.Option("--task", "--tasks", help="One, as in mnist, mnist/3-8 or celeba/Male.")]
+OwnTask = Annotated[str | None, typer.Option("--task", "--tasks", help="One. [default: that of --data, or mnist]")]
 Seeds = Annotated[str, typer.Option("--seeds", "--seed", help="Comma-separated numbers.")]
 RecordedSeeds = Annotated[str, typer.Option("--seeds", "--seed", help="Comma-separated numbers, or 'all'.")]
 Relaxations = Annotated[str, typer.Option("--relaxations", "--r", help="Comma-separated values of r in [0, 1].")]
@@ -51,6 +52,11 @@ Channels = Annotated[
 SkipBroken = Annotated[
     bool, typer.Option("--skip-broken", help="Of --data: leave out what cannot be read, and say so.")
 ]
+Query = Annotated[Path | None, typer.Option("--query", help="One picture of yours instead of the test pictures.")]
+Target = Annotated[str | None, typer.Option("--target", help="The class that --query is to become.")]
+Targets = Annotated[
+    Path | None, typer.Option("--targets", help="csv with the header file,target: pictures of yours, and classes.")
+]
 Split = Annotated[names.Split, typer.Option(help="Queries: validation to choose settings, test to report.")]
 DataRoot = Annotated[Path | None, typer.Option(help="Folder of data sets that are not embedded.")]
 Fid = Annotated[str, typer.Option(help="Extractors of Fréchet distances: oracle,inception.")]
@@ -69,6 +75,32 @@ Numbers = Annotated[
 Metrics = typer.Option("--metrics", "--metric", help="Comma-separated names, in this order.")
 Quiet = Annotated[bool, typer.Option("--quiet", help="Say nothing but errors and the last path.")]
 Debug = Annotated[bool, typer.Option(help="Stop at the first error, with its traceback.")]
+
+Classifier = Annotated[
+    str | None,
+    typer.Option(
+        "--classifier",
+        metavar="SPEC",
+        help="Your own: model.onnx, file.py:build, package.module:build.",
+    ),
+]
+ClassifierWeights = Annotated[
+    Path | None, typer.Option("--classifier-weights", help="safetensors, or a state dict of torch.")
+]
+ClassifierInput = Annotated[
+    str | None, typer.Option("--input", help="What it wants: 'size=28 channels=1 range=0..1 mean=.13 std=.31'.")
+]
+ClassifierOutput = Annotated[
+    Literal["logits", "probabilities", "one-logit"] | None, typer.Option("--output", help="What its outputs are.")
+]
+OutputColumns = Annotated[
+    str | None, typer.Option("--output-columns", help="Which outputs the classes are, as in 248,269.")
+]
+Classes = Annotated[
+    Path | None, typer.Option("--classes", help="File with the names of its classes, a line each, in its order.")
+]
+Features = Annotated[str | None, typer.Option("--features", help="The module whose output is φ.")]
+TrustCode = Annotated[bool, typer.Option("--trust-code", help="Read files that execute code as they are read.")]
 
 
 class StoppedError(Exception):

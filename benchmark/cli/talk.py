@@ -15,7 +15,7 @@ QUIET_PRESET = "smoke"
 """Its numbers mean nothing: it has a line a method, and no table."""
 LINES = 8
 """Of the table at the end, its heading included."""
-WIDEST = 100
+WIDEST = 130
 """Characters of a line, at most."""
 
 

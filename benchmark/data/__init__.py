@@ -1,7 +1,7 @@
 """Data sets: one file each, all of them returning the same `ImageData`."""
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
@@ -15,6 +15,7 @@ from pydantic import BaseModel
 from torch import Tensor
 
 from benchmark.errors import unknown
+from methods.base import Attributes
 from methods.pictures import unit
 
 if TYPE_CHECKING:
@@ -34,10 +35,10 @@ FOLDER = "benchmark.data.folder:load"
 """The same for a folder of the user's own."""
 
 Advance = Callable[[int, int], None]
-"""Progress of something slow: called with (done, total)."""
+"""Progress of a slow step: called with (done, total)."""
 
 Exact = Callable[[str, np.ndarray, np.ndarray], np.ndarray]
-"""(attribute, indices (n,), values of the attribute (n,)) -> the images as they would be then, (n, C, H, W) uint8."""
+"""(attribute, indices (n,), new values (n,)) -> the exact counterfactuals, (n, C, H, W) uint8."""
 
 
 @dataclass(frozen=True)
@@ -47,14 +48,14 @@ class Source:
     root: Path | None = None
     """The folder that the user named with ``--data-root``."""
     cache: Path | None = None
-    """A folder for what is decoded once; without it a loader decodes into memory."""
+    """Cache folder for decoded images; None decodes into memory."""
     advance: Advance = lambda *_: None
     folder: "FolderConfig | None" = None
     """The user's own folder of pictures, if that is to be loaded."""
     settings: BaseModel | None = None
-    """How the data are to be made, for those that are made; None: by their defaults."""
+    """Settings of data that are generated rather than read; None for the defaults."""
     check_attributes: Callable[[pd.DataFrame], None] = lambda _: None
-    """Refuses the attributes of a data set if a task asks for another; called before images are made or read."""
+    """Raises a UserError if the task's attribute is not among these; called before images are made or read."""
 
 
 @dataclass(frozen=True)
@@ -65,31 +66,36 @@ class ImageData:
     images: np.ndarray
     """(N, C, H, W) uint8; in memory or memory-mapped."""
     labels: np.ndarray | None
-    """(N,) int64 indices into `class_names`; None where a task has to name the attribute that is asked for."""
+    """(N,) int64 indices into `class_names`; None if the label is an attribute that the task has to name."""
     class_names: tuple[str, ...]
     digest: str
-    """SHA-256 of everything that a result can depend on."""
+    """SHA-256 of everything in the data that affects a result."""
     attributes: pd.DataFrame | None = None
-    """(N, A) of 0 and 1, a named column an attribute."""
+    """(N, A) of 0 and 1, one named column per attribute."""
     official: Mapping[str, np.ndarray] = field(default_factory=dict)
-    """Indices of the splits that come with the data: any of "train", "validation", "test"."""
+    """Indices of the official splits, if any: "train", "validation", "test"."""
     twins: np.ndarray | None = None
     """(N,) int64: the first image that is identical to each one, often itself; None if there are no identical ones."""
     remarks: tuple[str, ...] = ()
     """What a reader of the numbers has to know of the images, a sentence each."""
     attribute: str = ""
-    """The attribute that a task asks for; empty where it asks for classes."""
+    """The attribute that is the task's label; empty if the labels are classes."""
     exact: Exact | None = None
-    """The exact counterfactuals, where the data know them."""
+    """Computes exact counterfactuals; None for data without them."""
     independent: Callable[[int, int], "ImageData"] | None = None
-    """(count, seed) -> so many other images whose attributes are all independent, where the data can be made so."""
+    """(count, seed) -> other images, whose attributes are all independent; None if the data cannot be generated."""
 
     def counterfactuals(self, indices: np.ndarray, targets: np.ndarray) -> np.ndarray | None:
-        """The images at `indices` (n,), had they been of the classes `targets` (n,): (n, C, H, W) uint8.
+        """Exact counterfactuals of the images at `indices` (n,) for the classes `targets` (n,): (n, C, H, W) uint8.
 
-        None where nobody knows, as with photographs.
+        None for data without them, such as photographs.
         """
         return self.exact(self.attribute, indices, targets) if self.exact and self.attribute else None
+
+    @property
+    def known_attributes(self) -> Attributes | None:
+        """What a method may know of the attributes; None where there are none."""
+        return None if self.attributes is None else Attributes(tuple(map(str, self.attributes)), self.attribute)
 
     def __len__(self) -> int:
         return len(self.images)
@@ -120,11 +126,11 @@ class ImageData:
 
 @dataclass(frozen=True)
 class Subset:
-    """Some of the images of a labelled data set, in an order of their own; nothing is copied."""
+    """A selection of the images of a labelled data set, in any order; nothing is copied."""
 
     data: ImageData
     indices: np.ndarray
-    """(n,) into `data`."""
+    """Indices (n,) into `data`."""
 
     def __len__(self) -> int:
         return len(self.indices)
@@ -144,6 +150,11 @@ class Subset:
         """The images at `indices` of this subset, float32 in [0, 1], (B, C, H, W)."""
         chosen = indices.numpy() if isinstance(indices, Tensor) else indices  # numpy takes a tensor of one for a number
         return self.data.batch(self.indices[chosen])
+
+    def described(self, names: Sequence[str]) -> Tensor:
+        """Which of the attributes `names` each image has, (n, len(names)), float32 of 0 and 1."""
+        assert self.data.attributes is not None  # noqa: S101 - who asks has been told the names
+        return torch.tensor(self.data.attributes[list(names)].to_numpy()[self.indices], dtype=torch.float32)
 
     def first(self, count: int) -> "Subset":
         """The first `count` images of this subset."""

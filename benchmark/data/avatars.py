@@ -1,6 +1,6 @@
-"""Avatars: drawn faces with known attributes, whose exact counterfactuals are known too.
+"""Avatars: drawn faces with known attributes and exact counterfactuals.
 
-The names to use elsewhere: `AvatarsConfig`, `Faces`, `sample_faces`, `counterfactual` and `render`.
+Names to use elsewhere: `AvatarsConfig`, `Faces`, `sample_faces`, `counterfactual` and `render`.
 """
 
 import json
@@ -28,40 +28,40 @@ __all__ = [
 ]
 
 VERSION = 2
-"""Raised whenever the same settings give other pictures, counterfactual ones too, so that all are made again."""
+"""Raised whenever the same settings give other pictures or counterfactuals, so that all are drawn again."""
 
 
 @dataclass(frozen=True)
 class ExactFaces:
-    """The exact counterfactuals of faces: drawn again from the same noise, with one attribute set."""
+    """Exact counterfactuals of faces: drawn again from the same noise, with one attribute changed."""
 
     faces: Faces
 
     def __call__(self, attribute: str, indices: np.ndarray, values: np.ndarray) -> np.ndarray:
         """The faces at `indices` (n,), had `attribute` been `values` (n,): (n, 3, H, W) uint8.
 
-        Descendants follow where the data set's settings say so.
+        Descendants of the attribute follow if the data set's settings say so.
         """
         return render(counterfactual(self.faces.take(indices), {attribute: values}), numbers=indices)
 
 
 @dataclass(frozen=True)
 class IndependentFaces:
-    """Other faces of one size, whose attributes are clear and all independent."""
+    """Generates further faces of one size, with clear and independent attributes."""
 
     size: int
     cache: Path | None
 
     def __call__(self, count: int, seed: int) -> ImageData:
-        """So many of them, drawn once."""
+        """Draw `count` faces under `seed`."""
         config = AvatarsConfig.model_validate({"size": self.size, "count": count, "seed": seed, "independent": True})
         return load(Source(cache=self.cache, settings=config))
 
 
 def load(source: Source) -> ImageData:
-    """Avatars under `source.settings`, without labels (a task names the attribute that it asks for).
+    """Avatars under `source.settings`, without labels (the task names the attribute).
 
-    With `source.cache` they are drawn there once, to a memory-mapped file; without it, into memory.
+    With `source.cache` they are drawn once, into a memory-mapped file there; without it, into memory.
 
     Returns
     -------
@@ -71,7 +71,7 @@ def load(source: Source) -> ImageData:
     Raises
     ------
     UserError
-        If a task asks for no attribute or another one; naming the first face that cannot be drawn.
+        If the task names no attribute or an unknown one, or a face cannot be drawn (naming the first).
     """
     config = source.settings if isinstance(source.settings, AvatarsConfig) else AvatarsConfig()
     faces = sample_faces(config)
@@ -103,7 +103,7 @@ def _pixels(faces: Faces, source: Source) -> tuple[np.ndarray, str]:
 
 
 def _key(faces: Faces) -> str:
-    """A name for everything that decides what is drawn."""
+    """A hash of everything that determines the pictures."""
     parts = [VERSION, faces.config.model_dump(), COLUMNS, *(version(name) for name in ("python-avatars", "resvg-py"))]
     return digest_of(json.dumps(parts), faces.noise.to_numpy(), faces.attributes.to_numpy())
 

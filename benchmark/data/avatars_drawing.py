@@ -1,7 +1,7 @@
 """Avatars as pictures: attributes and noise -> parts and colours -> SVG -> pixels.
 
-The parts are those of the avataaars artwork by Pablo Stanley, as python-avatars brings them; the wrinkles, lashes and
-cheeks are ours. The SVG's own view box does the cropping, so no picture is ever resized.
+The parts are from the avataaars artwork by Pablo Stanley, as shipped with python-avatars; wrinkles, lashes and cheeks
+are ours. The SVG's own view box does the cropping, so no picture is ever resized.
 """
 
 import colorsys
@@ -22,13 +22,13 @@ from benchmark.data.avatars_model import COLUMNS, NAMES, Faces
 from benchmark.errors import UserError
 
 CHUNK = 250
-"""Faces that a process draws before it reports; fewer are drawn without one."""
+"""Faces that a process draws between reports of progress; fewer faces are drawn without extra processes."""
 CENTRE = (132.0, 114.0)
-"""Between the eyes and the mouth, in units of the artwork."""
+"""A point between the eyes and the mouth, in units of the artwork."""
 CROP = (150.0, 162.0)
-"""Least and largest side of the square that is shown: as in CelebA's crop, the face fills it."""
+"""Smallest and largest side of the visible square: the face fills it, as in CelebA's crop."""
 SHIFT = (5.0, 4.0)
-"""How far the square is moved at most, across and down."""
+"""Largest shift of the square, across and down."""
 
 LONG = ("BOB", "CURLY", "CURVY", "LONG_NOT_TOO_LONG", "MIA_WALLACE", "STRAIGHT_1", "STRAIGHT_STRAND")
 SHORT = ("CAESAR", "CAESAR_SIDE_PART", "SHORT_CURLY", "SHORT_DREADS_1", "SHORT_FLAT", "SHORT_ROUND", "SHORT_WAVED")
@@ -39,7 +39,7 @@ MOVES: Mapping[str, tuple[tuple[int, int], tuple[int, int]]] = MappingProxyType(
         "SHORT_CURLY": ((-1, 0), (-1, 1)),
     }
 )
-"""How far hair moves the beard and the glasses, across and down, in units of the artwork; other hair does not."""
+"""Hair -> how far it moves the beard and the glasses, across and down, in units of the artwork."""
 HEAVY_BROWS = ("DEFAULT_NATURAL", "FLAT_NATURAL")
 FINE_BROWS = ("DEFAULT", "RAISED_EXCITED")
 GLASSES = ("PRESCRIPTION_1", "PRESCRIPTION_2", "ROUND")
@@ -74,27 +74,27 @@ T = TypeVar("T")
 def render(
     faces: Faces, advance: Callable[[int, int], None] = lambda *_: None, numbers: np.ndarray | None = None
 ) -> np.ndarray:
-    """The pictures of N faces, (N, 3, size, size) uint8; drawn in several processes where there are many.
+    """The pictures of N faces, (N, 3, size, size) uint8; drawn in several processes if there are many.
 
     Parameters
     ----------
     faces
-        N of them.
+        The N faces.
     advance
         Called with (done, N).
     numbers
-        By which an error calls the faces, (N,); from 0 if left out.
+        Numbers of the faces in error messages, (N,); by default counted from 0.
 
     Raises
     ------
     UserError
-        Naming the first face that cannot be drawn.
+        If a face cannot be drawn, naming the first.
     """
     numbers = np.arange(len(faces)) if numbers is None else numbers
     chunks = [np.arange(start, min(start + CHUNK, len(faces))) for start in range(0, len(faces), CHUNK)]
     images = np.empty((len(faces), 3, faces.config.size, faces.config.size), np.uint8)
     workers = min(len(chunks), os.cpu_count() or 1)
-    # Drawing holds the interpreter, so processes and not threads.
+    # Drawing holds the interpreter lock, so processes, not threads.
     pool = Parallel(n_jobs=max(workers, 1), return_as="generator")
     drawn = pool(delayed(_draw_all)(faces.take(chunk), numbers[chunk]) for chunk in chunks)
     for chunk, pictures in zip(chunks, drawn, strict=True):
@@ -121,7 +121,7 @@ def _draw(number: int, has: Mapping[str, int], noise: Mapping[str, float], seat:
         png = resvg_py.svg_to_bytes(svg_string=drawing, background=_background(noise), skip_system_fonts=True)
         with Image.open(io.BytesIO(bytes(png))) as image:
             return np.asarray(image.convert("RGB")).transpose(2, 0, 1)
-    except Exception as error:  # whatever python-avatars, resvg or Pillow may raise
+    except Exception as error:  # anything that python-avatars, resvg or Pillow raises
         raise UserError(
             f"face {number} of avatars cannot be drawn ({error}): install python-avatars 1.4.1 and resvg-py 0.5.0 again"
         ) from error
@@ -137,11 +137,11 @@ def svg(has: Mapping[str, int], noise: Mapping[str, float], *, seat: str, size: 
     noise
         The exogenous noise, by name.
     seat
-        The hair by which beard and glasses sit.
+        The hair that places the beard and the glasses.
     size
         Side in pixels.
     evidence
-        Probability that mouth and wrinkles are those of the face's own class.
+        Probability that mouth and wrinkles show the face's own class.
     """
     skin = _of(PALE_SKIN, noise["pale_skin"]) if has["Pale_Skin"] else _of(SKIN, noise["skin"])
     hair, colour = _hair(has, noise), _hair_colour(has, noise)
@@ -167,7 +167,7 @@ def svg(has: Mapping[str, int], noise: Mapping[str, float], *, seat: str, size: 
 
 
 def _seated(top: str, hair: str, seat: str) -> str:
-    """The group of `hair`, with the beard and the glasses in it where the hair `seat` would have them."""
+    """The group of `hair`, with the beard and the glasses placed as the hair `seat` places them."""
     here, there = (MOVES.get(name, ((0, 0), (0, 0))) for name in (hair, seat))
     for group, own, wanted in zip(("Facial-Hair", "Accessory"), here, there, strict=True):
         place = re.search(rf'_{group}" transform="translate\(([\d.]+), ([\d.]+)\)', top)
@@ -178,10 +178,10 @@ def _seated(top: str, hair: str, seat: str) -> str:
 
 
 def shown(halves: tuple[Sequence[T], Sequence[T]], value: int, uniform: float, evidence: float) -> T:
-    """What is shown of an attribute: with probability `evidence` something of its own half, else of the other.
+    """The part that shows an attribute: with probability `evidence` from the half of its value, else from the other.
 
-    The same number shows, for the value 1, nothing that comes before what it shows for 0: a counterfactual never
-    goes the wrong way, though under graded evidence it may show nothing.
+    For the same `uniform`, the part for value 1 never comes before the part for value 0. So a counterfactual never
+    changes in the wrong direction, though under graded evidence it may not change at all.
     """
     upper = evidence if value else 1 - evidence
     if uniform >= 1 - upper:

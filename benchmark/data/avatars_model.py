@@ -2,7 +2,7 @@
 
 Every face is a row of independent uniform numbers. The table `ATTRIBUTES` turns them into attributes, each with its
 parents; `benchmark/data/avatars_drawing.py` turns attributes and the rest of the numbers into a picture. A
-counterfactual keeps the row and changes an attribute, so it is known exactly.
+counterfactual keeps the row and changes an attribute, so it is exact.
 """
 
 from collections.abc import Mapping
@@ -23,14 +23,14 @@ class Attribute:
     """One line of the model."""
 
     name: str
-    """CelebA's, where it means the same."""
+    """Name of the attribute; CelebA's, if the meaning is the same."""
     parents: tuple[str, ...]
     probability: Mapping[tuple[int, ...], float]
-    """Values of the parents, in their order -> probability that the attribute holds."""
+    """Values of the parents, in their order -> probability that the attribute is 1."""
     draws: str
-    """What is seen of it, in words."""
+    """How the attribute looks, in words."""
     box: Box | None = None
-    """Where it is seen; None: hair and skin, wherever they are."""
+    """Box in which the attribute is drawn; None for hair and skin, which have no fixed place."""
 
 
 ATTRIBUTES = (
@@ -44,7 +44,7 @@ ATTRIBUTES = (
         "Bald",
         ("Male", "Young"),
         {(0, 0): 0.02, (0, 1): 0.02, (1, 0): 0.4, (1, 1): 0.05},
-        "hair at the sides only, whatever it was",
+        "hair at the sides only, for any hair",
     ),
     Attribute("Gray_Hair", ("Young",), {(0,): 0.5, (1,): 0.05}, "the colour of hair and beard"),
     Attribute("Black_Hair", ("Gray_Hair",), {(0,): 0.35, (1,): 0.0}, "the same"),
@@ -62,13 +62,13 @@ HALF: Mapping[tuple[int, ...], float] = {(): 0.5}
 _ATTRIBUTE = {attribute.name: attribute for attribute in ATTRIBUTES}
 NAMES = tuple(attribute.name for attribute in ATTRIBUTES)
 HAIR_COLOURS = ("Gray_Hair", "Black_Hair", "Blond_Hair")
-"""These exclude each other: where one is set, the others give way."""
+"""Attributes that exclude each other: setting one clears the others."""
 NUISANCES = (
     *("mouth", "wrinkles", "long_hair", "short_hair", "brows", "glasses", "beard", "eyes"),
     *("skin", "pale_skin", "hair_jitter", "brown_hair", "clothes", "clothes_hue", "clothes_light"),
     *("background_hue", "background_light", "across", "down", "scale"),
 )
-"""What is drawn beside the attributes, and which of several ways to draw them; no attribute is a cause of these."""
+"""Nuisances: other features of the picture, and variants in drawing an attribute; no attribute causes them."""
 COLUMNS = (*NAMES, *NUISANCES)
 """The exogenous noise: one uniform number in [0, 1) each."""
 
@@ -80,11 +80,11 @@ class AvatarsConfig(BaseModel):
 
     size: Literal[33, 65, 129] = Field(65, description="side in pixels")
     count: int = Field(10_000, gt=0, description="faces")
-    seed: int = Field(0, ge=0, description="of the faces: the first n are the same whatever the count")
+    seed: int = Field(0, ge=0, description="seed of the faces: the first n are the same for any count")
     confounding: str = Field(
         "",
-        description='"Eyeglasses-Young": Eyeglasses depends on Young alone, and holds where Young does not, with the '
-        'probability `strength`; "": no such dependence',
+        description='"Eyeglasses-Young": Eyeglasses depends on Young alone, and is its opposite with probability '
+        '`strength`; "": no such dependence',
     )
     strength: float = Field(
         0.9, ge=0, le=1, description="probability that a confounded attribute is the opposite of the other; .5: none"
@@ -93,14 +93,14 @@ class AvatarsConfig(BaseModel):
         1.0,
         ge=0.5,
         le=1,
-        description="probability that the mouth and the wrinkles are those of the face's own class: 1 is clear, less "
-        "is graded, and the best accuracy that they allow",
+        description="probability that the mouth and the wrinkles show the face's own class, and so the best possible "
+        "accuracy: 1 is clear, less is graded",
     )
     independent: bool = Field(
-        False, description="whether no attribute depends on another, but for colours of hair, which exclude each other"
+        False, description="whether attributes are independent, except that colours of hair exclude each other"
     )
     descendants: bool = Field(
-        False, description="whether an attribute's descendants follow in the exact counterfactuals that answers meet"
+        False, description="whether an attribute's descendants follow in the exact counterfactuals"
     )
 
     @model_validator(mode="after")
@@ -140,7 +140,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
 
 @dataclass(frozen=True)
 class Faces:
-    """Faces before they are drawn: what `render` makes pictures of."""
+    """Faces before they are drawn, the input of `render`."""
 
     config: AvatarsConfig
     noise: pd.DataFrame
@@ -148,8 +148,8 @@ class Faces:
     attributes: pd.DataFrame
     """(N, len(NAMES)) int8 of 0 and 1."""
     seats: pd.DataFrame
-    """The attributes by whose hair beard and glasses sit, (N, len(NAMES)): in the artwork hair moves them a little.
-    Their own, but for a counterfactual without descendants those of the face that it was before."""
+    """(N, len(NAMES)): the attributes whose hair places beard and glasses, as in the artwork hair moves them a little.
+    They are the face's own, except in a counterfactual without descendants, which keeps the original face's."""
 
     def __len__(self) -> int:
         return len(self.noise)
@@ -170,31 +170,31 @@ def sample_faces(config: AvatarsConfig) -> Faces:
 
 
 def counterfactual(faces: Faces, do: Mapping[str, int | np.ndarray], *, descendants: bool | None = None) -> Faces:
-    """The same faces, had some attributes been set: same noise, so nuisances stay as they were.
+    """The same faces with some attributes set: the noise is kept, so nuisances stay as they were.
 
-    Colours of hair exclude each other, so one that is set to 1 sets the others to 0, in either sense.
+    Colours of hair exclude each other: a colour set to 1 sets the others to 0, with or without `descendants`.
 
     Parameters
     ----------
     faces
-        N of them.
+        The N faces.
     do
         Attribute -> its value, 0 or 1, or one for each face, (N,).
     descendants
-        False: nothing else changes. True: what the model makes depend on these attributes follows, as if nothing had
-        been set before. None: as the faces' settings say.
+        False: nothing else changes. True: the descendants of these attributes follow, ignoring earlier settings. None:
+        as the faces' settings say.
 
     Returns
     -------
     Faces
-        N of them, in the same order; `render` gives the exact pictures.
+        The N counterfactual faces, in the same order; `render` draws them.
 
     Raises
     ------
     KeyError
-        For an attribute that there is not.
+        For an unknown attribute.
     ValueError
-        For a value other than 0 and 1, and where two colours of hair are set to 1 at once.
+        For a value other than 0 and 1, and if two colours of hair are set to 1 at once.
     """
     follow = faces.config.descendants if descendants is None else descendants
     if unknown := do.keys() - set(NAMES):
@@ -213,7 +213,7 @@ def counterfactual(faces: Faces, do: Mapping[str, int | np.ndarray], *, descenda
 
 
 def _attributes(config: AvatarsConfig, noise: pd.DataFrame, given: Mapping[str, np.ndarray]) -> pd.DataFrame:
-    """(N, A) int8: each attribute as `given`, or else of its parents and its noise."""
+    """(N, A) int8: each attribute as `given`, or else from its parents and its noise."""
     found: dict[str, np.ndarray] = {}
     for attribute in config.attributes():
         if attribute.name in given:

@@ -1,4 +1,4 @@
-"""Images that are made once: a memory-mapped array with its digest beside it, whole or not there at all."""
+"""Cache of images: a memory-mapped array with its digest beside it, complete or absent."""
 
 import re
 import shutil
@@ -42,23 +42,23 @@ def in_threads(work: Callable[[int], None], count: int, advance: Callable[[int, 
 def cached_images(
     path: Path, shape: Shape, fill: Callable[[np.ndarray], None], digest: Callable[[np.ndarray], str]
 ) -> tuple[np.ndarray, str]:
-    """Images (memory-mapped, read-only) and digest at `path`, made there by the first process that asks.
+    """Images (memory-mapped, read-only) and digest at `path`, written by the first process that needs them.
 
     Parameters
     ----------
     path
-        An npy file, whose name says all that decides what it holds; the digest lies beside it.
+        An npy file whose name contains a hash of everything that determines its content; the digest is beside it.
     shape
         (N, C, H, W) of the images, uint8.
     fill
         Writes the images into an array of that shape.
     digest
-        Of the images and all else that a result can depend on, 64 hexadecimal digits.
+        Images -> SHA-256 of them and of all else that affects a result, 64 hexadecimal digits.
 
     Raises
     ------
     UserError
-        If the disk has too little space, and what `fill` raises; nothing is left behind then.
+        If the disk has too little space, and any error of `fill`; no file is left behind then.
     """
     found = _open(path, shape)
     if found is not None:
@@ -70,7 +70,7 @@ def cached_images(
 
 
 def _open(path: Path, shape: Shape) -> tuple[np.ndarray, str] | None:
-    """What is cached at `path`; None if it is not there, not whole or not ours."""
+    """The cached images and digest at `path`; None if absent, incomplete or of another shape."""
     try:
         images, digest = np.load(path, mmap_mode="r"), _digest_path(path).read_text()
     except (OSError, EOFError, ValueError):
@@ -85,7 +85,7 @@ def _digest_path(path: Path) -> Path:
 def _make(
     path: Path, shape: Shape, fill: Callable[[np.ndarray], None], digest: Callable[[np.ndarray], str]
 ) -> tuple[np.ndarray, str]:
-    """Fill a file of a temporary name; the digest goes into place before the images, whose being there says "done"."""
+    """Fill a temporary file; the digest is moved into place first, so that existing images mean "complete"."""
     _require_space(path, shape)
     partial, digest_partial = path.with_suffix(".npy.partial"), path.with_suffix(".sha256.partial")
     try:
@@ -102,7 +102,7 @@ def _make(
 
 
 def _require_space(path: Path, shape: Shape) -> None:
-    """Ask before: a full disk under a memory map kills the process without a word."""
+    """Check in advance, because a full disk under a memory map kills the process without a message."""
     needed, free = int(np.prod(shape)), shutil.disk_usage(path.parent).free
     if needed > free:
         name = path.name.partition("-")[0]

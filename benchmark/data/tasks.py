@@ -1,4 +1,4 @@
-"""A task names a data set and what is asked of it: `mnist`, `mnist/3-8`, `celeba/Male`."""
+"""A task names a data set and the classes to tell apart: `mnist`, `mnist/3-8`, `celeba/Male`."""
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
@@ -14,10 +14,12 @@ from benchmark.data import DATASETS, ImageData, Source, Subset, digest_of, load
 from benchmark.errors import UserError, unknown
 
 WITH_TRUTH = ("avatars",)
-"""Data sets that know the exact counterfactuals of their images."""
+"""Data sets with exact counterfactuals of their images."""
+WITH_ATTRIBUTES = ("avatars", "celeba")
+"""Data sets with attributes of their images."""
 
 TEST_SHARE, VALIDATION_SHARE = 0.2, 0.1
-"""Of all images, where a data set has no split of its own."""
+"""Shares of all images for splits that are not official."""
 NEEDED = 10
 """Different images of a class that a user's folder needs, so that a tenth of them is one."""
 FEW_TRAINING, FEW_TESTS = 300, 100
@@ -26,7 +28,7 @@ FEW_TRAINING, FEW_TESTS = 300, 100
 
 @dataclass(frozen=True)
 class Splits:
-    """Training, validation and test images of one task; nothing is chosen on the test split."""
+    """Training, validation and test images of one task."""
 
     train: Subset
     validation: Subset
@@ -39,17 +41,17 @@ class Splits:
 
 
 def data_set_of(task: str) -> str:
-    """The data set that a task is about: `celeba` of `celeba/Male`."""
+    """The data set of a task: `celeba` of `celeba/Male`."""
     return task.partition("/")[0]
 
 
 def question_of(task: str) -> str:
-    """What a task asks of its data set: `Male` of `celeba/Male`; empty if all classes are asked for."""
+    """The attribute or pair of classes of a task: `Male` of `celeba/Male`; empty for all classes."""
     return task.partition("/")[2]
 
 
 def file_name(task: str) -> str:
-    """A task's name as part of a path: `celeba_Male`."""
+    """A task's name in paths: `celeba_Male`."""
     return task.replace("/", "_")
 
 
@@ -59,12 +61,17 @@ def check_name(task: str, others: Collection[str] = ()) -> None:
     if name not in DATASETS and name not in others:
         raise unknown("data set", name, {*DATASETS, *others})
     if task != name and not question_of(task):
-        raise UserError(f"'{task}' asks nothing of {name}; write {name}, or {name}/ and what is asked")
+        raise UserError(f"'{task}' names no class or attribute of {name}; write {name}, or add one after the slash")
 
 
 def knows_truth(task: str) -> bool:
-    """Whether the exact counterfactuals of the task's images are known."""
+    """Whether the task's data have exact counterfactuals."""
     return data_set_of(task) in WITH_TRUTH
+
+
+def knows_attributes(task: str) -> bool:
+    """Whether attributes of the task's images are known."""
+    return data_set_of(task) in WITH_ATTRIBUTES
 
 
 def load_task(task: str, source: Source) -> ImageData:
@@ -73,7 +80,7 @@ def load_task(task: str, source: Source) -> ImageData:
     Raises
     ------
     UserError
-        For an unknown data set, class or attribute, and where a class has too few images.
+        For an unknown data set, class or attribute, and if a class has too few images.
     """
     name, question = data_set_of(task), question_of(task)
     data = load(name, replace(source, check_attributes=partial(_check_attribute, name, question)))
@@ -83,7 +90,7 @@ def load_task(task: str, source: Source) -> ImageData:
 
 
 def _by_attribute(data: ImageData, attribute: str) -> ImageData:
-    """Binary labels from a named attribute."""
+    """`data` labelled by one attribute, binary."""
     assert data.attributes is not None  # noqa: S101 - a data set has labels or attributes
     _check_attribute(data.name, attribute, data.attributes)
     labels = data.attributes[attribute].to_numpy().astype(np.int64)
@@ -91,7 +98,7 @@ def _by_attribute(data: ImageData, attribute: str) -> ImageData:
 
 
 def _check_attribute(name: str, attribute: str, attributes: pd.DataFrame) -> None:
-    """Refuse an attribute that the data set `name` does not know."""
+    """Raise UserError for an attribute that the data set `name` does not have."""
     known = [str(column) for column in attributes]
     if not attribute:
         raise UserError(f"{name} needs an attribute, as in {name}/{known[0]} (known: {', '.join(known)})")
@@ -100,7 +107,7 @@ def _check_attribute(name: str, attribute: str, attributes: pd.DataFrame) -> Non
 
 
 def _by_class(data: ImageData, question: str) -> ImageData:
-    """All classes, or the two that a question such as "3-8" names."""
+    """`data` with all classes, or with the two classes of a question such as "3-8"."""
     if not question:
         return data
     assert data.labels is not None  # noqa: S101 - the caller looked
@@ -129,7 +136,7 @@ def _first_of(groups: np.ndarray) -> np.ndarray:
 
 
 def _two_classes(data: ImageData, question: str) -> tuple[int, int]:
-    """The two classes in "first-second", either by name; a name may itself hold a hyphen."""
+    """The two classes of "first-second", by name; a name may contain a hyphen."""
     words = question.split("-")
     for cut in range(1, len(words)):
         names = "-".join(words[:cut]), "-".join(words[cut:])
@@ -142,7 +149,7 @@ def _two_classes(data: ImageData, question: str) -> tuple[int, int]:
 
 
 def _checked(data: ImageData) -> ImageData:
-    """`data`, if every class can be split."""
+    """`data`; UserError if a class is too small to be split."""
     assert data.labels is not None  # noqa: S101 - labelled by now
     for name, count in zip(data.class_names, np.bincount(data.labels, minlength=len(data.class_names)), strict=True):
         if count < 2:
@@ -190,14 +197,14 @@ def _lacking(data: ImageData) -> Iterator[str]:
 
 
 def split(data: ImageData, seed: int) -> Splits:
-    """The splits of `data` under `seed`: the official ones where they exist, drawn by class where they do not.
+    """The splits of `data` under `seed`: official ones where they exist, otherwise drawn by class.
 
     Where one is drawn, identical images come to the same side.
 
     Raises
     ------
     UserError
-        If a class has too few images to stand in every split.
+        If a class has too few images for every split.
     """
     test, validation = data.official.get("test"), data.official.get("validation")
     given = [part for part in (test, validation) if part is not None]
@@ -211,7 +218,7 @@ def split(data: ImageData, seed: int) -> Splits:
 
 
 def _draw(data: ImageData, indices: np.ndarray, share: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """(the rest, `share` of all images of `data`), with the classes in proportion."""
+    """`indices` divided into (the rest, `share` of all images of `data`), stratified by class."""
     assert data.labels is not None  # noqa: S101 - labelled by now
     groups = indices if data.twins is None else indices[_first_of(data.twins[indices])]
     own = indices[groups == indices]

@@ -1,1 +1,1 @@
-"""A job's stages: fit, explain, show, probe, score; their settings, the runner, progress."""
+"""The stages of a job (fit, explain, show, probe, score), their settings, the runner, progress."""

@@ -1,4 +1,4 @@
-"""How long a run may take, from the records of earlier ones, and how much it writes."""
+"""Expected duration of a run, from the records of earlier runs, and the space that it takes on disk."""
 
 from collections.abc import Sequence
 from math import prod
@@ -11,9 +11,9 @@ TIMED = {"fit_seconds", "seconds_per_counterfactual"}
 
 
 def seconds(jobs: Sequence[Job], protocol: Protocol) -> float | None:
-    """What `jobs` took under other seeds, one after another: judges, fits and answers, without the scoring.
+    """Seconds of `jobs` under other seeds, one after another: judges, fits and answers, without scoring.
 
-    None if any was never run, or has been run under the same seed, of which stages may lie on disk.
+    None if a job was never run, or was run under the same seed, so that some of its stages may be on disk.
     """
     earlier = {job: _other_seed(job, protocol) for job in jobs}
     if not jobs or not all(earlier.values()):
@@ -25,7 +25,7 @@ def seconds(jobs: Sequence[Job], protocol: Protocol) -> float | None:
 
 
 def megabytes(jobs: Sequence[Job], protocol: Protocol) -> float:
-    """The pictures that `jobs` write: queries, reconstructions, and an answer at each r. Weights come on top."""
+    """Megabytes of the pictures that `jobs` write: queries, reconstructions, and answers at each r; without weights."""
     questions = [Work(job, protocol).question for job in jobs]
     each = len(protocol.relaxations) + 2
     return sum(each * len(question.queries) * prod(question.data.shape) for question in questions) / 1e6

@@ -1,4 +1,4 @@
-"""What a run will need in time, memory and disk, from a few measured steps of everything that it trains and asks."""
+"""Forecast of a run's time, memory and disk space, from a few measured steps of every training and explanation."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -13,24 +13,26 @@ from benchmark.jobs.protocol import Job, Protocol, images_of
 from benchmark.jobs.work import Work
 from benchmark.judges.autoencoders import train_autoencoders
 from benchmark.judges.classifier import train
+from benchmark.judges.own import GivenClassifier
 from benchmark.records.record import peak_memory
 from methods.training import Plan, Trainer
 
-STEPS = 4
-"""Optimiser steps that are measured; the first is not counted, because it warms up."""
+STEPS = 6
+"""Steps that are measured. The first is not counted, because it warms up; in the other five a phase that takes its turn
+at every fifth (AttGAN's generator) has one."""
 IMAGES = 512
-"""Training images that they are measured on, at most."""
+"""Maximal number of training images for the measurement."""
 QUERIES = 8
-"""Queries that are asked."""
+"""Queries for the measurement."""
 REPETITIONS = 2
-"""Of what a method repeats beside its trainings."""
+"""Measured repetitions of a method's work beside its trainings (`Trainer.repeated`)."""
 STATES = 4
-"""What lies on disk of a network while it is trained: its weights, and a checkpoint with two moments beside them."""
+"""Disk space during a training, in sizes of the network: weights, and a checkpoint with weights and two moments."""
 
 
 @dataclass(frozen=True)
 class Part:
-    """What one thing needs."""
+    """Needs of one part of the run."""
 
     name: str
     seconds: float
@@ -40,16 +42,16 @@ class Part:
 
 @dataclass(frozen=True)
 class Forecast:
-    """What all jobs need, one after another on this machine."""
+    """Needs of all jobs, one after another on this machine."""
 
     parts: tuple[Part, ...]
     memory: float
-    """MiB of this process while it was measured, data included."""
+    """MiB of this process during the measurement, data included."""
     device_memory: float
-    """MiB of the GPU; 0 without one."""
+    """MiB of GPU memory; 0 without a GPU."""
 
     def text(self) -> str:
-        """A line each, and what they add up to."""
+        """One line per part, and the sum."""
         lines = [
             f"  {part.name}: {_duration(part.seconds)}, {part.bytes / 2**20:,.0f} MiB on disk" for part in self.parts
         ]
@@ -61,14 +63,14 @@ class Forecast:
 
 
 def estimate(jobs: Sequence[Job], protocol: Protocol) -> Forecast:
-    """What `jobs` need, judges included; what they share is counted once. Nothing is written.
+    """The needs of `jobs`, judges included; shared parts count once. Nothing is written.
 
-    What scoring takes is not counted.
+    Scoring is not included.
 
     Raises
     ------
     UserError
-        If a task cannot be had or a method refuses its settings.
+        If a task cannot be loaded or a method refuses its settings.
     """
     for job in jobs:
         images_of(job.task, protocol)
@@ -87,17 +89,17 @@ def estimate(jobs: Sequence[Job], protocol: Protocol) -> Forecast:
 
 @dataclass
 class Meter(Trainer):
-    """A trainer that takes a few steps of each training, and adds up what all would take."""
+    """A trainer that runs a few steps of each training, and extrapolates the time of all steps."""
 
     full: int = 0
-    """Images that the training is really on."""
+    """Number of images of the real training."""
     seconds: float = 0.0
-    """What all trainings would take."""
+    """Extrapolated seconds of all trainings."""
     spent: float = 0.0
-    """What the few steps took."""
+    """Seconds of the measured steps."""
 
     def fit(self, module: nn.Module, phases: Any, plan: Plan, stage: str = "fit") -> nn.Module:  # noqa: ANN401
-        """A few steps, timed."""
+        """Run and time a few steps."""
         ends: list[float] = []
         self.advance = lambda *_: ends.append(time.perf_counter())
         count = min(plan.count, STEPS * plan.batch_size)
@@ -110,7 +112,7 @@ class Meter(Trainer):
 
     @contextmanager
     def repeated(self, count: int) -> Iterator[int]:
-        """A few repetitions, timed."""
+        """Time a few repetitions instead of `count`."""
         few = min(count, REPETITIONS)
         started = time.perf_counter()
         yield few
@@ -124,6 +126,8 @@ def _judges(work: Work) -> Iterator[Part]:
     question = work.question
     few = question.train.first(IMAGES)
     for role, judge in work.judges.items():
+        if isinstance(judge, GivenClassifier):
+            continue
         subset, _ = judge.learns_from()
         meter = _meter(work, len(subset))
         network: nn.Module = train(judge.config, few, question.class_count, meter)

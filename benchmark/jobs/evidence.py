@@ -1,4 +1,4 @@
-"""Counterfactuals -> evidence: applies the networks once; metrics are functions of what they put out."""
+"""Counterfactuals -> evidence: the outputs of the networks, applied once; metrics are functions of these."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -17,7 +17,7 @@ Network = Callable[[Tensor], Tensor]
 
 @dataclass(frozen=True)
 class Answers:
-    """A job's answers, as they were written down: 8-bit images, so that what is scored is what is seen."""
+    """A job's answers as 8-bit images, as they are stored and seen."""
 
     queries: Tensor
     """(N, C, H, W) uint8."""
@@ -26,23 +26,23 @@ class Answers:
     images: Tensor
     """(R, N, C, H, W) uint8."""
     reconstructions: Tensor | None
-    """(N, C, H, W) uint8; None where nobody gave them."""
+    """(N, C, H, W) uint8; None if there are none."""
     relaxations: Sequence[float]
     diagnostics: Mapping[str, Tensor]
-    """What only the method can report, each (N,)."""
+    """The method's own values of each query (`Method.diagnostics`), each (N,)."""
     samples: Tensor | None = None
-    """(M, C, H, W) uint8: what the method's generator makes of noise, if it has one."""
+    """(M, C, H, W) uint8: pictures generated from noise, if the method has a generator."""
     evidence: Mapping[str, Tensor] = field(default_factory=dict)
-    """What only the method can say of each answer, each (R, N, ...)."""
+    """The method's own values of each answer, each (R, N, ...)."""
     labels: Tensor | None = None
-    """(N,): the classes that the queries are of."""
+    """(N,): the true classes of the queries."""
     probed: int = 100
-    """How many of the first queries the costly metrics rest on."""
+    """Number of first queries for the costly metrics."""
     probes: Mapping[str, Tensor] = field(default_factory=dict)
-    """What these were asked beyond one edit, uint8: "null_edits" and, at the smallest relaxation, "undone", both
-    (probed, C, H, W), and "draws", (probed, K, C, H, W). Metrics whose evidence is not there are left out."""
+    """Further answers to the first queries, uint8: "null_edits" (probed, C, H, W) and, at the smallest relaxation,
+    "undone" (probed, C, H, W) and "draws" (probed, K, C, H, W). Metrics without their evidence are left out."""
     exact: Tensor | None = None
-    """(N, C, H, W) uint8: the exact counterfactuals, where the data know them."""
+    """(N, C, H, W) uint8: the exact counterfactuals, for data that have them."""
 
 
 @dataclass(frozen=True)
@@ -50,61 +50,61 @@ class AttributeNetwork:
     """Oracles of the attributes of drawn faces."""
 
     network: Network
-    """Images (B, C, H, W) -> a logit an attribute, (B, A)."""
+    """Images (B, C, H, W) -> one logit per attribute, (B, A)."""
     accuracies: Mapping[str, float]
-    """Of every attribute, on unseen faces whose attributes are all independent."""
+    """Attribute -> accuracy on unseen faces with independent attributes."""
     kept: Sequence[str]
-    """Those that are seen surely enough."""
+    """Attributes with sufficient accuracy."""
     asked: str
-    """The attribute that the task asks for, which is to change."""
+    """The attribute of the task, which should change."""
 
     @property
     def others(self) -> list[bool]:
-        """Which of the attributes count as others: those kept, without the one asked for."""
+        """Mask of the kept attributes other than the task's."""
         return [name in self.kept and name != self.asked for name in self.accuracies]
 
 
 @dataclass(frozen=True)
 class Networks:
-    """The networks that answers are shown to."""
+    """The networks that judge answers."""
 
     classifier: Network
     """Images (B, C, H, W) -> logits of the investigated classifier."""
     oracle: Network
     extractors: Mapping[str, Network]
-    """Name -> images to features (B, F): what Fréchet distances rest on."""
+    """Name -> (images -> features (B, F)), for Fréchet and kernel distances."""
     device: torch.device
     autoencoders: Sequence[Network] = ()
-    """Images -> images restored: of each class, and last of all classes; none of them leaves out IM1 and IM2."""
+    """Images -> restored images: one network per class, then the one of all classes; empty leaves out IM1 and IM2."""
     attributes: AttributeNetwork | None = None
-    """Of drawn faces alone."""
+    """Attribute oracles; for drawn faces only."""
 
     def apply(self, network: Network, images: Tensor) -> Tensor:
-        """`network` of 8-bit images (N, C, H, W), in batches, gathered on the CPU."""
+        """Apply `network` to 8-bit images (N, C, H, W) in batches; the result is on the CPU."""
         return in_batches(network, Pictures(images), self.device)
 
 
 PROBES = ("undone", "draws")
-"""What was asked of answers at the smallest relaxation alone."""
+"""The probes that exist for the smallest relaxation only."""
 
 
 def at_relaxation(
     answers: Answers, place: int, real: int, fixed: Mapping[str, Any], networks: Networks
-) -> tuple[dict[str, Any], Tensor]:
-    """What depends on the answers at the relaxation in that `place`; and f's probability of the target, (N,).
+) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """What depends on the answers at the relaxation in that `place`; and how sure the judges are, as `_sureness` says.
 
-    As many answers as there are `real` images take part in Fréchet distances; `fixed` is what `once` returned.
+    Fréchet distances use the first `real` answers; `fixed` is the result of `once`.
     """
     images = answers.images[place]
-    evidence, probability = _answer_evidence(images, answers.targets, real, networks)
+    evidence, sureness = _answer_evidence(images, answers.targets, real, networks)
     evidence |= _told_evidence(answers, place)
     evidence |= _path_evidence(images, answers, fixed["predicted"], networks)
     evidence |= _restored_evidence(images, answers.targets, fixed["predicted"], networks)
-    return evidence, probability
+    return evidence, sureness
 
 
 def once(answers: Answers, reals: Tensor, networks: Networks) -> dict[str, Any]:
-    """What does not depend on the relaxation."""
+    """Evidence that does not depend on the relaxation."""
     evidence: dict[str, Any] = {
         "queries": unit(answers.queries),
         "targets": answers.targets,
@@ -137,31 +137,42 @@ def once(answers: Answers, reals: Tensor, networks: Networks) -> dict[str, Any]:
     return evidence
 
 
-def _answer_evidence(images: Tensor, targets: Tensor, real: int, networks: Networks) -> tuple[dict[str, Any], Tensor]:
-    """What depends on the answers (N, C, H, W) at one relaxation; and f's probability of the target, (N,)."""
-    logits = networks.apply(networks.classifier, images)
+def _answer_evidence(
+    images: Tensor, targets: Tensor, real: int, networks: Networks
+) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """What depends on the answers (N, C, H, W) at one relaxation; and how sure the judges are of what they see."""
+    logits, judged = (networks.apply(network, images) for network in (networks.classifier, networks.oracle))
     evidence: dict[str, Any] = {
         "answers": unit(images),
         "answer_classes": logits.argmax(1),
-        "answer_oracle_classes": networks.apply(networks.oracle, images).argmax(1),
+        "answer_oracle_classes": judged.argmax(1),
     }
     if networks.attributes is not None:
         evidence |= _attribute_evidence("answer_", images, networks, networks.attributes)
     for name, extractor in networks.extractors.items():
         features = networks.apply(extractor, images)
         evidence |= {f"answers_{name}_features": features, f"answer_{name}_features": features[:real]}
-    return evidence, logits.softmax(1).gather(1, targets[:, None])[:, 0]
+    return evidence, _sureness(logits.softmax(1), judged.softmax(1), targets)
+
+
+def _sureness(classified: Tensor, judged: Tensor, targets: Tensor) -> dict[str, Tensor]:
+    """Of probabilities (N, K) by classifier and oracle: the target's by the former, each one's highest; all (N,)."""
+    return {
+        "target_probability": classified.gather(1, targets[:, None])[:, 0],
+        "answer_probability": classified.amax(1),
+        "answer_oracle_probability": judged.amax(1),
+    }
 
 
 def _attribute_evidence(of: str, images: Tensor, networks: Networks, oracles: AttributeNetwork) -> dict[str, Tensor]:
-    """What the oracles see in `images` (N, C, H, W): all attributes, and the others that metrics count, (N, A) bool."""
+    """Attributes of `images` (N, C, H, W) by the oracles: all, and the others that metrics count, (N, A) bool each."""
     seen = networks.apply(oracles.network, images) > 0
     others = {f"{of}other_attributes": seen[:, oracles.others]} if any(oracles.others) else {}
     return {f"{of}attributes": seen, **others}
 
 
 def _told_evidence(answers: Answers, place: int) -> dict[str, Tensor]:
-    """What the method says of its answers at one relaxation, and what it was asked beyond them at the smallest."""
+    """The method's own values of its answers at one relaxation; at the smallest also the probes."""
     told = {f"answer_{name}": values[place] for name, values in answers.evidence.items()}
     if answers.relaxations[place] == min(answers.relaxations):
         told |= {f"answer_{name}": unit(answers.probes[name]) for name in PROBES if name in answers.probes}
@@ -169,7 +180,7 @@ def _told_evidence(answers: Answers, place: int) -> dict[str, Tensor]:
 
 
 def _path_evidence(images: Tensor, answers: Answers, predicted: Tensor, networks: Networks) -> dict[str, Tensor]:
-    """What f gives the target and the query's class on the way from the first queries to their answers."""
+    """Probabilities by f of the target and the query's class, on the way from the first queries to their answers."""
     found: dict[str, list[Tensor]] = {"answer_paths_target": [], "answer_paths_predicted": []}
     for few in torch.arange(min(answers.probed, len(images))).split(max(1, BATCH // STEPS)):
         paths = pasted(answers.queries[few], images[few])  # (B, STEPS + 1, C, H, W)
@@ -181,7 +192,7 @@ def _path_evidence(images: Tensor, answers: Answers, predicted: Tensor, networks
 
 
 def _restored_evidence(images: Tensor, targets: Tensor, predicted: Tensor, networks: Networks) -> dict[str, Tensor]:
-    """The answers as the autoencoders of their target, of their query's class and of all classes restore them."""
+    """The answers restored by the autoencoders of the target, of the query's class, and of all classes."""
     if not networks.autoencoders:
         return {}
     return {

@@ -16,11 +16,11 @@ from methods.base import Method
 from methods.pictures import eight_bit
 
 CHUNK = 250
-"""Queries that a method is asked at once; also what an interrupted run may have to answer again."""
+"""Queries per call of a method; an interrupted run repeats at most so many."""
 
 
 def explain(work: Work, fit: Artefact) -> list[Artefact]:
-    """The method's answers, an artefact for every `CHUNK` queries."""
+    """The method's answers, one artefact for every `CHUNK` queries."""
     count = len(work.question.queries)
     starts = range(0, count, CHUNK)
     artefacts = [Artefact(work.protocol.runs, "explain", _key(work, fit, start)) for start in starts]
@@ -40,22 +40,22 @@ def _key(work: Work, fit: Artefact, start: int) -> str:
         split=work.protocol.split,
         start=start,
         count=min(CHUNK, len(work.question.queries) - start),
+        **work.question.foreign,
     )
 
 
 class _Ask:
-    """Asks a fitted method, which is loaded at the first question only."""
+    """A fitted method, loaded at the first call."""
 
     def __init__(self, work: Work, fit: Artefact) -> None:
         self.work, self.fit = work, fit
         self.method: Method | None = None
 
     def __call__(self, start: int, _: Artefact) -> tuple[dict[str, Tensor], dict[str, Any]]:
-        """The answers to one chunk of queries, as 8-bit images: what is scored is what can be seen."""
-        work, data = self.work, self.work.question.data
+        """The answers to one chunk of queries, as 8-bit images, so that the scores are about visible pictures."""
+        work, queries = self.work, self.work.question.queries
         self.method = method = self.method or fitted(work, self.fit)
-        indices = work.question.queries.indices[start : start + CHUNK]
-        images = data.batch(indices).to(work.workshop.device)
+        images = queries.batch(slice(start, start + CHUNK)).to(work.workshop.device)
         with torch.no_grad():
             predicted = method.classifier(images).argmax(1)
         target = self._targets(start, predicted)
@@ -68,7 +68,7 @@ class _Ask:
         with torch.no_grad():
             reconstructions, diagnostics = method.reconstruct(images), method.diagnostics(images)
         tensors = {
-            "queries": torch.from_numpy(data.images[indices]),
+            "queries": torch.from_numpy(queries.data.images[queries.indices[start : start + CHUNK]]),
             "targets": target,
             "predicted": predicted,
             "images": pictures,
@@ -83,8 +83,10 @@ class _Ask:
         }
 
     def _targets(self, start: int, predicted: Tensor) -> Tensor:
-        """For each query a class other than the predicted one; the same for all methods."""
-        question = self.work.question
+        """The classes that were asked for, or one at random other than the predicted, the same for all methods."""
+        question, wanted = self.work.question, self.work.protocol.wanted
+        if wanted is not None:
+            return torch.tensor(wanted.classes(question.data)[start : start + CHUNK]).to(predicted)
         others = question.class_count - 1
         random = np.random.default_rng(question.seed_for("targets", start))
         steps = torch.from_numpy(random.integers(1, others + 1, CHUNK))[: len(predicted)]

@@ -1,4 +1,4 @@
-"""The first stage of a job: its method learns, or what it has learnt is taken up again."""
+"""The first stage of a job: fit its method, or load the fit from disk."""
 
 from functools import partial
 from typing import Any
@@ -15,7 +15,7 @@ from methods.training import Trainer
 
 
 def fit(work: Work) -> Artefact:
-    """What the method has learnt; keyed by its fit settings alone, so that variants share it."""
+    """The artefact of the fit; its key contains only settings that affect the fit, so variants share it."""
     classifier = work.classifier.made()[1].digest
     artefact = Artefact(work.protocol.runs, "fit", key_of(**fit_settings(work), classifier=classifier))
     artefact.make(partial(_fit, work))
@@ -23,7 +23,7 @@ def fit(work: Work) -> Artefact:
 
 
 def fit_settings(work: Work) -> dict[str, Any]:
-    """What determines what the method learns, beside the classifier."""
+    """Everything beside the classifier that determines the fit."""
     method = work.method()
     return {
         "method": work.entry.path,
@@ -34,7 +34,7 @@ def fit_settings(work: Work) -> dict[str, Any]:
 
 
 def fitted(work: Work, fit: Artefact) -> Method:
-    """The method as it was fitted, on the device."""
+    """The fitted method, on the device."""
     method = work.method().restore(fit.tensors(), work.question.data.shape, work.classifier.network())
     method.network.to(work.workshop.device)
     if method.takes_truth:
@@ -46,7 +46,7 @@ def _fit(work: Work, artefact: Artefact) -> tuple[dict[str, Tensor], dict[str, A
     method = work.method()
 
     def learn(trainer: Trainer) -> Method:
-        # The classifier is loaded under the trainer's seed, which takes random numbers: every published fit began so.
+        # Loading the classifier draws random numbers. It happens under the trainer's seed, as in every published fit.
         return method.fit(work.question.train, work.classifier.network(), trainer=trainer)
 
     _, seconds = timed(work.job.method, work.workshop.trainer("fit", artefact), learn)

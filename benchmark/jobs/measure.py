@@ -1,4 +1,4 @@
-"""Counterfactuals -> numbers: every metric whose evidence there is, and tables of what no single number tells."""
+"""Counterfactuals -> numbers: every metric that has its evidence, and tables that no single number replaces."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -16,24 +16,25 @@ from metrics.frechet import frechet_distance
 
 
 def measure(answers: Answers, reals: Tensor, networks: Networks) -> tuple[list[Row], dict[str, Tensor]]:
-    """Every metric whose evidence there is, and the outcome of every single query.
+    """Every metric that has its evidence, and the outcome of every single query.
 
     Parameters
     ----------
     answers
-        What a method answered to N queries at R relaxations.
+        A method's answers to N queries at R relaxations.
     reals
-        (M, C, H, W) uint8: real images, none of which is among the first M queries. Fréchet distances compare as
-        many answers with them.
+        (M, C, H, W) uint8: real images, disjoint from the first M queries. Fréchet distances compare them with as
+        many answers.
     networks
         The networks to apply.
 
     Returns
     -------
     rows
-        A number each.
+        One number each.
     outcomes
-        "answer_classes", "answer_oracle_classes" and "target_probability" (R, N), "predicted" (N,); of drawn faces
+        "answer_classes", "answer_oracle_classes", "target_probability", "answer_probability" (of the class that the
+        classifier sees) and "answer_oracle_probability" (R, N); "predicted" and "targets" (N,); of drawn faces
         "attributes" and "reconstruction_attributes" (N, A) and "answer_attributes" (R, N, A), bool; and, as
         "value.METRIC", what each metric averages that is a mean over all queries at all relaxations, (R, N) or (N,).
     """
@@ -41,23 +42,23 @@ def measure(answers: Answers, reals: Tensor, networks: Networks) -> tuple[list[R
     rows, single = _measure(fixed, len(answers.targets))
     outcomes: dict[str, list[Tensor]] = {}
     for place, relaxation in enumerate(answers.relaxations):
-        evidence, probability = at_relaxation(answers, place, len(reals), fixed, networks)
+        evidence, sureness = at_relaxation(answers, place, len(reals), fixed, networks)
         more, values = _measure({**fixed, **evidence}, len(answers.targets), relaxation)
         rows += more
         kept = ("answer_classes", "answer_oracle_classes", "answer_attributes")
         values |= {name: evidence[name] for name in kept if name in evidence}
-        for name, value in {**values, "target_probability": probability}.items():
+        for name, value in {**values, **sureness}.items():
             outcomes.setdefault(name, []).append(value)
     everywhere = {name: parts for name, parts in outcomes.items() if len(parts) == len(answers.relaxations)}
     per_relaxation = {name: torch.stack(parts) for name, parts in everywhere.items()}
-    names = ("predicted", "attributes", "reconstruction_attributes")
+    names = ("predicted", "targets", "attributes", "reconstruction_attributes")
     return rows, {**single, **per_relaxation, **{name: fixed[name] for name in names if name in fixed}}
 
 
 def _measure(
     evidence: Mapping[str, Any], count: int, relaxation: float | None = None
 ) -> tuple[list[Row], dict[str, Tensor]]:
-    """The metrics of one relaxation, or those that depend on none: rows, and "value.METRIC" of the `count` queries."""
+    """Rows and "value.METRIC" of `count` queries, for the metrics of one relaxation or those without relaxation."""
     rows, values = [], {}
     for name, metric in METRICS.items():
         if metric.per_relaxation == (relaxation is not None) and all(need in evidence for need in metric.needs):
@@ -69,9 +70,9 @@ def _measure(
 
 
 def normalised_distances(sets: Mapping[str, Tensor], reals: Tensor, networks: Networks) -> dict[str, Study]:
-    """Fréchet distances between all sets that a method makes, divided by that of "samples" to real images.
+    """Fréchet distances between all sets that a method generates, divided by the distance of "samples" to real images.
 
-    The form is Table 2 of Besserve et al. 2020. A method that makes fewer than two sets has no such table.
+    The form is Table 2 of Besserve et al. 2020. A method with fewer than two sets has no such table.
 
     Parameters
     ----------
@@ -94,14 +95,14 @@ def normalised_distances(sets: Mapping[str, Tensor], reals: Tensor, networks: Ne
 
 
 def attribute_changes(outcomes: Mapping[str, Tensor], answers: Answers, networks: Networks) -> dict[str, Study]:
-    """How often each attribute changes from the query's, as the oracles see it, by name; nothing without oracles.
+    """A table of how often each attribute changes from the query, by the oracles; empty without oracles.
 
     Parameters
     ----------
     outcomes
-        What `measure` returned.
+        The outcomes from `measure`.
     answers
-        What a method answered.
+        A method's answers.
     networks
         The networks that were applied.
 
@@ -113,7 +114,7 @@ def attribute_changes(outcomes: Mapping[str, Tensor], answers: Answers, networks
         changed[f"r = {r:g}"] = seen != outcomes["attributes"]
     rows: list[dict[str, str | int | float]] = [
         {
-            "attribute": name + (" (asked for)" if name == networks.attributes.asked else ""),
+            "attribute": name + (" (the task's)" if name == networks.attributes.asked else ""),
             "oracle's accuracy": accuracy,
             **{column: f"{100 * part[:, place].double().mean():.1f}" for column, part in changed.items()},
         }
@@ -121,14 +122,14 @@ def attribute_changes(outcomes: Mapping[str, Tensor], answers: Answers, networks
         if name in networks.attributes.kept
     ]
     dropped = [name for name in networks.attributes.accuracies if name not in networks.attributes.kept]
-    notes = [f"% of faces in which the oracle sees another value than in the query, n = {len(answers.targets)}"]
+    notes = [f"% of faces whose value, by the oracle, differs from the query's, n = {len(answers.targets)}"]
     if dropped:
-        notes.append(f"dropped, because their oracle is too often wrong on unseen faces: {', '.join(dropped)}")
+        notes.append(f"dropped, because their oracle is wrong too often on unseen faces: {', '.join(dropped)}")
     return {"attributes": Study(title="Attributes that change", rows=rows, notes=tuple(notes))} if rows else {}
 
 
 def _normalised(features: Mapping[str, Tensor], extractor: str) -> Study:
-    """Each of the sets of features (M, F) against those before it; the first two are the real and generated ones."""
+    """Distances of each set of features (M, F) to the sets before it; the first two are "real" and "generated"."""
     names = list(features)
     distances = {
         (name, earlier): frechet_distance(features[name], features[earlier], replicates=0).value
@@ -141,7 +142,7 @@ def _normalised(features: Mapping[str, Tensor], extractor: str) -> Study:
         cells = {f"to {earlier}": distances[name, earlier] / unit for earlier in names[:i]}
         rows.append({"set": name, **cells, **{f"to {later}": "" for later in names[i:-1]}})
     return Study(
-        title="Fréchet distances divided by that of generated to real images",
+        title="Fréchet distances, divided by the distance of generated to real images",
         rows=rows,
         notes=(
             f"FID ({extractor}), n = {len(features['generated'])} of each set, without intervals",
@@ -151,17 +152,17 @@ def _normalised(features: Mapping[str, Tensor], extractor: str) -> Study:
 
 
 def _estimates(metric: Metric, evidence: Mapping[str, Any]) -> Iterator[tuple[str, Estimate]]:
-    """The metric over all queries and, where it is asked for, over the flipped ones, by the name of the subset."""
+    """(subset, estimate) of the metric: over all queries and, if `also_flipped`, over the flipped ones."""
     inputs = [evidence[need] for need in metric.needs]
     yield "all", metric.load()(*inputs)
     if metric.also_flipped:
         flipped = evidence["answer_classes"] == evidence["targets"]
-        # Costly evidence is there of the first queries only.
+        # Costly evidence exists for the first queries only.
         yield "flipped", metric.load()(*[part[flipped[: len(part)]] for part in inputs])
 
 
 def row(metric: str, estimate: Sequence[float], relaxation: float | None = None, subset: str = "all") -> Row:
-    """An estimate (value, low, high, n) as a record keeps it, with None for what is not defined."""
+    """The row of an estimate (value, low, high, n), with None for undefined parts."""
     value, low, high = (float(part) if np.isfinite(part) else None for part in estimate[:3])
     return Row(
         relaxation=relaxation,

@@ -1,4 +1,4 @@
-"""Counterfactuals that another program made: read, shown to the judges of a run, and scored by the same metrics."""
+"""Counterfactuals from another program: read, judged and scored by the metrics of a run."""
 
 import csv
 import zlib
@@ -35,7 +35,7 @@ WHAT = "give a folder of PNG files, or an npz or npy file"
 
 @dataclass(frozen=True)
 class Files:
-    """Where what another program made lies."""
+    """Paths to the results of another program."""
 
     queries: Path
     counterfactuals: Path
@@ -45,7 +45,7 @@ class Files:
 
 @dataclass(frozen=True)
 class Given:
-    """What a user hands in, matched by name, in the order of the queries; images are uint8."""
+    """A user's images (uint8) and targets, matched by name, in the order of the queries."""
 
     queries: Tensor
     """(N, C, H, W)."""
@@ -53,7 +53,7 @@ class Given:
     """(R, N, C, H, W)."""
     relaxations: tuple[float, ...]
     targets: Mapping[str, int] | None
-    """Name -> class; None where the task has two, and the other one is meant."""
+    """Name -> class; None for a task of two classes, where the target is the other class."""
     names: tuple[str, ...]
     reconstructions: Tensor | None = None
     """(N, C, H, W)."""
@@ -61,12 +61,12 @@ class Given:
 
 
 def score_files(files: Files, job: Job, protocol: Protocol, board: Board) -> Record:
-    """Read `files` and score them; the job's method is only their name. A mistake is found before any training.
+    """Read `files` and score them under the name of the job's method. Mistakes are reported before any training.
 
     Raises
     ------
     UserError
-        As `read`, and if the task cannot be had.
+        As `read`, and if the task cannot be loaded.
     """
     data = images_of(job.task, protocol, board.channel(job.task))
     given = read(files, data)
@@ -77,7 +77,7 @@ def score_files(files: Files, job: Job, protocol: Protocol, board: Board) -> Rec
 
 
 def read(files: Files, data: ImageData) -> Given:
-    """Everything that a user hands in for the task whose images are `data`.
+    """Read a user's files for the task of `data`.
 
     Raises
     ------
@@ -102,7 +102,7 @@ def read(files: Files, data: ImageData) -> Given:
         targets=_targets(files.targets, names, data),
         names=names,
         reconstructions=None if rebuilt is None else _stack(rebuilt, names),
-        remarks=("answers without a relaxation stand at r = 0",) if None in places else (),
+        remarks=("answers without a relaxation count as r = 0",) if None in places else (),
     )
 
 
@@ -110,15 +110,15 @@ def read(files: Files, data: ImageData) -> Given:
 
 
 def read_images(path: Path, shape: Shape) -> Images:
-    """The images in `path` by name: PNG files of a folder by theirs, arrays by their key, a stack by its row.
+    """The images in `path` by name: of a PNG file its file name, of an array its key, of a stack its row.
 
-    An array is 8-bit, or float in [0, 1], and one image of it (C, H, W), (H, W, C), or (H, W) if grey. An npy file, and
-    an npz file with a single array, is a stack (N, ...) of these.
+    Arrays are 8-bit, or float in [0, 1]; an image is (C, H, W), (H, W, C), or (H, W) if grey. An npy file, and an npz
+    file with a single array, is a stack (N, ...) of images.
 
     Raises
     ------
     UserError
-        If there are none, or one cannot be read or has another shape than `shape`, (C, H, W).
+        If there are no images, or one cannot be read or is not of `shape` (C, H, W).
     """
     if path.is_dir():
         files = sorted(file for file in path.iterdir() if file.suffix.lower() == ".png")
@@ -176,7 +176,7 @@ def _image(array: np.ndarray, shape: Shape, name: str) -> np.ndarray:
 
 
 def _relaxations(path: Path) -> Mapping[float | None, Path]:
-    """Relaxation -> where its answers are: subfolders or array files called "r=0.2"; None if there is a single set."""
+    """Relaxation -> path of its answers, a subfolder or array file such as "r=0.2"; the key None for a single set."""
     entries = sorted(path.glob("r=*")) if path.is_dir() else []
     found: dict[float | None, Path] = {}
     for entry in entries:
@@ -186,16 +186,16 @@ def _relaxations(path: Path) -> Mapping[float | None, Path]:
         except ValueError:
             r = float("nan")
         if not 0 <= r <= 1 or r in found:
-            raise UserError(f"{entry} does not name a relaxation of its own from 0 to 1, as in r=0.2")
+            raise UserError(f"{entry} must name a relaxation from 0 to 1, each once, as in r=0.2")
         found[r] = entry
     beside = sorted(path.glob("*.png")) if found else []
     if beside:
-        raise UserError(f"{beside[0]} lies beside {entries[0]}: give subfolders of relaxations or images, not both")
+        raise UserError(f"{beside[0]} is beside {entries[0]}: give subfolders of relaxations or images, not both")
     return found or {None: path}
 
 
 def _check_partners(names: Iterable[str], images: Images, queries: Path, others: Path) -> None:
-    """See that queries and other images have the same names."""
+    """Check that queries and other images have the same names."""
     lonely = [(name, queries, others) for name in names if name not in images]
     lonely += [(name, others, queries) for name in images if name not in set(names)]
     if lonely:
@@ -212,7 +212,7 @@ def _stack(images: Images, names: Iterable[str]) -> Tensor:
 
 
 def _targets(path: Path | None, names: tuple[str, ...], data: ImageData) -> Mapping[str, int] | None:
-    """The class that each counterfactual is for, by name; None where it goes without saying."""
+    """Name -> target class; None if the task has two classes and no file is given."""
     how = "--targets takes a csv file with the header name,target: an image's name, a class's name"
     if path is None:
         if len(data.class_names) > 2:
@@ -240,7 +240,7 @@ def _targets(path: Path | None, names: tuple[str, ...], data: ImageData) -> Mapp
 
 
 def score_given(given: Given, work: Work) -> Record:
-    """The record of what was handed in, under the name of `work`'s method, by its classifier and oracle."""
+    """The record of a user's counterfactuals, scored with the judges of `work` under its method's name."""
     stated = {role: judge.made()[1] for role, judge in work.judges.items()}
     seeing, data = networks(work), work.question.data
     predicted = seeing.apply(seeing.classifier, given.queries).argmax(1)
@@ -257,9 +257,9 @@ def score_given(given: Given, work: Work) -> Record:
     )
     rows, _ = measure(answers, _reals(given.queries, work.question.asked), seeing)
     already = int((predicted == targets).sum())
-    remarks = [*given.remarks, "made by another program; the queries are those that it was given, not the task's own"]
+    remarks = [*given.remarks, "made by another program, for its own queries instead of the task's"]
     if already:
-        remarks.append(f"{already} of {len(targets)} queries are seen as their target before anything is changed")
+        remarks.append(f"{already} of {len(targets)} queries have their target class before any change")
     return Record(
         task=work.job.task,
         method=work.job.method,
@@ -284,9 +284,9 @@ def score_given(given: Given, work: Work) -> Record:
 
 
 def _reals(queries: Tensor, split: Subset) -> Tensor:
-    """The real images that a run with these queries compares with, (M, C, H, W): the last ones of the test split.
+    """Real images for Fréchet distances, (M, C, H, W): the last ones of the test split.
 
-    Whatever is among the first M queries, which they are compared with, is passed over.
+    Images that are among the first M queries are skipped, because they are compared with these.
     """
     count = min(len(queries), len(split) // 2)
     seen = {image.numpy().tobytes() for image in queries[:count]}

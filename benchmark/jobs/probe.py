@@ -1,4 +1,4 @@
-"""What a method is asked about the first queries beyond one edit: nothing, several times over; the way back; again."""
+"""Further answers to the first queries: repeated reconstructions, edits undone, and repeated draws."""
 
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -16,13 +16,13 @@ from methods.base import Method
 from methods.pictures import eight_bit, unit
 
 NULL_EDITS = 5
-"""Reconstructions, one of the other, before the distance is taken."""
+"""Reconstructions in a row, each of the one before."""
 DRAWS = 2
-"""Answers to the same query under different sampling seeds; a pair has the distance of many on average."""
+"""Answers per query under different sampling seeds; the expected distance of a pair is the same for any number."""
 
 
 def probe(work: Work, fit: Artefact, first: Artefact) -> Artefact:
-    """Null edits, undone edits and repeated draws of the first queries, which the chunk `first` has answered."""
+    """Null edits, undone edits and repeated draws of the first queries, whose answers are in the chunk `first`."""
     numbers = {"null_edits": NULL_EDITS, "draws": DRAWS, "code": code_of(__name__)}
     key = key_of(answers=first.name, count=work.settings.probes, seed=work.job.seed, **numbers)
     artefact = Artefact(work.protocol.runs, "probe", key)
@@ -49,10 +49,10 @@ def _probe(work: Work, fit: Artefact, first: Artefact, _: Artefact) -> tuple[dic
 def probed(
     method: Method, answered: Mapping[str, Tensor], at: float, edited: Tensor, seed: Callable[[int], int]
 ) -> dict[str, Tensor]:
-    """What composition, reversibility and diversity are computed of.
+    """The images from which composition, reversibility and diversity are computed.
 
-    Queries differ between the seeds of a run, as their test images do, so diversity is asked of one fitted method,
-    under different seeds of its sampling.
+    The seeds of a run have different queries, so diversity compares answers of one fitted method under different
+    sampling seeds.
 
     Parameters
     ----------
@@ -65,7 +65,7 @@ def probed(
     edited
         (n, C, H, W) in [0, 1]: the answers at that relaxation.
     seed
-        A seed for each number.
+        Number -> sampling seed.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""What a run shows while it lasts: one bar of the whole, and a line a worker; and whom it tells of begin and ends."""
+"""Progress of a run on the screen: a bar for the whole run, a line per worker; and listeners for its events."""
 
 import os
 import sys
@@ -17,35 +17,35 @@ from benchmark.records.record import Record
 from methods.training import Advance, silent
 
 STAGES = {"fit": "training", "explain": "answering", "score": "scoring", "draw": "drawing", "decode": "decoding"}
-"""What a stage is called on the screen, where not by its own name."""
+"""Stage -> its name on the screen, if different."""
 
 
 class Needs(NamedTuple):
-    """What the jobs need that are not on disk."""
+    """Needs of the jobs that are not on disk."""
 
     seconds: float | None = None
-    """What they took under another seed, one after another; None if that is not known."""
+    """Their time under another seed, one after another; None if unknown."""
     megabytes: float = 0.0
-    """Pictures that they write; weights come on top."""
+    """Size of the pictures that they write, without weights."""
 
 
 NOTHING = Needs()
 
 
 class Listener:
-    """Whom a run tells how it goes. This one is silent."""
+    """Receives the events of a run. This base class ignores them."""
 
     quiet = False
-    """Whether nothing is drawn either."""
+    """Whether progress bars are off too."""
 
     def loads(self, task: str, remarks: Sequence[str]) -> None:
         """The images of `task` are there, with what their user has to know of them."""
 
     def begins(self, jobs: Sequence[Job], found: Sequence[Record | None], workers: int, needs: Needs = NOTHING) -> None:
-        """Nothing is computed yet; `found` is the record of each job that is on disk and holds."""
+        """Called before the first job; `found` has the valid record on disk of each job, or None."""
 
     def ends(self, record: Record) -> None:
-        """A job has come to its end, well or not."""
+        """Called at the end of each job, successful or not."""
 
 
 @dataclass(frozen=True)
@@ -56,28 +56,28 @@ class Channel:
     queue: Any  # a multiprocessing queue's proxy
 
     def __call__(self, stage: str, done: int, total: int, loss: float | None) -> None:
-        """Report, at most two hundred times a stage."""
+        """Report progress, at most two hundred times per stage."""
         if done % max(1, total // 200) == 0 or done == total:
             self.queue.put((os.getpid(), f"{self.job}: {STAGES.get(stage, stage)}", done, total, loss))
 
 
 @dataclass
 class Board:
-    """Hands out channels, draws what comes back, and hands on what begins and ends."""
+    """Creates channels, draws their messages, and passes events to the listener."""
 
     queue: Any = None
     listener: Listener = field(default_factory=Listener)
     progress: Progress | None = None
     whole: TaskID | None = None
     bars: dict[int, TaskID] = field(default_factory=dict)
-    """Of the workers, by process."""
+    """Progress lines of the workers, by process."""
 
     def __reduce__(self) -> tuple[type["Board"], tuple[Any]]:
-        """In another process a board hands out channels, and does nothing else."""
+        """In another process a board only creates channels."""
         return Board, (self.queue,)
 
     def channel(self, job: str) -> Advance:
-        """Where `job` reports its progress."""
+        """The channel for the progress of `job`."""
         return silent if self.queue is None else Channel(job, self.queue)
 
     def loads(self, task: str, remarks: Sequence[str]) -> None:
@@ -85,13 +85,13 @@ class Board:
         self.listener.loads(task, remarks)
 
     def begins(self, jobs: Sequence[Job], found: Sequence[Record | None], workers: int, needs: Needs = NOTHING) -> None:
-        """Tell what is to be done, of which some is `found` on disk."""
+        """Announce the jobs, of which some are `found` on disk."""
         self.listener.begins(jobs, found, workers, needs)
         there = sum(record is not None for record in found)
         self._update(completed=there, total=len(jobs))
 
     def ends(self, record: Record) -> None:
-        """Tell of a job that has come to its end."""
+        """Announce the end of a job."""
         self.listener.ends(record)
         self._update(advance=1)
 
@@ -102,7 +102,7 @@ class Board:
             self.progress.update(self.whole, description=f"{task.completed:.0f} of {task.total or 0:.0f} done")
 
     def draw(self, progress: Progress) -> None:
-        """Draw messages until None comes: of each worker the last one."""
+        """Draw messages until None arrives; each worker's line shows its last one."""
         for worker, what, done, total, loss in iter(self.queue.get, None):
             if worker not in self.bars:
                 self.bars[worker] = progress.add_task(what, total=total, note="")
@@ -118,7 +118,7 @@ def board(console: Console, listener: Listener | None = None) -> Iterator[Board]
         yield Board(listener=listener)
         return
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TextColumn("{task.fields[note]}"))
-    above = sys.stdout.isatty()  # lines that are printed meanwhile go above the bars, unless they go elsewhere
+    above = sys.stdout.isatty()  # printed lines appear above the bars, unless stdout is redirected
     progress = Progress(*columns, console=console, transient=True, redirect_stdout=above)
     with Manager() as manager, progress:
         whole = progress.add_task("working", total=None, note="")

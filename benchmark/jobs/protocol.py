@@ -1,4 +1,4 @@
-"""How a run is carried out, what its jobs are, and the images of a task."""
+"""The settings of a run, its jobs, and the images of a task."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -7,14 +7,17 @@ from pydantic import BaseModel
 
 from benchmark.data import ImageData, Source
 from benchmark.data.folder_config import FolderConfig
-from benchmark.data.tasks import data_set_of, file_name, load_task
+from benchmark.data.tasks import data_set_of, file_name, knows_attributes, knows_truth, load_task
+from benchmark.data.wanted import Wanted
 from benchmark.jobs.settings import Overrides, source_settings
+from benchmark.judges.spec import ClassifierSpec
+from methods import METHODS
 from methods.training import Advance, Devices, silent
 
 
 @dataclass(frozen=True)
 class Protocol:
-    """How a run is carried out: all that its jobs share."""
+    """The settings of a run that all its jobs share."""
 
     results: Path
     preset: str = "default"
@@ -28,13 +31,19 @@ class Protocol:
     extractors: tuple[str, ...] = ("oracle",)
     inception_weights: Path | None = None
     devices: Devices = field(default_factory=Devices)
+    classifier: ClassifierSpec | None = None
+    """The user's own; None: one is trained for each task and seed."""
+    wanted: Wanted | None = None
+    """Pictures of the user's own as queries, with their targets; None: the first of a split."""
+    studies: bool = True
+    """Whether methods make tables and figures of their own, which may take longer than all their answers."""
     threads: int = 1
-    """CPU threads a job computes with; the same number gives the same numbers, however many jobs run at once."""
+    """CPU threads per job; results depend on this number, not on how many jobs run at once."""
     raise_errors: bool = False
 
     @property
     def runs(self) -> Path:
-        """What can be made again: weights, counterfactuals, records."""
+        """Folder of what can be recomputed: weights, counterfactuals, records."""
         return self.results / "runs"
 
     @property
@@ -54,9 +63,17 @@ class Job:
     def __str__(self) -> str:
         return f"{self.method} on {self.task}, seed {self.seed}"
 
+    @property
+    def answerable(self) -> bool:
+        """Whether the task's data know what the method takes: exact counterfactuals, or attributes."""
+        method = METHODS[self.method].load()
+        truth = knows_truth(self.task) or not method.takes_truth
+        return truth and (knows_attributes(self.task) or not method.takes_attributes)
+
     def path(self, protocol: Protocol) -> Path:
-        """Where its record stands."""
-        folder = protocol.runs / "records" / protocol.preset / file_name(self.task) / self.method
+        """The path of its record."""
+        asked = "records" if protocol.wanted is None else f"asked/{protocol.wanted.key}"
+        folder = protocol.runs / asked / protocol.preset / file_name(self.task) / self.method
         return folder / f"seed-{self.seed}.json"
 
 
@@ -64,7 +81,7 @@ _loaded: dict[tuple[str, Path | None, FolderConfig | None, BaseModel | None], Im
 
 
 def images_of(task: str, protocol: Protocol, advance: Advance = silent) -> ImageData:
-    """The images of `task`, read or drawn once a process."""
+    """The images of `task`, read or drawn once per process."""
     settings = source_settings(data_set_of(task), protocol.preset, protocol.overrides or {})
     folder = protocol.folder if protocol.folder and protocol.folder.name == data_set_of(task) else None
     key = (task, protocol.data_root, folder, settings)

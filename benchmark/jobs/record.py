@@ -1,4 +1,4 @@
-"""From a job to its record: all stages in their order; the record, written last, says which artefacts it rests on."""
+"""From a job to its record: all stages in order. The record is written last, and names its artefacts."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -14,17 +14,19 @@ from benchmark.jobs.probe import probe
 from benchmark.jobs.score import exact, score
 from benchmark.jobs.settings import source_settings
 from benchmark.jobs.work import Work
+from benchmark.records.changes import CHANGED, Changes, most_changed
 from benchmark.records.record import Judge, Record, Row, environment
 from benchmark.records.store import Artefact, code_of, file_digest, key_of
+from methods.base import Study
 from metrics import METRICS
 from metrics.intervals import proportion
 
 SCORED_BY = ("benchmark.jobs.score",)
-"""The modules whose code, and that of all they import, makes numbers of answers; a metric's is in its fingerprint."""
+"""Modules whose code, imports included, turns answers into numbers; metrics have their own fingerprints."""
 
 
 def determinants(work: Work) -> dict[str, Any]:
-    """All that determines the numbers of a job; what changes one of them changes the record's key."""
+    """Everything that determines the numbers of a job: the parts of the record's key."""
     method, weights = work.method(), work.protocol.inception_weights
     return {
         "method": work.job.method,
@@ -33,10 +35,11 @@ def determinants(work: Work) -> dict[str, Any]:
         "config": method.config.model_dump(),
         **work.workshop.conditions(),
         "queries": len(work.question.queries),
+        **({"foreign": work.question.foreign} if work.question.foreign else {}),
         "split": work.protocol.split,
         "relaxations": work.protocol.relaxations,
         "probes": work.settings.probes,
-        "judges": [judge.config.model_dump() for judge in work.judges.values()],
+        "judges": [judge.settings() for judge in work.judges.values()],
         "autoencoders": work.autoencoders.config.model_dump(),
         **({} if work.attributes is None else {"attributes": work.attributes.config.model_dump()}),
         "extractors": work.protocol.extractors,
@@ -44,16 +47,17 @@ def determinants(work: Work) -> dict[str, Any]:
         "code": code_of(*SCORED_BY),
         "metrics": {name: metric.fingerprint() for name, metric in METRICS.items()},
         "limit": work.protocol.limit,
+        **({} if work.protocol.studies else {"studies": False}),
     }
 
 
 def record_key(work: Work) -> str:
-    """The hash of all that determines the record."""
+    """The hash of everything that determines the record."""
     return key_of(**determinants(work))
 
 
 def record(work: Work) -> Record:
-    """Fit, explain, show, probe and score; what is on disk is not made again."""
+    """Fit, explain, show, probe and score; artefacts on disk are reused."""
     judges = {role: judge.made() for role, judge in work.judges.items()}
     learnt = fit(work)
     made = _stages(work, learnt)
@@ -62,6 +66,7 @@ def record(work: Work) -> Record:
     scores = score(work, key, made)
     work.advance("score", 1, 1, None)
     facts, shown, method = scores.facts() or {}, made["show"][0].facts() or {}, work.method()
+    studies = shown["studies"] | facts.get("studies", {}) | _changed(work, made["explain"])
     return Record(
         task=work.job.task,
         method=work.job.method,
@@ -80,7 +85,7 @@ def record(work: Work) -> Record:
         rows=[*accuracies({role: judge for role, (_, judge) in judges.items()}), *facts["rows"]],
         timings=_timings(work, learnt, made),
         remarks=list(method.remarks()),
-        studies=shown["studies"] | facts.get("studies", {}),
+        studies=studies,
         weights=key_of(fit=learnt.digest, **{role: judge.digest for role, (_, judge) in judges.items()}),
         artefacts={
             **{role: artefact.name for role, (artefact, _) in judges.items()},
@@ -93,7 +98,7 @@ def record(work: Work) -> Record:
 
 
 def _stages(work: Work, learnt: Artefact) -> dict[str, Sequence[Artefact]]:
-    """What each stage between fit and score leaves, and what the answers are compared with."""
+    """Stage -> its artefacts, for the stages between fit and score and for the exact counterfactuals."""
     chunks = explain(work, learnt)
     made: dict[str, Sequence[Artefact]] = {
         "explain": chunks,
@@ -101,7 +106,7 @@ def _stages(work: Work, learnt: Artefact) -> dict[str, Sequence[Artefact]]:
         "probe": [probe(work, learnt, chunks[0])],
         "autoencoders": [work.autoencoders.made()],
     }
-    if work.question.data.exact is not None:
+    if work.question.queries.data.exact is not None:
         made["exact"] = [exact(work, chunks)]
     if work.attributes is not None:
         made["attributes"] = [work.attributes.made()]
@@ -109,7 +114,7 @@ def _stages(work: Work, learnt: Artefact) -> dict[str, Sequence[Artefact]]:
 
 
 def accuracies(judges: Mapping[str, Judge]) -> list[Row]:
-    """The test accuracy of the classifier and the oracle, as numbers of every job that they judge."""
+    """Rows with the test accuracy of the classifier and the oracle, for every job that they judge."""
     return [
         row(f"{role}_accuracy", proportion(torch.arange(judge.test_n) < round(judge.test_accuracy * judge.test_n)))
         for role, judge in judges.items()
@@ -132,8 +137,18 @@ def _data_facts(work: Work) -> dict[str, Any]:
     }
 
 
+def _changed(work: Work, chunks: Sequence[Artefact]) -> dict[str, Study]:
+    """What the answers change of attributes, where the method tells it."""
+    parts = [chunk.tensors() for chunk in chunks]
+    changes = Changes.of(parts)
+    if changes is None:
+        return {}
+    predicted, targets = (torch.cat([part[name] for part in parts]) for name in ("predicted", "targets"))
+    return {CHANGED: most_changed(changes, predicted, targets, work.question.data.class_names)}
+
+
 def _timings(work: Work, learnt: Artefact, made: Mapping[str, Sequence[Artefact]]) -> list[Row]:
-    """Seconds of the fit and of explaining all relaxations of one query; memory of the process that did it."""
+    """Rows with the seconds of the fit and per query of the explanation, and the peak memory."""
     fitted, explained = learnt.facts() or {}, [chunk.facts() or {} for chunk in made["explain"]]
     probed = made["probe"][0].facts() or {}
     memory = [facts.get("peak_memory", 0.0) for facts in (fitted, *explained, probed)]

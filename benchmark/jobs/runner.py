@@ -1,4 +1,4 @@
-"""All jobs of a run: jobs that fail alone, several at once, none made again that is on disk and still holds."""
+"""All jobs of a run, several at once. A failure affects its job only; valid results on disk are reused."""
 
 import logging
 import os
@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from joblib import Parallel, delayed, parallel_config
@@ -32,26 +32,27 @@ from methods import METHODS
 log = logging.getLogger(__name__)
 
 KEPT: Mapping[str, int] = MappingProxyType({"MALLOC_MMAP_THRESHOLD_": 2**25, "MALLOC_TRIM_THRESHOLD_": 2**34})
-"""What glibc reads as a process starts, in bytes: memory that a tensor leaves is kept for the next one.
+"""Environment for glibc, in bytes: a process keeps the memory of a freed tensor for the next one.
 
-Given back to the system and mapped again, an eighth of a training's time goes into it.
+Returning it to the system and mapping it again takes an eighth of a training's time.
 """
 
 
-def run(jobs: Sequence[Job], protocol: Protocol, workers: int, board: Board) -> list[Record]:
+def run(jobs: Sequence[Job], protocol: Protocol, workers: int, board: Board, *, suiting: bool = False) -> list[Record]:
     """The records of `jobs`, in their order; what is on disk and still holds is not made again.
+
+    `suiting`: of all methods those that suit; a job that does not is a record that says why.
 
     Raises
     ------
     UserError
-        Before anything is computed, if a task cannot be had or a method refuses its settings.
+        Before any computation, if a task cannot be loaded or a method refuses its settings.
     """
     for task in dict.fromkeys(job.task for job in jobs):
         board.loads(task, images_of(task, protocol, board.channel(task)).remarks)
     found = [finished(job, protocol) for job in jobs]
-    for job, record in zip(jobs, found, strict=True):
-        if record is None:
-            Work(job, protocol).check()
+    unasked = _checked([job for job, record in zip(jobs, found, strict=True) if record is None], protocol, suiting)
+    found = [record or unasked.get(job) for job, record in zip(jobs, found, strict=True)]
     missing = [job for job, record in zip(jobs, found, strict=True) if record is None]
     needs = Needs(earlier.seconds(missing, protocol), earlier.megabytes(missing, protocol))
     board.begins(jobs, found, workers, needs)
@@ -61,10 +62,26 @@ def run(jobs: Sequence[Job], protocol: Protocol, workers: int, board: Board) -> 
     return [record or by_job[job] for job, record in zip(jobs, found, strict=True)]
 
 
+def _checked(jobs: Sequence[Job], protocol: Protocol, suiting: bool) -> dict[Job, Record]:
+    """The jobs that cannot end well, if that is allowed: written down with the reason."""
+    refused: dict[Job, UserError] = {}
+    for job in jobs:
+        try:
+            Work(job, protocol).check()
+        except UserError as error:
+            refused[job] = error
+    if refused and (not suiting or len(refused) == len(jobs)):
+        raise next(iter(refused.values()))
+    records = {job: _without(job, protocol, error, "unasked") for job, error in refused.items()}
+    for job, record in records.items():
+        write(record, job.path(protocol))
+    return records
+
+
 def _calls(
     groups: Sequence[Sequence[Job]], protocol: Protocol, workers: int, board: Board
 ) -> list[Callable[[], Record | None]]:
-    """Judges first, then the references, so that the first numbers come soon, then all fits before their jobs."""
+    """Judges first, then references, so that the first numbers come soon, then all fits before their jobs."""
     references = [group for group in groups if METHODS[group[0].method].reference]
     others = [group for group in groups if not METHODS[group[0].method].reference]
     return [
@@ -78,9 +95,9 @@ def _calls(
 def in_parallel(
     calls: Iterable[Callable[[], Any]], workers: int, seen: Callable[[Any], None] | None = None
 ) -> list[Any]:
-    """The results of `calls`, in processes of their own if there are several workers.
+    """The results of `calls`, in separate processes if there are several workers.
 
-    Each result is handed to `seen` as soon as it is there.
+    Each result is passed to `seen` as soon as it arrives.
     """
     todo = list(calls)
     results: list[Any] = [None] * len(todo)
@@ -92,13 +109,13 @@ def in_parallel(
 
 
 def _results(todo: Sequence[Callable[[], Any]], workers: int) -> Iterable[tuple[int, Any]]:
-    """The place and the result of each call, as they come to their ends."""
+    """(place, result) of each call, in the order in which they end."""
     if workers <= 1:
         return ((place, call()) for place, call in enumerate(todo))
     for name, size in KEPT.items():
         os.environ.setdefault(name, str(size))
     with parallel_config("loky", inner_max_num_threads=1), _deaf():
-        # One at a time: joblib would give a worker several at once after some that were quick.
+        # One call at a time: after quick calls joblib would give a worker several at once.
         parallel = Parallel(n_jobs=workers, batch_size=1, return_as="generator_unordered")
         made: Iterable[tuple[int, Any]] = parallel(delayed(_placed)(place, call) for place, call in enumerate(todo))
     return made
@@ -110,8 +127,8 @@ def _placed(place: int, call: Callable[[], Any]) -> tuple[int, Any]:
 
 @contextmanager
 def _deaf() -> Iterator[None]:
-    """Processes that are started meanwhile do not hear Ctrl-C: this one does, and ends them."""
-    if threading.current_thread() is not threading.main_thread():  # which alone may choose
+    """Processes started in this context ignore Ctrl-C; this process receives it and ends them."""
+    if threading.current_thread() is not threading.main_thread():  # only the main thread may set signal handlers
         yield
         return
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -122,7 +139,7 @@ def _deaf() -> Iterator[None]:
 
 
 def finished(job: Job, protocol: Protocol) -> Record | None:
-    """The record of a job that is on disk and rests on what would be computed now."""
+    """The record of a job on disk, if its key is still valid; otherwise None."""
     record = read(job.path(protocol))
     if record is None or record.status != "ok":
         return None
@@ -130,10 +147,10 @@ def finished(job: Job, protocol: Protocol) -> Record | None:
 
 
 def _in_turn(jobs: Sequence[Job], protocol: Protocol) -> list[list[Job]]:
-    """Jobs that rest on one fit together; of each family the first of them, then the second.
+    """Groups of jobs that share one fit, ordered: the first group of each family, then the second of each, and so on.
 
-    So what a fit shares with another, and a job with its fit, is there by the time that it is asked for. References
-    come first, or one that searches long would be left last.
+    So shared trainings are finished when the next group needs them. References come first, because a reference with a
+    long search would otherwise run last and alone.
     """
     groups: dict[str, list[Job]] = {}
     for job in sorted(jobs, key=lambda job: not METHODS[job.method].load().reference):
@@ -145,7 +162,7 @@ def _in_turn(jobs: Sequence[Job], protocol: Protocol) -> list[list[Job]]:
 
 
 def _judges(groups: Sequence[Sequence[Job]], protocol: Protocol, board: Board) -> Sequence[Callable[[], None]]:
-    """What trains the judges of all jobs; begun before them, so that few have to wait while another trains them."""
+    """Calls that train the judges of all jobs in advance, so that few jobs wait for them."""
     jobs = [job for group in groups for job in group]
     judges = dict.fromkeys((job.task, job.seed, role) for job in jobs for role in ROLES)
     calls = [
@@ -165,17 +182,17 @@ def _judges(groups: Sequence[Sequence[Job]], protocol: Protocol, board: Board) -
 
 
 def _fits(groups: Sequence[Sequence[Job]], protocol: Protocol, board: Board) -> Sequence[Callable[[], None]]:
-    """What makes each fit that jobs rest on, before several of them wait for it."""
+    """Calls that make each fit in advance, before several jobs wait for it."""
     return [partial(_prepare, fit, group[0], protocol, board) for group in groups]
 
 
 def _judge(work: Work, name: str) -> object:
-    """The judge of that name, trained."""
+    """The trained judge called `name`."""
     return getattr(work, name).made()
 
 
 def _prepare(stage: Callable[[Work], Any], job: Job, protocol: Protocol, board: Board) -> None:
-    """One stage of one job; what goes wrong is met again, and said, by the job itself."""
+    """Run one stage of one job in advance; an error is ignored here, because the job meets and reports it."""
     with limited(protocol.threads):
         try:
             stage(Work(job, protocol, board.channel(str(job))))
@@ -184,7 +201,7 @@ def _prepare(stage: Callable[[Work], Any], job: Job, protocol: Protocol, board: 
 
 
 def run_job(job: Job, protocol: Protocol, board: Board) -> Record:
-    """The record of one job, written down; a job that fails is recorded as that."""
+    """Run one job and write its record, of success or failure."""
     path = job.path(protocol)
     with limited(protocol.threads), locked(protocol.runs / "locks" / f"{key_of(path=str(path))}.lock"):
         try:
@@ -192,13 +209,13 @@ def run_job(job: Job, protocol: Protocol, board: Board) -> Record:
         except Exception as error:
             if protocol.raise_errors:
                 raise
-            record = _failure(job, protocol, error)
+            record = _without(job, protocol, error, "failed")
         write(record, path)
     return record
 
 
-def _failure(job: Job, protocol: Protocol, error: Exception) -> Record:
-    """The record of a job that did not come to an end."""
+def _without(job: Job, protocol: Protocol, error: Exception, status: Literal["failed", "unasked"]) -> Record:
+    """The record of a job without numbers, and why it has none."""
     return Record(
         task=job.task,
         method=job.method,
@@ -206,7 +223,7 @@ def _failure(job: Job, protocol: Protocol, error: Exception) -> Record:
         preset=protocol.preset,
         split=protocol.split,
         reference=METHODS[job.method].load().reference,
-        status="failed",
+        status=status,
         reason=reason_of(error),
         user_error=isinstance(error, UserError),
         traceback="".join(traceback.format_exception(error)),
@@ -217,7 +234,7 @@ def _failure(job: Job, protocol: Protocol, error: Exception) -> Record:
 
 @contextmanager
 def limited(threads: int) -> Iterator[None]:
-    """So many threads for BLAS, OpenMP and torch, wherever a job runs."""
+    """Limit BLAS, OpenMP and torch to `threads` threads."""
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:

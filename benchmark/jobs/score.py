@@ -1,4 +1,4 @@
-"""The last stage of a job that computes: its answers are shown to the judges, and measured."""
+"""The last stage of a job: apply the judges to its answers, and compute the metrics."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -16,7 +16,7 @@ from benchmark.records.store import Artefact, key_of
 
 
 def exact(work: Work, chunks: Sequence[Artefact]) -> Artefact:
-    """The exact counterfactuals of the queries, the same for all methods; only for data that know them."""
+    """The exact counterfactuals of the queries, the same for all methods; only for data that have them."""
     data, indices = work.question.data, work.question.queries.indices
     targets = torch.cat([chunk.tensors()["targets"] for chunk in chunks]).numpy()
     key = key_of(data=data.digest, queries=indices.tolist(), targets=targets.tolist())
@@ -33,7 +33,7 @@ def exact(work: Work, chunks: Sequence[Artefact]) -> Artefact:
 def score(work: Work, key: str, made: Mapping[str, Sequence[Artefact]]) -> Artefact:
     """Every number of the job, and the outcome of every query; `key` is the record's.
 
-    `made` holds what the other stages left, by their names; of the stage "exact" only where data know the truth.
+    `made` has the artefacts of the other stages by name, with "exact" only for data with exact counterfactuals.
     """
     names = [artefact.name for stage in made.values() for artefact in stage]
     artefact = Artefact(work.protocol.runs, "score", key_of(record=key, chunks=names))
@@ -65,7 +65,7 @@ def _answers(work: Work, made: Mapping[str, Sequence[Artefact]], samples: Tensor
         diagnostics=_joined(parts, "diagnostic", 0),
         samples=samples,
         evidence=_joined(parts, "evidence", 1),
-        labels=work.question.queries.labels,
+        labels=None if work.question.foreign else work.question.queries.labels,
         probed=work.settings.probes,
         probes=made["probe"][0].tensors(),
         exact=made["exact"][0].tensors()["images"] if "exact" in made else None,
@@ -73,13 +73,13 @@ def _answers(work: Work, made: Mapping[str, Sequence[Artefact]], samples: Tensor
 
 
 def _joined(parts: Sequence[Mapping[str, Tensor]], kind: str, queries: int) -> dict[str, Tensor]:
-    """What was kept as "<kind>.<name>", of all chunks, by its name; `queries` is their dimension."""
+    """Name -> tensor "<kind>.<name>", joined over all chunks along the dimension `queries`."""
     names = [name for name in parts[0] if name.startswith(f"{kind}.")]
     return {name.removeprefix(f"{kind}."): torch.cat([part[name] for part in parts], queries) for name in names}
 
 
 def networks(work: Work) -> Networks:
-    """The networks that answers are shown to."""
+    """The networks that judge answers."""
     oracle, device = work.oracle.network(), work.workshop.device
     extractors: dict[str, Callable[[Tensor], Tensor]] = {}
     if "oracle" in work.protocol.extractors:

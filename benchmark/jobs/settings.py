@@ -1,4 +1,4 @@
-"""Presets and ``--set``: what a run's configurations resolve to."""
+"""Settings of a run, resolved from defaults, presets and ``--set``."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -32,10 +32,10 @@ class DataConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    train_images: int | None = Field(None, gt=0, description="training images, at most; null: all of them")
-    queries: int = Field(1000, gt=0, description="queries, at most: the first ones of the split")
+    train_images: int | None = Field(None, gt=0, description="maximal number of training images; null: all")
+    queries: int = Field(1000, gt=0, description="maximal number of queries: the first of the split")
     probes: int = Field(
-        100, gt=0, le=250, description="queries, at most, that composition, reversibility, diversity and COUT rest on"
+        100, gt=0, le=250, description="maximal number of queries for composition, reversibility, diversity and COUT"
     )
 
 
@@ -49,7 +49,7 @@ DATA_PRESETS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
 
 
 def parse_overrides(assignments: Iterable[str]) -> dict[str, dict[str, Any]]:
-    """``["vaex.epochs=30"]`` as ``{"vaex": {"epochs": 30}}``; values are JSON, and text where they are not.
+    """``["vaex.epochs=30"]`` as ``{"vaex": {"epochs": 30}}``; values are parsed as JSON, or else taken as text.
 
     Raises
     ------
@@ -81,7 +81,7 @@ def resolve(section: str, config: type[C], preset: Mapping[str, Any], overrides:
     Raises
     ------
     UserError
-        For an unknown field, and for a value of the wrong type or range.
+        For an unknown field, or a value of the wrong type or range.
     """
     asked = overrides.get(section, {})
     for name in asked:
@@ -99,9 +99,9 @@ def resolve(section: str, config: type[C], preset: Mapping[str, Any], overrides:
 
 
 def method_config(name: str, preset: str, overrides: Overrides, channels: int = 1) -> MethodConfig:
-    """The resolved settings of the method registered as `name`, for images of so many `channels`.
+    """The resolved settings of the method registered as `name`, for images with `channels` channels.
 
-    The defaults are those of small grey images; the default preset takes a class's "faces" for images in colour.
+    The defaults are for small grey images; for images in colour the default preset applies a class's "faces".
     """
     entry = METHODS[name]
     method = entry.load()
@@ -110,22 +110,22 @@ def method_config(name: str, preset: str, overrides: Overrides, channels: int = 
 
 
 def _part(preset: str, channels: int) -> str:
-    """What a class has settings for: the preset, or "faces" by default and in colour."""
+    """The key in a class's presets: the preset, or "faces" for the default preset in colour."""
     return "faces" if preset == "default" and channels > 1 else preset
 
 
 @dataclass(frozen=True)
 class Section(Generic[C]):
-    """What ``--set`` can change beside the methods: settings, and the presets that differ from their defaults."""
+    """A section of ``--set`` that is no method: its settings, and the presets that change them."""
 
     name: str
     config: type[C]
     presets: Mapping[str, Mapping[str, Any]]
     own: Mapping[str, Any] = field(default_factory=dict)
-    """Where this section differs from the defaults of its class under every preset."""
+    """Settings of this section that differ from its class's defaults under every preset."""
 
     def resolved(self, preset: str, overrides: Overrides, channels: int = 1) -> C:
-        """The resolved settings for images of so many `channels`, as those of a method."""
+        """The resolved settings for images with `channels` channels, as `method_config`."""
         changes = self.presets.get(_part(preset, channels), {})
         return resolve(self.name, self.config, {**self.own, **changes}, overrides)
 
@@ -146,12 +146,12 @@ SECTIONS: Mapping[str, Section[Any]] = MappingProxyType(
 
 
 def source_settings(data_set: str, preset: str, overrides: Overrides) -> BaseModel | None:
-    """How the images of `data_set` are to be made; None for images that are read."""
+    """Settings for drawing the images of `data_set`; None if they are read from files."""
     return AVATARS.resolved(preset, overrides) if data_set == AVATARS.name else None
 
 
 def check_overrides(methods: Iterable[str], preset: str, overrides: Overrides) -> None:
-    """Refuse a bad setting before anything is computed."""
+    """Raise UserError for a bad setting, before any computation."""
     asked = dict.fromkeys([*methods, *(section for section in overrides if section in METHODS)])
     for channels in (1, 3):
         for name in asked:

@@ -1,23 +1,27 @@
-"""One job, resolved: the question that it asks, the judges of the answers, and its method's settings."""
+"""One job, resolved: its question, the judges of its answers, and its method's settings."""
+
+import torch
 
 from benchmark.data import ImageData
 from benchmark.data.question import Question
+from benchmark.data.wanted import Wanted
 from benchmark.errors import UserError
 from benchmark.jobs.protocol import Job, Protocol, images_of
 from benchmark.jobs.settings import ATTRIBUTE_ORACLES, AUTOENCODERS, CLASSIFIER, DATA, ORACLE, method_config
 from benchmark.judges.attributes import TrainedAttributeOracles
 from benchmark.judges.autoencoders import TrainedAutoencoders
 from benchmark.judges.classifier import TrainedClassifier
+from benchmark.judges.own import GivenClassifier
 from benchmark.judges.workshop import Workshop
 from methods import METHODS, Entry
-from methods.base import Method
+from methods.base import ASKS, Method
 from methods.training import Advance, silent
 
 
 class Work:
-    """What the stages of a job work with; nothing is trained until it is asked for.
+    """The objects that the stages of a job share; networks are trained on first use.
 
-    `data` stand in for the images that the task names, and `classifier` for one that is trained on this job's images.
+    `data` replaces the images of the task, `classifier` the classifier trained on them.
     """
 
     def __init__(
@@ -39,54 +43,89 @@ class Work:
             protocol.split,
             train_images=self.settings.train_images,
             queries=min(self.settings.queries, protocol.limit or self.settings.queries),
+            wanted=protocol.wanted,
         )
         self.workshop = Workshop(self.question, protocol.runs, protocol.devices, self.advance)
-        own = TrainedClassifier("classifier", CLASSIFIER.resolved(*setting), self.workshop)
-        self.classifier = classifier or own
+        self.classifier: TrainedClassifier | GivenClassifier
+        if protocol.classifier is not None:
+            self.classifier = GivenClassifier(protocol.classifier, self.workshop)
+        else:
+            own = TrainedClassifier("classifier", CLASSIFIER.resolved(*setting), self.workshop)
+            self.classifier = classifier or own
         self.oracle = TrainedClassifier("oracle", ORACLE.resolved(*setting), self.workshop)
         self.autoencoders = TrainedAutoencoders(AUTOENCODERS.resolved(*setting), self.workshop)
         oracles = TrainedAttributeOracles(ATTRIBUTE_ORACLES.resolved(*setting), self.workshop)
         self.attributes = oracles if data.independent else None
 
     @property
-    def judges(self) -> dict[str, TrainedClassifier]:
+    def judges(self) -> dict[str, TrainedClassifier | GivenClassifier]:
         """The classifier and the oracle, by their roles."""
         return {"classifier": self.classifier, "oracle": self.oracle}
 
     @property
     def entry(self) -> Entry:
-        """The method as it is registered."""
+        """The method's entry in the registry."""
         return METHODS[self.job.method]
 
     def method(self) -> Method:
-        """The method under its resolved settings, not fitted."""
-        protocol = self.protocol
-        channels = self.question.data.shape[0]
-        return self.entry.load()(method_config(self.job.method, protocol.preset, protocol.overrides or {}, channels))
+        """The unfitted method under its resolved settings."""
+        protocol, data = self.protocol, self.question.data
+        config = method_config(self.job.method, protocol.preset, protocol.overrides or {}, data.shape[0])
+        method = self.entry.load()(config)
+        if method.takes_attributes:
+            method.attributes = data.known_attributes
+        return method
 
     def check(self) -> None:
-        """Refuse what cannot end well, before it costs anything.
+        """Check that the job can succeed, before any computation.
 
         Raises
         ------
         UserError
-            If the method's settings do not fit these images, Inception is to look at grey ones, or the method takes
-            exact counterfactuals that the data do not have.
+            If the method's settings do not fit these images, Inception features are wanted of grey images, or the
+            method needs exact counterfactuals or attributes that the data do not have.
         """
         data, method = self.question.data, self.method()
+        if method.takes_attributes and data.attributes is None:
+            raise UserError(
+                f"nobody knows attributes of {data.name}; {self.job.method} is for avatars/Smiling, celeba/Male and "
+                "the like"
+            )
+        self._check_asked(method)
         try:
             method.prepare(data.shape, self.classifier.untrained())
         except ValueError as error:
             raise UserError(f"{self.job.method} on {self.job.task}: {error}") from error
         self.check_extractors()
-        if method.takes_truth and data.exact is None:
+        self._check_asked(method)
+        if self.protocol.wanted is not None:
+            self._check_wanted(self.protocol.wanted)
+        if method.takes_truth and self.question.queries.data.exact is None:
             raise UserError(
-                f"nobody knows the exact counterfactuals of {data.name}; {self.job.method} is for avatars/Smiling and "
-                "the like"
+                f"{data.name} has no exact counterfactuals; {self.job.method} is for tasks such as avatars/Smiling"
             )
 
+    def _check_asked(self, method: Method) -> None:
+        """Refuse a method that asks more of the classifier than it offers."""
+        offers = getattr(self.classifier.untrained(), "offers", ASKS[-1])
+        if ASKS.index(method.asks) > ASKS.index(offers):
+            how = "name the module of φ by --features" if offers == "gradients" else "ONNX has none, code has"
+            raise UserError(
+                f"{self.job.method} asks the classifier for {method.asks}, and this one offers {offers} ({how})"
+            )
+
+    def _check_wanted(self, wanted: Wanted) -> None:
+        """Refuse a target that the classifier sees already, once it is there to be asked."""
+        if not isinstance(self.classifier, GivenClassifier):
+            return
+        with torch.no_grad():
+            seen = self.classifier.network()(self.question.queries.batch(slice(None))).argmax(1).tolist()
+        for path, target, own in zip(wanted.files, wanted.classes(self.question.data), seen, strict=True):
+            if target == own:
+                raise UserError(f"the classifier sees {self.question.data.class_names[own]} in {path}: ask for another")
+
     def check_extractors(self) -> None:
-        """Refuse to let Inception look at grey images."""
+        """Raise UserError for Inception features of grey images."""
         data = self.question.data
         if "inception" in self.protocol.extractors and data.shape[0] != 3:
             raise UserError(f"{data.name} has no colours, which Inception needs; use --fid oracle")

@@ -1,1 +1,1 @@
-"""Who judges: the investigated classifier, the oracle, attribute oracles, autoencoders, features."""
+"""Judges: the investigated classifier, the oracle, attribute oracles, autoencoders, feature extractors."""

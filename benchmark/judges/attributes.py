@@ -1,7 +1,7 @@
-"""Attribute oracles: one network that sees every attribute of a drawn face, trained where none depends on another.
+"""Attribute oracles: one network that recognises every attribute of a drawn face.
 
-On faces whose attributes are all independent nothing but what an attribute draws can tell it, so a change that the
-oracles see is a change of the picture. An attribute that they do not see surely enough is dropped.
+It is trained on faces with independent attributes. There an attribute can be recognised only by the pixels that it
+draws, so a change that the oracles see is a change in these pixels. An attribute with too low an accuracy is dropped.
 """
 
 from collections.abc import Mapping
@@ -23,7 +23,7 @@ from methods.base import in_batches
 from methods.training import Phase, Plan, Trainer, brief_warmup_cosine
 
 SEED = 2**20
-"""Of the attribute oracles and of the faces that they learn from, whatever the job's seed."""
+"""Seed of the attribute oracles and of their training faces, for every seed of a job."""
 
 
 class AttributesConfig(BaseModel):
@@ -50,7 +50,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
 
 
 class AttributeOracles(nn.Module):
-    """Strided convolutions, leaky and without pooling, unlike the classifier's: images -> a logit an attribute."""
+    """Strided convolutions, leaky and without pooling, unlike the classifier's: images -> one logit per attribute."""
 
     def __init__(self, config: AttributesConfig, shape: tuple[int, int, int], count: int) -> None:
         super().__init__()
@@ -96,7 +96,7 @@ def train_attribute_oracles(config: AttributesConfig, faces: ImageData, trainer:
 
 
 def accuracies(network: AttributeOracles, faces: ImageData, device: torch.device) -> dict[str, float]:
-    """The share of the other `faces` of which each attribute is seen as it is."""
+    """Attribute -> accuracy on the remaining `faces`."""
     assert faces.attributes is not None  # noqa: S101 - drawn faces have some
     unseen = _described(faces, slice(network.config.faces, None))
     seen = in_batches(network, unseen.images, device) > 0
@@ -123,7 +123,7 @@ class TrainedAttributeOracles:
     workshop: Workshop
 
     def made(self) -> Artefact:
-        """The trained oracles on disk, with their "accuracies" and which are "kept"."""
+        """The trained oracles on disk; facts: "accuracies" by attribute, and the attributes "kept"."""
         faces = self._faces()
         key = key_of(
             config=self.config.model_dump(),
@@ -136,7 +136,7 @@ class TrainedAttributeOracles:
         return artefact
 
     def network(self) -> tuple[AttributeOracles, dict[str, Any]]:
-        """The trained oracles, frozen, on the device; and their "accuracies" and which are "kept"."""
+        """The trained oracles, frozen, on the device; and the facts of `made`."""
         artefact = self.made()
         facts = artefact.facts() or {}
         network = AttributeOracles(self.config, self.workshop.question.data.shape, len(facts["accuracies"]))
@@ -144,7 +144,7 @@ class TrainedAttributeOracles:
         return network.eval().requires_grad_(False).to(self.workshop.device), facts
 
     def _faces(self) -> ImageData:
-        """The faces that the oracles learn from and are tested on."""
+        """Training and test faces of the oracles."""
         data = self.workshop.question.data
         assert data.independent is not None  # noqa: S101 - made for drawn faces alone
         return data.independent(self.config.faces + self.config.unseen, SEED)

@@ -1,4 +1,4 @@
-"""Small autoencoders, one a class and one of all classes: what IM1 and IM2 ask whether an answer is of its class."""
+"""Small autoencoders, one per class and one of all classes, for the metrics IM1 and IM2."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -40,7 +40,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
         "paper": {"channels": (32, 32, 64, 64), "code": 64, "epochs": 4},
     }
 )
-"""Preset -> the settings in which it differs; "faces": those of the default preset on images in colour."""
+"""Preset -> the settings in which it differs; "faces": the default preset on images in colour."""
 
 
 class Autoencoder(nn.Module):
@@ -61,7 +61,7 @@ class Autoencoder(nn.Module):
         self.decode = nn.Sequential(nn.Linear(config.code, length), nn.Unflatten(1, smallest))
 
     def forward(self, images: Tensor) -> Tensor:
-        """The images as the code lets them be restored."""
+        """Images (B, C, H, W) restored from their codes."""
         for convolution in self.down:
             images = convolution(images).relu()
         images = self.decode(self.encode(images))
@@ -71,7 +71,7 @@ class Autoencoder(nn.Module):
 
 
 class Autoencoders(nn.Module):
-    """The autoencoders of the classes, in their order, and that of all classes last; none shares a weight."""
+    """The autoencoders of the classes in order, then the one of all classes; they share no weights."""
 
     def __init__(self, config: AutoencoderConfig, shape: tuple[int, int, int], class_count: int) -> None:
         super().__init__()
@@ -79,7 +79,7 @@ class Autoencoders(nn.Module):
         self.parts = nn.ModuleList(Autoencoder(config, shape) for _ in range(class_count + 1))
 
     def losses(self, images: Tensor, labels: Tensor) -> dict[str, Tensor]:
-        """Squared errors, summed over an image and over both autoencoders that learn from it."""
+        """Squared errors, summed over the pixels of an image and over the two autoencoders trained on it."""
         error = (self.parts[-1](images) - images).square().sum()
         for label in labels.unique().tolist():
             own = images[labels == label]
@@ -114,7 +114,7 @@ class TrainedAutoencoders:
         return artefact
 
     def networks(self) -> list[Callable[[Tensor], Tensor]]:
-        """The trained autoencoders, the one of all classes last, frozen, on the device."""
+        """The trained autoencoders, frozen, on the device; the one of all classes last."""
         question = self.workshop.question
         network = Autoencoders(self.config, question.data.shape, question.class_count)
         network.load_state_dict(self.made().tensors())

@@ -1,4 +1,4 @@
-"""The investigated classifier f, and the oracle o: another architecture and seed, which no method ever sees."""
+"""The investigated classifier f, and the oracle o: a network of another architecture and seed, unseen by methods."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,16 +16,16 @@ from benchmark.data import Subset
 from benchmark.judges.workshop import Workshop, timed
 from benchmark.records.record import Judge
 from benchmark.records.store import Artefact, code_of, key_of
-from methods.base import in_batches
+from methods.base import Layer, in_batches
 from methods.training import Phase, Plan, Trainer, brief_warmup_cosine
 
 ROLES = ("classifier", "oracle")
 DISJOINT = 20_000
-"""From this many training images on, the classifier and the oracle each get a half of their own."""
+"""With at least so many training images, the classifier and the oracle learn from separate halves."""
 
 
 class ClassifierConfig(BaseModel):
-    """Settings of a convolutional classifier; the defaults are the investigated one's."""
+    """Settings of a convolutional classifier; the defaults are for the investigated one."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -45,7 +45,7 @@ class ClassifierConfig(BaseModel):
 
 
 ORACLE = MappingProxyType({"channels": (16, 32, 64), "kernel_size": 5, "pooling": "average", "features": 96})
-"""What sets the oracle apart from the investigated classifier."""
+"""Settings in which the oracle differs from the investigated classifier."""
 
 PRESETS: Mapping[str, Mapping[str, Mapping[str, Any]]] = MappingProxyType(
     {
@@ -60,13 +60,13 @@ PRESETS: Mapping[str, Mapping[str, Mapping[str, Any]]] = MappingProxyType(
         },
     }
 )
-"""Preset -> role -> the settings in which it differs; "faces": those of the default preset on images in colour."""
+"""Preset -> role -> the settings in which it differs; "faces": the default preset on images in colour."""
 
 
 class MaxPool(nn.Module):
-    """The greatest of 2 × 2 pixels.
+    """Maximum over 2 × 2 pixels.
 
-    Where no gradient is asked for, without PyTorch's own kernel, which takes a CPU ten times as long.
+    Without gradients it avoids PyTorch's own kernel, which takes ten times as long on a CPU.
     """
 
     def forward(self, images: Tensor) -> Tensor:
@@ -79,11 +79,13 @@ class MaxPool(nn.Module):
 
 
 class ConvClassifier(nn.Module):
-    """Convolutions, then two fully connected layers: f = head ∘ φ."""
+    """Convolutions, then two fully connected layers: f = head ∘ φ at either hidden layer."""
+
+    feature_counts: Mapping[Layer, int]
 
     def __init__(self, config: ClassifierConfig, shape: tuple[int, int, int], class_count: int) -> None:
         super().__init__()
-        self.config, self.class_count, self.feature_count = config, class_count, config.features
+        self.config, self.class_count = config, class_count
         depth, *sides = shape
         layers: list[nn.Module] = []
         for channels in config.channels:
@@ -97,17 +99,18 @@ class ConvClassifier(nn.Module):
                 sides = [side // 2 for side in sides]
             depth = channels
         self.convolutions = nn.Sequential(*layers, nn.Flatten())
-        self.first = nn.Linear(depth * sides[0] * sides[1], config.features)
+        self.feature_counts = {"fully connected": config.features, "convolutional": depth * sides[0] * sides[1]}
+        self.first = nn.Linear(self.feature_counts["convolutional"], config.features)
         self.rest = nn.Sequential(nn.ReLU(), nn.Dropout(config.dropout), nn.Linear(config.features, class_count))
 
-    def features(self, images: Tensor) -> Tensor:
+    def features(self, images: Tensor, layer: Layer = "fully connected") -> Tensor:
         """φ(x), (B, features), of images (B, C, H, W) in [0, 1]."""
-        phi: Tensor = self.first(self.convolutions(images))
-        return phi
+        maps: Tensor = self.convolutions(images)
+        return maps if layer == "convolutional" else self.first(maps)
 
-    def head(self, features: Tensor) -> Tensor:
+    def head(self, features: Tensor, layer: Layer = "fully connected") -> Tensor:
         """Logits (B, classes) of φ."""
-        logits: Tensor = self.rest(features)
+        logits: Tensor = self.rest(self.first(features) if layer == "convolutional" else features)
         return logits
 
     def forward(self, images: Tensor) -> Tensor:
@@ -119,7 +122,7 @@ class ConvClassifier(nn.Module):
         return {"loss": F.cross_entropy(self(self._augmented(images)), labels)}
 
     def _augmented(self, images: Tensor) -> Tensor:
-        """Each image under an affine map of its own."""
+        """Each image under its own random affine map."""
         count, _, height, width = images.shape
         config = self.config
         drawn = 2 * torch.rand(4, count, device=images.device) - 1
@@ -127,7 +130,7 @@ class ConvClassifier(nn.Module):
         scale = 1 + config.zoom * drawn[1]
         cosine, sine = scale * angle.cos(), scale * angle.sin()
         across, down = 2 * config.shift * drawn[2], 2 * config.shift * drawn[3]
-        # Coordinates run from -1 to 1 along either side, so a rotation of pixels is one of an ellipse.
+        # Coordinates run from -1 to 1 on either side, so unequal sides need their ratio in the rotation.
         across_by_down, down_by_across = -sine * height / width, sine * width / height
         rows = torch.stack([cosine, across_by_down, across, down_by_across, cosine, down], dim=1)
         grid = F.affine_grid(rows.view(count, 2, 3), list(images.shape), align_corners=False)
@@ -174,7 +177,7 @@ class TrainedClassifier:
     workshop: Workshop
 
     def made(self) -> tuple[Artefact, Judge]:
-        """The trained network on disk, and what a record says of it."""
+        """The trained network on disk, and its entry for a record."""
         artefact = self.workshop.artefact(self.role, config=self.config.model_dump(), code=code_of(__name__))
         return artefact, Judge.model_validate(artefact.make(self._train))
 
@@ -186,12 +189,16 @@ class TrainedClassifier:
         return network.eval().requires_grad_(False).to(self.workshop.device)
 
     def untrained(self) -> ConvClassifier:
-        """The network before its training."""
+        """The untrained network."""
         question = self.workshop.question
         return ConvClassifier(self.config, question.data.shape, question.class_count)
 
+    def settings(self) -> dict[str, Any]:
+        """What determines it, beside the images that it learns from."""
+        return self.config.model_dump()
+
     def learns_from(self) -> tuple[Subset, str]:
-        """Its training images, and how a record describes them."""
+        """Its training images, and their description for a record."""
         images = self.workshop.question.train
         if len(images) < DISJOINT:
             return images, f"all {len(images)} training images"
@@ -207,8 +214,8 @@ class TrainedClassifier:
         facts = {
             "config": self.config.model_dump(mode="json"),
             "digest": key_of(**{name: value.numpy().tobytes().hex() for name, value in state.items()}),
-            "validation_accuracy": _accuracy(network, question.splits.validation, trainer.device),
-            "test_accuracy": _accuracy(network, question.splits.test, trainer.device),
+            "validation_accuracy": accuracy(network, question.splits.validation, trainer.device),
+            "test_accuracy": accuracy(network, question.splits.test, trainer.device),
             "test_n": len(question.splits.test),
             "trained_on": words,
             "fit_seconds": seconds,
@@ -216,6 +223,6 @@ class TrainedClassifier:
         return state, facts
 
 
-def _accuracy(network: ConvClassifier, subset: Subset, device: torch.device) -> float:
+def accuracy(network: nn.Module, subset: Subset, device: torch.device) -> float:
     """The share of `subset` whose label the network names."""
     return int((in_batches(network, subset, device).argmax(1) == subset.labels).sum()) / len(subset)

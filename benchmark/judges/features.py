@@ -1,4 +1,4 @@
-"""Feature extractors that Fréchet distances rest on, by the name that stands in the table."""
+"""Feature extractors for Fréchet and kernel distances."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +12,7 @@ from benchmark.errors import UserError
 from benchmark.judges.classifier import ConvClassifier
 
 EXTRACTORS = ("oracle", "inception")
-"""`oracle`: the oracle's penultimate features. `inception`: pytorch-fid's, for three-channel images."""
+"""Names of extractors: `oracle`, its penultimate features; `inception`, pytorch-fid's network for colour images."""
 
 WEIGHTS_HELP = "download pt_inception-2015-12-05-6726825d.pth from the releases of pytorch-fid"
 
@@ -29,14 +29,14 @@ def penultimate(oracle: ConvClassifier) -> Callable[[Tensor], Tensor]:
 def inception_network(weights: Path | None) -> nn.Module:
     """pytorch-fid's InceptionV3: images (B, 3, H, W) in [0, 1] -> features (B, 2048, 1, 1).
 
-    Without `weights` they are looked for where torch keeps its downloads, and downloaded if they are not there.
+    Without `weights` they are read from torch's folder of downloads, and downloaded first if they are missing.
 
     Raises
     ------
     UserError
-        If the weights cannot be had or read; there is no fallback.
+        If the weights cannot be downloaded or read; there is no fallback.
     """
-    from pytorch_fid import inception  # noqa: PLC0415 - it loads torchvision, which few runs need
+    from pytorch_fid import inception  # noqa: PLC0415 - imports torchvision, which few runs need
 
     if weights is None:
         try:
@@ -47,8 +47,8 @@ def inception_network(weights: Path | None) -> nn.Module:
                 "and name the file with --inception-weights"
             ) from error
 
-    # pytorch-fid offers no way to name a file, so its download is answered with ours, read without executing code.
-    def read(*_: Any, **__: Any) -> Any:  # noqa: ANN401 - stands in for torch.hub's function
+    # pytorch-fid takes no file name, so its download function is replaced by a reader that runs no code.
+    def read(*_: Any, **__: Any) -> Any:  # noqa: ANN401 - replaces torch.hub's function
         return torch.load(weights, weights_only=True, map_location="cpu")
 
     try:

@@ -1,4 +1,4 @@
-"""Where the networks of a question are trained, each once, and kept; what is on disk is not trained again."""
+"""Training and storage of a question's networks; a network on disk is not trained again."""
 
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Workshop:
-    """The question whose images networks learn from, the devices that train them, and the folder that keeps them."""
+    """The question with the training images, the devices to train on, and the folder of the trained networks."""
 
     question: Question
     runs: Path
@@ -29,11 +29,11 @@ class Workshop:
 
     @property
     def device(self) -> torch.device:
-        """Where networks are applied."""
+        """The device on which networks are applied."""
         return Trainer(0, self.devices).device
 
     def conditions(self) -> dict[str, Any]:
-        """What every training depends on, beside its settings."""
+        """Everything beside its settings that a training depends on."""
         return {
             "seed": self.question.seed,
             "data": self.question.data.digest,
@@ -42,11 +42,11 @@ class Workshop:
         }
 
     def artefact(self, stage: str, **settings: Any) -> Artefact:  # noqa: ANN401 - whatever JSON can hold
-        """What a training under `settings` leaves."""
+        """The artefact of a training under `settings`."""
         return Artefact(self.runs, stage, key_of(**settings, **self.conditions()))
 
     def trainer(self, purpose: str, artefact: Artefact) -> Trainer:
-        """Trains for `purpose`, and goes on where an interrupted training was."""
+        """A trainer with the seed of `purpose`; it resumes an interrupted training."""
         return Trainer(
             seed=self.question.seed_for(purpose),
             devices=self.devices,
@@ -56,7 +56,7 @@ class Workshop:
         )
 
     def _shared(self, trainer: Trainer, key: Mapping[str, Any], training: Training) -> Mapping[str, Tensor]:
-        """A training that several methods share, made once; its seconds count for each of them."""
+        """A training that several methods share, run once; its seconds count for each of them."""
 
         def make(artefact: Artefact) -> tuple[Mapping[str, Tensor], dict[str, Any]]:
             own = replace(trainer, checkpoints=artefact.checkpoints, seconds_before=0.0)
@@ -72,12 +72,12 @@ class Workshop:
 
 
 def timed(section: str, trainer: Trainer, learn: Callable[[Trainer], T]) -> tuple[T, float]:
-    """What `learn` returns under the trainer's seed, and the seconds it took, those of interrupted processes included.
+    """The result of `learn` under the trainer's seed, and its seconds, including those of interrupted processes.
 
     Raises
     ------
     UserError
-        If it diverges under the settings of `section`.
+        If the training diverges; the message names the `section` of settings.
     """
     torch.manual_seed(trainer.seed)
     started = time.perf_counter()
@@ -88,7 +88,7 @@ def timed(section: str, trainer: Trainer, learn: Callable[[Trainer], T]) -> tupl
 
 @contextmanager
 def advised(section: str) -> Iterator[None]:
-    """Tell the user what to do about a training that diverges under the settings of `section`."""
+    """Turn the divergence of a training into a UserError with advice on the settings of `section`."""
     try:
         yield
     except DivergedError as error:

@@ -129,6 +129,8 @@ class Paper:
     """Where a reader must not compare without thinking."""
     experiments: Mapping[str, Experiment] = field(default_factory=dict)
     """Method -> what the paper does with it beyond a run."""
+    pretrained: tuple[str, str] | None = None
+    """The method, and "module:class", imported on use, of what it does with networks in a folder of the user's."""
     beside: tuple[str, ...] = ()
     """Methods whose answers one figure shows under one another."""
     task: str = "celeba/Male"
@@ -137,6 +139,10 @@ class Paper:
     """What the other presets ask."""
     planted: tuple[str, ...] = ()
     """Biases of drawn faces that its methods are asked about too, such as "Male-on-Smiling"; not by preset `paper`."""
+    planted_methods: tuple[str, ...] = ()
+    """Those of `methods` that are asked about `planted`; empty: all of them."""
+    opposed: Mapping[str, str] = field(default_factory=dict)
+    """Of `planted`: bias -> the method that is asked about two classifiers of opposite majorities."""
     told: tuple[str, ...] = ()
     """Biases of which its page tells what the command `bias` has found: to ask would take longer than all the rest."""
 

@@ -8,25 +8,24 @@ from functools import partial
 import torch
 
 from benchmark.papers import Claim, Paper, Printed, Shown
-from benchmark.papers.experiments import FEW, Asked, Outcome, Row
-from benchmark.papers.measures import Found, Measure, Setting, study
-from benchmark.papers.verdicts import at_least, at_most, every, more, untestable
-from benchmark.records.record import Record
+from benchmark.papers.experiments import FEW, Asked, Outcome, Row, all_of
+from benchmark.papers.hybrid_began import BEGAN, TABLE_2, TWO, near_generated, near_real, two_layers
+from benchmark.papers.hybrid_began import CLAIMS as BEGAN_CLAIMS
+from benchmark.papers.hybrid_biggan import AGREEMENT, CLAIMS, VERDICTS, across_classes
+from benchmark.papers.hybrid_parts import CLAIMS as PARTS_CLAIMS
+from benchmark.papers.hybrid_parts import PARTS, influence_on_parts
+from benchmark.papers.measures import Measure, Setting, at_end, study
+from benchmark.papers.verdicts import at_least, more, untestable
 from methods.base import Method, Study
 from methods.hybrid.influence import influence
 from methods.hybrid.method import Hybridization
 from methods.hybrid.modules import cluster
 from methods.hybrid.network import Place
-from metrics.metric import Format
 
-NEEDS_BEGAN = "needs a BEGAN trained on faces"
-NEEDS_BIGGAN = "needs a pretrained BigGAN-deep and ImageNet's classifiers, which cannot be had here"
-NEEDS_REGIONS = "nothing here knows which pixels are background, face or hair; templates of faces can be looked at"
+NEEDS_IMAGENET = "needs a pretrained BigGAN-deep and ImageNet's classifiers: the option --pretrained takes them"
 A_DRAWING = "a drawing"
 
-METHODS = ("hybrid", "hybrid-gan")
-LAYER = 2
-"""Whose hybrids are compared as sets: the default of the methods."""
+METHODS = ("hybrid", "hybrid-gan", BEGAN)
 
 
 PANEL = "panel"
@@ -76,50 +75,6 @@ TABLE_1 = Printed(
 )
 
 
-def _set(k: int) -> str:
-    """What the table of distances calls the hybrids of a module."""
-    return f"hybrids of module {k}, layer {LAYER}"
-
-
-def _distance(method: str, of: str, to: str) -> Measure:
-    return study(method, "normalised-fid-oracle", f"to {to}", {"set": of}, words=f"distance of {of} to {to} images")
-
-
-def _distances(method: str) -> dict[str, tuple[Measure | None, ...]]:
-    """Table 2 of one of our generators."""
-    names = {"R": "real", "G": "generated", **{f"C{k}": _set(k + 1) for k in range(3)}}
-    columns = list(names)
-    return {
-        f"{row} ({method})": tuple(
-            _distance(method, names[row], names[column]) if columns.index(column) < columns.index(row) else None
-            for column in columns
-        )
-        for row in columns[1:]
-    }
-
-
-TABLE_2 = Printed(
-    name="Table 2",
-    title="Fréchet distances between real images (R), generated ones (G) and hybrids by module k (Ck), "
-    "divided by that of G to R",
-    setting="CelebA, a BEGAN, Inception features",
-    n=10_000,
-    columns=("R", "G", "C0", "C1", "C2"),
-    published={
-        "G": ("1", "0", "", "", ""),
-        "C0": ("1.022", "0.036", "0", "", ""),
-        "C1": ("1.143", "0.093", "0.096", "0", ""),
-        "C2": ("1.158", "0.097", "0.099", "0.045", "0"),
-    },
-    here=_distances("hybrid") | _distances("hybrid-gan"),
-    incomparable={
-        f"{row} ({method})": "other features, another generator, other modules"
-        for method in METHODS
-        for row in ("G", "C0", "C1", "C2")
-    },
-    notes=("of ours: the oracle's penultimate features; distances are not corrected for n",),
-)
-
 TABLE_3 = Printed(
     name="Table 3",
     title="what four classifiers see in three hybrids of a koala and a teddy bear",
@@ -131,8 +86,11 @@ TABLE_3 = Printed(
         "Middle Image": ("koala", "koala", "teddy", "teddy"),
         "Right Image": ("koala", "teddy", "teddy", "koala"),
     },
-    studies=(PANEL, EXAMPLES),
-    notes=("the same question here: do the classifiers and oracles of all seeds agree on hybrids?",),
+    studies=(VERDICTS, AGREEMENT, PANEL, EXAMPLES),
+    notes=(
+        "the same question here: four differently built classifiers of the task look at hybrids of a conditional GAN, "
+        "and the classifiers and oracles of all seeds at those of the other generators",
+    ),
 )
 
 
@@ -159,21 +117,8 @@ SEC_4 = Printed(
 )
 
 
-def _at(end: str, name: str, column: str, *, error: str = "", spread: str = "") -> Measure:
-    """A study's mean over the modules of the coarsest or the finest layer of the β-VAE."""
-
-    def find(record: Record) -> Found | None:
-        layers = [int(row["layer"]) for row in record.studies[name].rows] if name in record.studies else []
-        if not layers:
-            return None
-        layer = {"coarsest": min, "finest": max}[end](layers)
-        return study("hybrid", name, column, {"layer": layer}, error=error, spread=spread, count="study_pairs").find(
-            record
-        )
-
-    return Measure("hybrid", f"{column} at the {end} layer of hybrid", find, Format(3))
-
-
+_at = partial(at_end, depth="layer", method="hybrid", count="study_pairs")
+"""A study's mean over the modules of the coarsest or the finest layer of the β-VAE."""
 _recognition = partial(_at, name="recognition", column="recognition rate", error="standard error")
 _pixels = partial(_at, name="distance", column="pixel distance", error="standard error")
 _entropy = partial(_at, name="entropy", column="entropy", spread="std")
@@ -231,30 +176,40 @@ def influence_of_modules(method: Method, asked: Asked) -> Outcome:  # noqa: ARG0
 
 PAPER = Paper(
     title="Besserve et al. 2020, Counterfactuals uncover the modular structure of deep generative models",
-    methods=("hybrid", "hybrid-gan"),
+    methods=("hybrid", "hybrid-gan", BEGAN, "hybrid-biggan"),
     tables=(TABLE_1, TABLE_2, TABLE_3, SEC_4),
     figures=(
-        Shown("Fig. 1", "hybrids of a BigGAN", missing=NEEDS_BIGGAN),
+        Shown("Fig. 1", "hybrids of a BigGAN", ("collection-{task}-hybrid-biggan",)),
         Shown("Fig. 2", "definitions", missing=A_DRAWING),
         Shown("Fig. 3", "how hybrids are made; influence maps", ("influence-{task}-hybrid",)),
         Shown(
             "Fig. 4",
-            "modules, influence maps and hybrids of a BEGAN",
-            missing=f"{NEEDS_BEGAN}; Fig. 11 has the same of a DCGAN",
+            "modules, influence maps and hybrids of a BEGAN, two successive layers swapped together",
+            ("influence-{task}-hybrid-began", "hybrids-{task}-hybrid-began"),
+            (TWO, "convergence"),
         ),
-        Shown("Fig. 5", "hybrids of a BigGAN across classes", missing=NEEDS_BIGGAN),
+        Shown(
+            "Fig. 5",
+            "hybrids of a BigGAN across classes",
+            ("collection-{task}-hybrid-biggan", "second-collection-{task}-hybrid-biggan"),
+        ),
         Shown(
             "Fig. 6",
             "recognition of hybrids by a classifier, and pixel distance, against depth",
-            ("recognition-{task}-hybrid", "distance-{task}-hybrid"),
-            ("recognition", "distance"),
+            (
+                "block-recognition-{task}-hybrid-biggan",
+                "block-distance-{task}-hybrid-biggan",
+                "recognition-{task}-hybrid",
+                "distance-{task}-hybrid",
+            ),
+            ("block-recognition", "block-distance", "recognition", "distance"),
         ),
         Shown("Fig. 7", "the β-VAE", missing=f"{A_DRAWING}; methods/hybrid/vae.py is the network"),
         Shown(
             "Fig. 8",
             "modules and hybrids of a β-VAE; right: influence against the number of modules and against their size",
             ("influence-{task}-hybrid", "hybrids-{task}-hybrid", "module-count-{task}-hybrid", "modules-{task}-hybrid"),
-            ("module-count", "modules"),
+            ("module-count", "modules", PARTS),
         ),
         Shown("Fig. 9", "consistency of NMF and k-means against K", ("stability-{task}-hybrid",), ("stability",)),
         Shown("Fig. 10", "modules and hybrids of a β-VAE", ("hybrids-{task}-hybrid",)),
@@ -263,17 +218,25 @@ PAPER = Paper(
             "modules and hybrids of a DCGAN",
             ("influence-{task}-hybrid-gan", "hybrids-{task}-hybrid-gan", "stability-{task}-hybrid-gan"),
         ),
-        Shown("Fig. 12", "more hybrids of a BEGAN", missing=NEEDS_BEGAN),
-        Shown("Fig. 13", "more hybrids of a BigGAN", missing=NEEDS_BIGGAN),
+        Shown("Fig. 12", "more hybrids of a BEGAN: one original 2, many originals 1", ("donor-{task}-hybrid-began",)),
+        Shown(
+            "Fig. 13",
+            "more hybrids of a BigGAN",
+            ("collection-{task}-hybrid-biggan", "block-collection-{task}-hybrid-biggan"),
+        ),
         Shown(
             "Fig. 14",
             "entropy of a classifier on hybrids, by layer and module",
-            ("entropy-{task}-hybrid",),
-            ("entropy",),
+            ("pair-entropy-{task}-hybrid-biggan", "entropy-{task}-hybrid"),
+            ("pair-entropy", "entropy"),
         ),
-        Shown("Fig. 15", "more hybrids of a BigGAN", missing=NEEDS_BIGGAN),
-        Shown("Fig. 16", "entropy on these", missing=f"{NEEDS_BIGGAN}; Fig. 14 has the same of a β-VAE"),
-        Shown("Fig. 17", "the hybrids of Table 3", missing=NEEDS_BIGGAN),
+        Shown(
+            "Fig. 15",
+            "more hybrids of a BigGAN, of another pair of classes",
+            ("second-collection-{task}-hybrid-biggan", "second-block-collection-{task}-hybrid-biggan"),
+        ),
+        Shown("Fig. 16", "entropy on these", ("second-pair-entropy-{task}-hybrid-biggan",), ("second-pair-entropy",)),
+        Shown("Fig. 17", "the hybrids of Table 3", ("verdicts-{task}-hybrid-biggan",)),
     ),
     claims=(
         Claim(
@@ -301,16 +264,9 @@ PAPER = Paper(
             "the same of a DCGAN: three modules are consistent to more than 90 %",
             at_least(stability("hybrid-gan", "NMF", 3), 0.9),
         ),
-        Claim(
-            "Table 2",
-            "hybrids are near generated images (normalised distance up to .1)",
-            every(*(at_most(_distance("hybrid", _set(k), "generated"), 0.1) for k in (1, 2))),
-        ),
-        Claim(
-            "Sec. 4.1, Table 2",
-            "hybrids are hardly further from real images than generated ones are (up to 1.16 times)",
-            every(*(at_most(_distance("hybrid", _set(k), "real"), 1.16) for k in (1, 2))),
-        ),
+        near_generated("hybrid", 1, 2),
+        near_real("hybrid", 1, 2),
+        *BEGAN_CLAIMS,
         Claim(
             "Sec. 4.2, Fig. 6",
             "hybrids made at a finer layer are recognised more often",
@@ -331,13 +287,19 @@ PAPER = Paper(
             "classifiers agree less on hybrids than on what the generator makes by itself",
             more(_agreement("generated"), _agreement("hybrid")),
         ),
-        Claim("Sec. 4.1, Fig. 8", "three modules stand for background, face and hair", untestable(NEEDS_REGIONS)),
-        Claim("Sec. 4.1", "a BEGAN needs interventions on two successive layers", untestable(NEEDS_BEGAN)),
+        *CLAIMS,
+        *PARTS_CLAIMS,
         Claim(
             "Sec. 4.2, Table 3",
             "of four classifiers of ImageNet, nasnet_large is the least led by context",
-            untestable(NEEDS_BIGGAN),
+            untestable(NEEDS_IMAGENET),
         ),
     ),
-    experiments={"hybrid": influence_of_modules},
+    experiments={
+        "hybrid": all_of(influence_of_modules, influence_on_parts),
+        "hybrid-gan": influence_on_parts,
+        BEGAN: all_of(two_layers, influence_on_parts),
+        "hybrid-biggan": across_classes,
+    },
+    pretrained=("hybrid-biggan", "benchmark.papers.hybrid_imagenet:ImageNetHybrids"),
 )

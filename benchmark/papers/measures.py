@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -20,53 +20,53 @@ class Found(NamedTuple):
 
     value: float
     low: float = NONE
-    """Of a 95 % interval; NaN where there is none."""
+    """Lower bound of the 95 % interval; NaN without interval."""
     high: float = NONE
     n: int = 0
 
 
 class Measured(NamedTuple):
-    """A number of ours; over several seeds the means of theirs, for their test images overlap."""
+    """A measured number; over several seeds the means of value and interval, because test images overlap."""
 
     value: float
     low: float
-    """Of a 95 % interval; NaN where there is none."""
+    """Lower bound of the 95 % interval; NaN without interval."""
     high: float
     n: int
-    """Of each seed; 0 where there is none."""
+    """Number of queries per seed; 0 if unknown."""
     seeds: int
     std: float
-    """Over seeds; NaN of one."""
+    """Standard deviation over seeds; NaN for one seed."""
     shown: Format = PLAIN
 
     def text(self) -> str:
-        """As it stands in a table: value, ± std over several seeds, [interval]."""
+        """Text for a table: value, ± std over several seeds, [interval]."""
         return written(self.shown, self.value, self.std, self.low, self.high)
 
     def sentence(self) -> str:
-        """The same inside a sentence, with unit, n and seeds."""
+        """Text for a sentence, with unit, n and seeds."""
         rests = [f"n = {self.n}"] if self.n else []
         rests += [f"{self.seeds} seeds"] if self.seeds > 1 else []
         return f"{self.text()}{self.unit}" + (f" ({', '.join(rests)})" if rests else "")
 
     @property
     def unit(self) -> str:
-        """What follows a number in a sentence."""
+        """The unit, as it follows a number in a sentence."""
         return " %" if self.shown.percent else ""
 
 
 @dataclass(frozen=True)
 class Measure:
-    """A number of one method, and how it is shown."""
+    """A number of one method: how to find and how to write it."""
 
     method: str
     name: str
-    """What it is called in a sentence."""
+    """Name of the number in a sentence."""
     find: Callable[[Record], Found | None]
-    """Of a record of that method; None if it has no such number."""
+    """Finds the number in a record of the method; returns None if it is missing."""
     shown: Format = PLAIN
     metric: str = ""
-    """Its name in METRICS; empty if it is of a study."""
+    """Name in METRICS; empty for a number from a study."""
 
     def of(self, records: Sequence[Record]) -> Measured | None:
         """The number in the records of one task; None if they have none."""
@@ -79,20 +79,20 @@ class Measure:
         return Measured(float(value.mean()), *ends, int(n.max()), len(found), std, self.shown)
 
     def text(self, records: Sequence[Record]) -> str:
-        """What stands in a table; empty if there is nothing."""
+        """Text for a table; empty if there is none."""
         measured = self.of(records)
         return "" if measured is None else measured.text()
 
 
 @dataclass(frozen=True)
 class Setting:
-    """A setting of one method, beside one that a paper prints: nothing that is measured."""
+    """A setting of one method, to compare with a paper's; it is not measured."""
 
     method: str
     field: str
 
     def text(self, records: Sequence[Record]) -> str:
-        """What stands in a table; empty if there is nothing."""
+        """Text for a table; empty if there is none."""
         found = dict.fromkeys(
             _words(record.config[self.field])
             for record in records
@@ -116,19 +116,26 @@ def metric(method: str, name: str, relaxation: float | None = None) -> Measure:
 
 
 def lead(method: str) -> Measure:
-    """By how much a planted bias leads in what a method's counterfactuals change; above 0 it is discovered."""
+    """The lead of a planted bias in a method's counterfactuals; above 0 the bias is discovered."""
     return replace(
         metric(method, "lead_confounded", 0.0), name=f"lead of the bias in the answers of {method}", metric=""
     )
 
 
+def strict_lead(method: str) -> Measure:
+    """The same of the attribute alone, with what changes by chance cancelled out (`docs/bias.md`)."""
+    return replace(
+        lead(method), name=f"strict {lead(method).name}", find=metric(method, "strict_lead_confounded", 0.0).find
+    )
+
+
 def of_classifiers(name: str, words: str) -> Measure:
-    """What is known of the classifiers of a planted bias (`benchmark.bias.gates`); in sentences it goes by `words`."""
+    """A number of the classifiers of a planted bias (`benchmark.bias.gates`), called `words` in sentences."""
     return replace(metric(CLASSIFIERS, name), name=words, metric="")
 
 
 def fact(name: str, share: Callable[[float], float], words: str) -> Measure:
-    """What is made by `share` of a number that is known of the faces of a planted bias: a setting, without interval."""
+    """`share` of the setting `name` of a planted bias's faces; it has no interval."""
 
     def find(record: Record) -> Found | None:
         return Found(share(float(record.data[name]))) if name in record.data else None
@@ -137,14 +144,14 @@ def fact(name: str, share: Callable[[float], float], words: str) -> Measure:
 
 
 def shown(name: str) -> Format:
-    """How the value of a metric, or the accuracy of a network, is written."""
+    """The format of a metric, or of the accuracy of a network."""
     if name in METRICS:
         return METRICS[name].shown
     return RATE if name.endswith("_accuracy") else PLAIN
 
 
 def in_words(name: str) -> str:
-    """What a metric is called in a sentence, without its unit."""
+    """Name of a metric in a sentence, without its unit."""
     kind, _, rest = name.partition("_")
     if kind == "fid":
         extractor, _, of = rest.partition("_")
@@ -164,11 +171,11 @@ def study(
     spread: str = "",
     count: str = "",
 ) -> Measure:
-    """A cell of a study: `column` of the rows that have `where` in their columns, their mean if there are several.
+    """A cell of a study: `column` in the rows that match `where`; the mean if several rows match.
 
-    The interval is in the columns "low" and "high" if `interval` says so; else it is ± 1.96 standard errors: from the
+    With `interval` the interval is in the columns "low" and "high". Otherwise it is ± 1.96 standard errors: from the
     column `error`, or from the standard deviations in the column `spread`. n is the setting called `count`, or else the
-    column "n". In sentences it goes by `words`.
+    column "n". `words` is its name in sentences.
     """
 
     def find(record: Record) -> Found | None:
@@ -189,6 +196,20 @@ def study(
 
     at = ", ".join(f"{key} {value:g}" if isinstance(value, float) else f"{key} {value}" for key, value in where.items())
     return Measure(method, f"{words or f'{column} ({at})'} of {method}", find, Format(3))
+
+
+def at_end(end: Literal["coarsest", "finest"], depth: str, method: str, name: str, column: str, **how: Any) -> Measure:  # noqa: ANN401 - as of `study`
+    """A cell of a study as `study` finds it, at the first or last number in its column `depth`; `how` may say more."""
+    where = how.pop("where", {})
+
+    def find(record: Record) -> Found | None:
+        there = [int(row[depth]) for row in record.studies[name].rows] if name in record.studies else []
+        if not there:
+            return None
+        at = min(there) if end == "coarsest" else max(there)
+        return study(method, name, column, {**where, depth: at}, **how).find(record)
+
+    return Measure(method, f"{column} at the {end} {depth} of {method}", find, Format(3))
 
 
 def _words(value: object) -> str:

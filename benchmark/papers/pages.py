@@ -4,6 +4,7 @@ import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import pandas as pd
 from tabulate import tabulate
@@ -12,17 +13,18 @@ from benchmark.bias.discovery import BiasOutcome
 from benchmark.bias.gates import CLASSIFIERS
 from benchmark.bias.tables import bias_tables
 from benchmark.data.tasks import data_set_of, file_name
+from benchmark.jobs.again import paper_again
 from benchmark.papers import PAPERS, Claim, Paper, Printed, Shown, load
 from benchmark.papers.experiments import with_outcome
 from benchmark.papers.measures import Measure, Measured, Setting
 from benchmark.papers.panel import with_panel
 from benchmark.papers.planting import outcomes
-from benchmark.papers.verdicts import Evidence, judge
+from benchmark.papers.verdicts import Evidence, Verdict, judge
 from benchmark.records.record import Record
 from benchmark.report.cells import FORMATS, Results, Table
 from benchmark.report.figures import write_variants
 from benchmark.report.latex import commented, tabulars
-from benchmark.report.notes import notes_of
+from benchmark.report.notes import notes_of, of_methods
 from benchmark.report.tables import studies
 from methods.files import write_whole
 
@@ -47,22 +49,42 @@ def write_pages(
     results, made = Results.of(records), []
     for name in names:
         paper = load(name)
-        if good := _of(paper, results):
+        if good := of_paper(paper, results):
             made.append(_write_page(name, paper, good, runs, folder, formats))
     return made
 
 
-def _of(paper: Paper, results: Results) -> Results:
+def of_paper(paper: Paper, results: Results) -> Results:
+    """The successful records of a paper's methods."""
     return results.good.only(lambda record: record.method in paper.methods)
 
 
-def _write_page(name: str, paper: Paper, records: Results, runs: Path, folder: Path, formats: Collection[str]) -> Path:
+class Gathered(NamedTuple):
+    """What a paper's page is made of."""
+
+    tasks: dict[str, list[Record]]
+    """Task -> its records, with what experiments and a panel of judges found."""
+    planted: dict[str, BiasOutcome]
+    """What came of the paper's planted biases."""
+
+    @property
+    def ours(self) -> Tasks:
+        """Whatever can stand beside what the paper printed: tasks and planted biases."""
+        return self.tasks | {bias: found.evidence for bias, found in self.planted.items() if found.evidence}
+
+
+def gathered(paper: Paper, records: Results, runs: Path) -> Gathered:
+    """Of a paper's successful records, and of what they rest on in `runs`."""
     tasks = {task: with_panel([with_outcome(one, runs) for one in records.on(task)], runs) for task in records.tasks}
-    planted = outcomes(paper, records[0].preset, runs)
-    ours = tasks | {bias: found.evidence for bias, found in planted.items() if found.evidence}
-    beside = partial(_beside, ours=ours)
+    return Gathered(tasks, outcomes(paper, records[0].preset, runs))
+
+
+def _write_page(name: str, paper: Paper, records: Results, runs: Path, folder: Path, formats: Collection[str]) -> Path:
+    found = gathered(paper, records, runs)
+    (tasks, planted), ours = found, found.ours
+    of_part = partial(beside, ours=ours)
     own = {table.name: table for some in tasks.values() for table in studies(some)}
-    own |= {table.name: table for found in planted.values() for table in bias_tables(found)}
+    own |= {table.name: table for one in planted.values() for table in bias_tables(one)}
     for some in tasks.values():
         if firsts := [record for record in some if record.method in paper.beside and record.seed == some[0].seed]:
             write_variants(firsts, runs, folder)
@@ -70,7 +92,7 @@ def _write_page(name: str, paper: Paper, records: Results, runs: Path, folder: P
         table.write(folder, formats)
     for printed in paper.tables if "tex" in formats else ():
         stem = "-".join(re.findall(r"\w+", printed.name.lower()))
-        write_whole(folder / f"paper-{name}-{stem}.tex", latex(printed, beside(printed)).encode())
+        write_whole(folder / f"paper-{name}-{stem}.tex", latex(printed, of_part(printed)).encode())
     if "csv" in formats:
         write_whole(folder / f"paper-{name}.csv", numbers(paper, ours).to_csv(index=False).encode())
     parts = [
@@ -78,23 +100,23 @@ def _write_page(name: str, paper: Paper, records: Results, runs: Path, folder: P
         _introduction(name, paper, records),
         _claims(paper.claims, tasks, runs, planted),
         "## Tables: published and here",
-        *(_table(printed, beside(printed), own) for printed in paper.tables if not _reason(printed, ours, own)),
+        *(_table(printed, of_part(printed), own) for printed in paper.tables if not _reason(printed, ours, own)),
         "## Figures, made here",
         *(
-            _figure(shown, beside(shown), own, folder, paper)
+            _figure(shown, of_part(shown), own, folder, paper)
             for shown in paper.figures
             if not _reason(shown, ours, own)
         ),
         _missing(paper, ours, own),
     ]
-    if unasked := [found.unasked for found in planted.values() if found.unasked]:
+    if unasked := [one.unasked for one in planted.values() if one.unasked]:
         parts.insert(2, _bullets(f"**{why}**" for why in unasked))
     path = folder / f"paper-{name}.md"
     write_whole(path, ("\n\n".join(parts) + "\n").encode())
     return path
 
 
-def _beside(part: Printed | Shown, ours: Tasks) -> Tasks:
+def beside(part: Printed | Shown, ours: Tasks) -> Tasks:
     """Those of `ours`, tasks and planted biases, that stand beside a table or figure of the paper."""
     if part.of:
         return {name: records for name, records in ours.items() if data_set_of(name) in part.of}
@@ -107,22 +129,31 @@ def _bullets(lines: Iterable[str]) -> str:
 
 def _introduction(name: str, paper: Paper, records: Results) -> str:
     """What a reader has to know of the page, of the paper and of these records."""
+    commands = "\n".join(f"    {line}" for line in paper_again(name, records).splitlines())
     made = (
-        f"Written by `python -m benchmark paper {name}`. Published numbers stand in the rows called *{PUBLISHED}*, "
+        f"This page is written by\n\n{commands}\n\nPublished numbers stand in the rows called *{PUBLISHED}*, "
         "ours in the rows called by their task, or by the bias that was planted."
     )
-    return f"{made}\n\n{_bullets((*paper.notes, *notes_of(records)))}"
+    notes = notes_of(records) if any(record.rows for record in records) else of_methods(records)
+    return f"{made}\n\n{_bullets((*paper.notes, *notes))}"
 
 
 # -- claims ------------------------------------------------------------------------------------------------------------
 
 
-def _claims(claims: Sequence[Claim], tasks: Tasks, runs: Path, planted: Mapping[str, BiasOutcome]) -> str:
-    """Each claim with its verdict on each task, and how many hold."""
-    verdicts = {
+def verdicts_of(
+    claims: Sequence[Claim], tasks: Tasks, runs: Path, planted: Mapping[str, BiasOutcome]
+) -> dict[str, list[Verdict]]:
+    """Task -> what came of each claim on it."""
+    return {
         task: [judge(claim.test, Evidence(task, records, runs, planted)) for claim in claims]
         for task, records in tasks.items()
     }
+
+
+def _claims(claims: Sequence[Claim], tasks: Tasks, runs: Path, planted: Mapping[str, BiasOutcome]) -> str:
+    """Each claim with its verdict on each task, and how many hold."""
+    verdicts = verdicts_of(claims, tasks, runs, planted)
     words = [verdict.words for of_task in verdicts.values() for verdict in of_task]
     counts = [
         {"task": task} | {kind: str(sum(verdict.words == kind for verdict in of_task)) for kind in sorted(set(words))}
@@ -151,7 +182,7 @@ def _claims(claims: Sequence[Claim], tasks: Tasks, runs: Path, planted: Mapping[
 
 def _table(printed: Printed, tasks: Tasks, own: Mapping[str, Table]) -> str:
     """A table of the paper in its own form, ours in rows of its own."""
-    parts = [f"### {printed.name}: {printed.title}", f"Published: {_setting(printed)}."]
+    parts = [f"### {printed.name}: {printed.title}", f"Published: {setting(printed)}."]
     if printed.here:
         parts.append(tabulate(rows(printed, tasks), headers="keys", tablefmt="github", disable_numparse=True))
     else:
@@ -173,7 +204,8 @@ def _incomparable(printed: Printed) -> list[str]:
     ]
 
 
-def _setting(printed: Printed) -> str:
+def setting(printed: Printed) -> str:
+    """The paper's data and size, with n where it says so."""
     return printed.setting if printed.n is None else f"{printed.setting}, n = {printed.n:,}"
 
 
@@ -242,7 +274,7 @@ def _plain(printed: Printed) -> str:
 
 def latex(printed: Printed, tasks: Tasks) -> str:
     """The same table for LaTeX with booktabs and graphicx."""
-    notes = (f"{printed.name}: {printed.title}", f"published: {_setting(printed)}", *printed.notes)
+    notes = (f"{printed.name}: {printed.title}", f"published: {setting(printed)}", *printed.notes)
     return commented(*notes) + tabulars(pd.DataFrame(rows(printed, tasks)).fillna(""))
 
 
@@ -258,7 +290,7 @@ def numbers(paper: Paper, ours: Tasks) -> pd.DataFrame:
             found.append([*cell[:3], PUBLISHED, cell.printed, cell.value, None, None, cell.n, None])
         for row, measures in printed.here.items():
             for column, measure in zip(printed.columns, measures, strict=True):
-                for task, records in _beside(printed, ours).items():
+                for task, records in beside(printed, ours).items():
                     found += _tidy([printed.name, row, column, task], measure, records)
     return pd.DataFrame(found, columns=COLUMNS)
 
@@ -275,15 +307,20 @@ def _tidy(place: list[str], measure: Measure | Setting | None, records: Sequence
 
 def _figure(shown: Shown, tasks: Tasks, own: Mapping[str, Table], folder: Path, paper: Paper) -> str:
     """The pictures of each task that are there, how to get those that are not, and the tables behind them."""
-    parts = [f"### {shown.name}: {shown.what}"]
+    parts, there = [f"### {shown.name}: {shown.what}"], pictures(shown, tasks, folder)
     for task in tasks:
-        stems = [stem.format(task=file_name(task)) for stem in shown.files]
-        there = [stem for stem in stems if (folder / f"{stem}.png").exists()]
-        parts += [f"![{task}: {shown.what}]({stem}.png)" for stem in there]
-        if len(there) < len(stems):
+        mine = [stem for of, stem in there if of == task]
+        parts += [f"![{task}: {shown.what}]({stem}.png)" for stem in mine]
+        if len(mine) < len(shown.files):
             option = "" if task in (*paper.tasks, *paper.planted) else f" with `--task {task}`"
             parts.append(f"{task}: not all pictures are there; the command above draws them{option}.")
     return "\n\n".join([*parts, *_studies(shown.studies, tasks, own)])
+
+
+def pictures(shown: Shown, tasks: Iterable[str], folder: Path) -> list[tuple[str, str]]:
+    """(task, stem) of the pictures of a figure that are there."""
+    stems = [(task, stem.format(task=file_name(task))) for task in tasks for stem in shown.files]
+    return [(task, stem) for task, stem in stems if (folder / f"{stem}.png").exists()]
 
 
 def _studies(names: Sequence[str], tasks: Tasks, own: Mapping[str, Table]) -> list[str]:
@@ -308,14 +345,14 @@ def _references(table: Table) -> list[str]:
 
 def _reason(part: Printed | Shown, ours: Tasks, own: Mapping[str, Table]) -> str:
     """Why a table or figure of the paper is not made here; empty if it is."""
-    beside = _beside(part, ours)
-    if not beside:
+    shown = beside(part, ours)
+    if not shown:
         return f"needs {' or '.join(part.of)}"
     if isinstance(part, Printed):
         return part.missing
-    if any(f"{study}-{file_name(name)}" in own for study in part.studies for name in beside):
+    if any(f"{study}-{file_name(name)}" in own for study in part.studies for name in shown):
         return ""
-    if part.studies and all(records[0].method == CLASSIFIERS for records in beside.values()):
+    if part.studies and all(records[0].method == CLASSIFIERS for records in shown.values()):
         return "no method was asked"
     return "" if part.files else part.missing or "the command above makes it"
 

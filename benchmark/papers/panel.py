@@ -1,4 +1,4 @@
-"""Do several classifiers agree on hybrids? Asked of all classifiers and oracles that the records of a task rest on."""
+"""Agreement on hybrids between all classifiers and oracles of a task's records."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,15 +14,15 @@ from methods.base import Study, in_batches
 from methods.pictures import Pictures
 
 PICTURES = 500
-"""Of each set, at most."""
+"""Maximal number of pictures per set."""
 SHOWN = 3
-"""Hybrids that are told one by one, as many as in the paper's Table 3."""
+"""Hybrids that are listed one by one, as many as in the paper's Table 3."""
 
 Judges = Mapping[str, ConvClassifier]
 
 
 def with_panel(records: Sequence[Record], runs: Path) -> list[Record]:
-    """The records of one task; the first of each method whose hybrids are on disk has what all judges see in them."""
+    """The records of one task; for each method the first with hybrids on disk gets the tables of `panel`."""
     judges = _judges(records, runs)
     done: set[str] = set()
     made = []
@@ -34,7 +34,7 @@ def with_panel(records: Sequence[Record], runs: Path) -> list[Record]:
 
 
 def panel(record: Record, judges: Judges, runs: Path) -> dict[str, Study]:
-    """How often all judges agree on what the generator makes, and on hybrids; nothing if the method makes none."""
+    """Tables of how often all judges agree on generated pictures and on hybrids; empty if there are no hybrids."""
     made, _ = find(runs, record.artefacts.get("show", ""))
     sets = {name.removeprefix("sample."): made[name][:PICTURES] for name in sorted(made) if name.startswith("sample.")}
     hybrids = {name: images for name, images in sets.items() if name != "samples"}
@@ -45,14 +45,14 @@ def panel(record: Record, judges: Judges, runs: Path) -> dict[str, Study]:
     seen["hybrid"] = torch.cat([seen[name] for name in hybrids], dim=1)
     note = f"judges: {', '.join(judges)}"
     agreement = Study(
-        title="do classifiers agree on hybrids?", rows=[_row(name, of) for name, of in seen.items()], notes=(note,)
+        title="agreement of classifiers on hybrids", rows=[_row(name, of) for name, of in seen.items()], notes=(note,)
     )
     first = torch.cat([seen[name][:, :1] for name in list(hybrids)[:SHOWN]], dim=1)
     examples: list[Row] = [
         {"picture": name} | dict(zip(judges, (record.data["classes"][c] for c in classes.tolist()), strict=True))
         for name, classes in zip(hybrids, first.T, strict=False)
     ]
-    title = "what classifiers see in the first hybrid by each module"
+    title = "classes of the first hybrid by each module"
     return {"panel": agreement, "panel-examples": Study(title=title, rows=examples)}
 
 

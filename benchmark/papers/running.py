@@ -1,4 +1,4 @@
-"""From papers' names to their pages: run their methods, do their experiments, plant their biases, draw, write."""
+"""From papers to their pages: run the methods and experiments, plant the biases, draw figures, write pages."""
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
@@ -22,9 +22,9 @@ log = logging.getLogger(__name__)
 
 
 def run_papers(papers: Mapping[str, Sequence[Job]], protocol: Protocol, workers: int, board: Board) -> list[Record]:
-    """The records of the jobs of all `papers`, by name; their pages lie in the tables' folder, if any job succeeded.
+    """Run the jobs of all `papers` (name -> jobs) and return their records; write a page of each with a successful job.
 
-    What several papers want is run once.
+    Jobs that several papers share run once.
     """
     jobs = list(dict.fromkeys(job for wanted in papers.values() for job in wanted))
     records = run(jobs, protocol, workers, board)
@@ -42,13 +42,13 @@ def run_papers(papers: Mapping[str, Sequence[Job]], protocol: Protocol, workers:
         in_parallel([*shown, *_drawings(list(done.values()), protocol)], workers)  # the longest first
         for name, records_of in good.items():
             write_pages(records_of, protocol.runs, protocol.results / "tables", [name])
-        for table in studies(list(done.values())):  # of all methods, where the pages of several papers have one
+        for table in studies(list(done.values())):  # of all methods together, because several pages share them
             table.write(protocol.results / "tables")
     return records
 
 
 def _experiment(good: Mapping[str, Sequence[Record]], protocol: Protocol, workers: int) -> None:
-    """Carry out the experiments of each paper on its records, but for those that are on disk."""
+    """Run the experiments of each paper on its records, unless they are on disk."""
     todo = []
     for name, records in good.items():
         experiments = load(name).experiments
@@ -61,18 +61,18 @@ def _experiment(good: Mapping[str, Sequence[Record]], protocol: Protocol, worker
 
 
 def _conduct(name: str, record: Record, protocol: Protocol) -> None:
-    """Carry out one experiment; one that fails is said, and the page goes without it."""
+    """Run one experiment; a failure is a warning, and the page leaves it out."""
     try:
         with limited(protocol.threads):
             conduct(load(name).experiments[record.method], record, protocol)
     except Exception as error:
         if protocol.raise_errors:
             raise
-        log.warning("the page of %s goes without the experiment on %s: %s", name, record.task, reason_of(error))
+        log.warning("the page of %s leaves out the experiment on %s: %s", name, record.task, reason_of(error))
 
 
 def _drawings(records: Sequence[Record], protocol: Protocol) -> list[Callable[[], object]]:
-    """What draws the figures of the first seed of each task, a method each."""
+    """Calls that draw the figures of the first seed of each task, one per method."""
     first = {record.task: min(other.seed for other in records if other.task == record.task) for record in records}
     return [partial(_draw, record, protocol) for record in records if record.seed == first[record.task]]
 

@@ -1,4 +1,4 @@
-"""What the paper of `vaex` does with a fitted model beyond a run: Fig. 2, and what Secs. III and IV say of it."""
+"""Experiments of the paper of `vaex` with a fitted model, beyond a run: Fig. 2, Secs. III and IV."""
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
@@ -14,33 +14,20 @@ FALLING = (1.0, 0.8, 0.6, 0.4, 0.2, 0.0)
 INTERVENTIONS: Mapping[str, Sequence[Intervention]] = MappingProxyType(
     {"condition": ("condition",), "z_0": ("z_0",), "both": ("condition", "z_0")}
 )
-"""What is set to the target -> as the method calls it."""
+"""Name of the intervention -> the method's arguments for it."""
 ABLATIONS: Mapping[str, Mapping[str, float]] = MappingProxyType(
     {"without free bits": {"free_bits": 0.0}, "centred once": {"centrings": 1}, "not centred": {"centrings": 0}}
 )
-"""What is left out -> the settings."""
+"""Name of the training without one part -> its settings."""
 AS_IT_IS = "as it is"
 PER_CLASS = 6
-"""Pictures of the prior that a figure shows of each class."""
+"""Pictures of the prior per class in the figure."""
 SAMPLES = 200
-"""Pictures of the prior that the classifier is shown, in all."""
-
-
-def experiments(method: Method, asked: Asked) -> Outcome:
-    """All that both variants are asked."""
-    parts = (own_class(method, asked), interventions(method, asked), prior(method, asked))
-    illustrations = {name: figure for part in parts for name, figure in part.illustrations.items()}
-    return Outcome(illustrations, {name: study for part in parts for name, study in part.studies.items()})
-
-
-def experiments_with_ablations(method: Method, asked: Asked) -> Outcome:
-    """All that both variants are asked, and trainings with a part left out."""
-    found = experiments(method, asked)
-    return found._replace(studies={**found.studies, "ablations": ablations(method, asked)})
+"""Pictures of the prior for the classifier, in all."""
 
 
 def own_class(method: Method, asked: Asked) -> Outcome:
-    """Answers to the query's own class: what is lost when the posterior is let go of (Fig. 2)."""
+    """Answers to the query's own class, which show the loss as the posterior is relaxed (Fig. 2)."""
     images = method.explain(asked.queries, asked.predicted, FALLING).images
     probability = torch.stack([asked.classifier(part).softmax(1) for part in images])
     keeps = probability.argmax(2) == asked.predicted
@@ -55,9 +42,9 @@ def own_class(method: Method, asked: Asked) -> Outcome:
         for query, c in enumerate(asked.predicted[:ROWS].tolist())
     ]
     shown = torch.cat([asked.queries[None], images])[:, :ROWS].transpose(0, 1)
-    title = "answers to the query's own class as r falls; below each the classifier's probability of it"
+    title = "answers to the query's own class as r falls; below, the classifier's probability of that class"
     headings = ("query", *(f"r = {r:g}" for r in FALLING))
-    note = "the condition is the query's own class, one-hot; MSE: to the query; [low, high]: of the share"
+    note = "condition: the query's own class, one-hot; MSE: to the query; [low, high]: interval of the share"
     return Outcome(
         {"own-class": Illustration(title, shown, captions, headings)},
         {"own-class": Study(title="pictures under their own class as r falls", rows=rows, notes=(note,))},
@@ -72,7 +59,7 @@ def interventions(method: Method, asked: Asked) -> Outcome:
     for name, which in INTERVENTIONS.items():
         images, _ = method.intervened(asked.queries, asked.targets, noise, FALLING, which)
         rows += [{"intervention": name, "r": r, **_flips(part, asked)} for r, part in zip(FALLING, images, strict=True)]
-    note = "the same queries, targets and noise of the latents; what is not set to the target is as in the query"
+    note = "the same queries, targets and noise of the latents; the part that is not set keeps the query's class"
     study = Study(
         title="condition and z_0, alone and together",
         rows=rows,
@@ -83,7 +70,7 @@ def interventions(method: Method, asked: Asked) -> Outcome:
 
 
 def prior(method: Method, asked: Asked) -> Outcome:
-    """Pictures of the conditional prior, and whether the classifier sees the class that they were made for."""
+    """Pictures of the conditional prior, and how often the classifier sees the class of their condition."""
     assert isinstance(method, Vaex)  # noqa: S101 - registered so
     classes = method.classifier.class_count
     images = method.samples(SAMPLES)["samples"]
@@ -91,18 +78,18 @@ def prior(method: Method, asked: Asked) -> Outcome:
     right = asked.classifier(images).argmax(1) == wanted
     shown = torch.stack([images[wanted == c][:PER_CLASS] for c in range(classes)])
     captions = [[f"{{{c}}}"] * PER_CLASS for c in range(classes)]
-    title = "samples of the conditional prior; below each the class of the condition"
+    title = "samples of the conditional prior; below, the class of the condition"
     study = Study(
         title="samples of the conditional prior",
         rows=[{"judge": "classifier", **estimated("sees the condition", right)}],
-        notes=("each class as often; ξ = onehot(class), no query and no posterior",),
+        notes=("all classes equally often; ξ = onehot(class), no query and no posterior",),
     )
     return Outcome({"prior": Illustration(title, shown, captions, [""] * PER_CLASS)}, {"prior": study})
 
 
-def ablations(method: Method, asked: Asked) -> Study:
+def ablations(method: Method, asked: Asked) -> Outcome:
     """The same training without free bits, and with less of the double centring (Secs. III-A, IV)."""
-    assert asked.refitted is not None  # noqa: S101 - a page gives it
+    assert asked.refitted is not None  # noqa: S101 - set for a paper's page
     models = {AS_IT_IS: method, **{name: asked.refitted(**changes) for name, changes in ABLATIONS.items()}}
     rows: list[Row] = []
     for name, model in models.items():
@@ -112,7 +99,8 @@ def ablations(method: Method, asked: Asked) -> Study:
         own: Row = {"training": name, "MSE": float(errors.mean()), "KL": float(kl.mean())}
         rows += [{**own, "r": r, **_flips(part, asked)} for r, part in zip(FALLING, images, strict=True)]
     note = "MSE of the reconstruction and KL in nats, which do not depend on r; one training each"
-    return Study(title="trainings with a part left out", rows=rows, notes=(note,), axes=("r", "flip rate", "training"))
+    study = Study(title="trainings with a part left out", rows=rows, notes=(note,), axes=("r", "flip rate", "training"))
+    return Outcome({}, {"ablations": study})
 
 
 def _flips(images: Tensor, asked: Asked) -> Row:

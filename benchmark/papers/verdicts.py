@@ -1,8 +1,8 @@
-"""A paper's claim here: it holds, it does not, it is left open, or it cannot be tested; with the numbers behind it.
+"""Verdicts on a paper's claims: a claim holds here, does not hold, is left open, or cannot be tested.
 
-A claim holds if all of a number's 95 % interval keeps to the bound, does not hold if none of it does, and is left open
-if some of it does. Bounds are ours where a paper gives none. Intervals cover the choice of queries, not of trainings: a
-claim is also left open if one seed alone contradicts all seeds together.
+A claim holds if the whole 95 % interval of a number is within the bound, does not hold if the interval is outside, and
+is left open if it is partly within. Bounds are ours if a paper gives none. Intervals cover the choice of queries, not
+of trainings, so a claim is also left open if one seed alone contradicts all seeds together.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -22,46 +22,46 @@ from benchmark.report.compare import SIGNIFICANT, compare
 
 
 class Verdict(NamedTuple):
-    """Whether a claim holds, None if that is open, and why."""
+    """Whether a claim holds (None if open), and the numbers behind the verdict."""
 
     holds: bool | None
     because: str
     tested: bool = True
-    """Whether there were numbers to test it with."""
+    """Whether there were numbers for the test."""
 
     @property
     def words(self) -> str:
-        """As the pages say it."""
+        """The verdict in words, for pages."""
         if self.holds is None:
             return "left open here" if self.tested else "cannot be tested here"
         return "holds here" if self.holds else "does not hold here"
 
 
 class UntestableError(Exception):
-    """There is nothing here to test a claim with."""
+    """There are no numbers for the test of a claim."""
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """The successful records of one task, all seeds, and the artefacts that they rest on."""
+    """The successful records of one task, all seeds, with their artefacts and the paper's planted biases."""
 
     task: str
     records: Sequence[Record]
     runs: Path
     planted: Mapping[str, BiasOutcome] = field(default_factory=dict)
-    """What came of the paper's planted biases, by their names; the same for every task."""
+    """Outcomes of the paper's planted biases by name, the same for every task."""
 
     def under(self, seed: int) -> "Evidence":
-        """The same of one seed."""
+        """The evidence of one seed."""
         return replace(self, records=[record for record in self.records if record.seed == seed])
 
     def of(self, measure: Measure) -> Measured:
-        """A number of ours.
+        """The measured number.
 
         Raises
         ------
         UntestableError
-            If the records have none.
+            If the records do not have it.
         """
         measured = measure.of(self.records)
         if measured is None:
@@ -69,12 +69,12 @@ class Evidence:
         return measured
 
     def of_planted(self, planted: str, measure: Measure) -> Measured:
-        """A number of a planted bias: of its classifiers, or of a method.
+        """A measured number of a planted bias: of its classifiers, or of a method.
 
         Raises
         ------
         UntestableError
-            If it was not planted, nobody was asked, or that one has no such number.
+            If the bias was not planted, no method was run, or the number does not exist.
         """
         if planted not in self.planted:
             raise UntestableError(f"needs faces with a planted bias: {to_plant(planted)}")
@@ -86,15 +86,15 @@ class Evidence:
 
 
 def to_plant(planted: str) -> str:
-    """What to run for a bias that there is no record of."""
-    return f"`python -m benchmark bias --planted {planted}` asks all methods"
+    """The command that makes the records of a planted bias."""
+    return f"`python -m benchmark bias --planted {planted}` runs all methods"
 
 
 Test = Callable[[Evidence], Verdict]
 
 
 def judge(test: Test, evidence: Evidence) -> Verdict:
-    """The verdict of `test`: untested if it finds no numbers, left open if one seed alone contradicts all together."""
+    """The verdict of `test`: untested without numbers, left open if one seed alone contradicts all together."""
     try:
         verdict = test(evidence)
     except UntestableError as error:
@@ -109,7 +109,7 @@ def judge(test: Test, evidence: Evidence) -> Verdict:
 
 
 def at_least(measure: Measure, bound: float) -> Test:
-    """Whether a number of ours is `bound` or more."""
+    """Test whether a measured number is `bound` or more."""
 
     def test(evidence: Evidence) -> Verdict:
         found = evidence.of(measure)
@@ -120,7 +120,7 @@ def at_least(measure: Measure, bound: float) -> Test:
 
 
 def at_most(measure: Measure, bound: float) -> Test:
-    """Whether a number of ours is `bound` or less."""
+    """Test whether a measured number is `bound` or less."""
 
     def test(evidence: Evidence) -> Verdict:
         found = evidence.of(measure)
@@ -131,7 +131,7 @@ def at_most(measure: Measure, bound: float) -> Test:
 
 
 def more(larger: Measure, smaller: Measure) -> Test:
-    """Whether one number of ours is above another, by intervals that do not meet."""
+    """Test whether one measured number is above another, with disjoint intervals."""
 
     def test(evidence: Evidence) -> Verdict:
         first, second = evidence.of(larger), evidence.of(smaller)
@@ -139,13 +139,13 @@ def more(larger: Measure, smaller: Measure) -> Test:
         if np.isnan([first.low, second.low]).any():
             return Verdict(first.value > second.value, f"{told}; no intervals")
         holds = True if first.low > second.high else False if first.high < second.low else None
-        return Verdict(holds, told if holds is not None else f"{told}; the intervals meet")
+        return Verdict(holds, told if holds is not None else f"{told}; the intervals overlap")
 
     return test
 
 
 def alike(one: Measure, other: Measure) -> Test:
-    """Whether the intervals of two numbers of ours meet."""
+    """Test whether the intervals of two measured numbers overlap."""
 
     def test(evidence: Evidence) -> Verdict:
         first, second = evidence.of(one), evidence.of(other)
@@ -158,23 +158,23 @@ def alike(one: Measure, other: Measure) -> Test:
 
 
 def falling(measures: Sequence[Measure]) -> Test:
-    """Whether each number of ours is no larger than the one before."""
+    """Test whether each measured number is no larger than the one before."""
 
     def test(evidence: Evidence) -> Verdict:
         found = [evidence.of(measure) for measure in measures]
         values = [one.value for one in found]
         listed = ", ".join(one.shown.text(one.value) for one in found)
-        told = f"{measures[0].name}, and on: {listed}{found[0].unit}"
+        told = f"{measures[0].name}, and following: {listed}{found[0].unit}"
         return Verdict(all(a >= b for a, b in pairwise(values)), told)
 
     return test
 
 
 def ahead(first: str, second: str, metric: str, relaxations: Sequence[float] | None, sign: int = 1) -> Test:
-    """Whether one method has more of a metric than another on the same queries; with `sign` -1, less.
+    """Test whether a metric is higher for one method than for another on the same queries; with `sign` -1, lower.
 
-    Over several relaxations it holds if it is significantly so (paired bootstrap and sign flips, Holm-corrected) at one
-    and significantly otherwise at none.
+    Over several relaxations it holds if the difference is significant (paired bootstrap and sign flips, Holm-corrected)
+    at one of them, and significant in the opposite direction at none.
     """
 
     def test(evidence: Evidence) -> Verdict:
@@ -197,7 +197,7 @@ def ahead(first: str, second: str, metric: str, relaxations: Sequence[float] | N
 
 
 def shows(planted: str, measure: Measure, remark: str = "", sign: int = 1) -> Test:
-    """Whether a number of a planted bias is above 0, all of its interval; with `sign` -1, below. `remark` is added."""
+    """Test whether a number of a planted bias is above 0 with its interval; with `sign` -1, below."""
 
     def test(evidence: Evidence) -> Verdict:
         found = evidence.of_planted(planted, measure)
@@ -211,18 +211,18 @@ def shows(planted: str, measure: Measure, remark: str = "", sign: int = 1) -> Te
 
 
 def among(data_sets: Sequence[str], test: Test) -> Test:
-    """What is said of some data sets, and cannot be tested on others."""
+    """Restrict `test` to some data sets; on others the claim cannot be tested."""
 
     def restricted(evidence: Evidence) -> Verdict:
         if data_set_of(evidence.task) not in data_sets:
-            raise UntestableError(f"said of other pictures than {evidence.task}")
+            raise UntestableError(f"the claim is about other pictures than {evidence.task}")
         return test(evidence)
 
     return restricted
 
 
 def every(*tests: Test) -> Test:
-    """Whether all hold: one that does not is enough against it."""
+    """Test whether all `tests` hold; one failure decides."""
 
     def test(evidence: Evidence) -> Verdict:
         verdicts = [judge(one, evidence) for one in tests]
@@ -235,16 +235,16 @@ def every(*tests: Test) -> Test:
 
 
 def untestable(why: str) -> Test:
-    """What nothing here can tell."""
+    """A claim that cannot be tested here, with the reason `why`."""
 
-    def test(evidence: Evidence) -> Verdict:  # noqa: ARG001 - whatever there is
+    def test(evidence: Evidence) -> Verdict:  # noqa: ARG001 - no evidence is needed
         return Verdict(None, why, tested=False)
 
     return test
 
 
 def _bound(found: Measured, bound: float) -> str:
-    """A bound in the unit of what is held against it."""
+    """Text of a bound, in the unit of the number compared."""
     return f"{100 * bound:g} %" if found.shown.percent else f"{bound:g}"
 
 
@@ -253,6 +253,6 @@ def _negative(found: Measured) -> Measured:
 
 
 def _above(found: Measured, bound: float) -> bool | None:
-    """Whether all of the interval (the value itself, if there is none) is at `bound` or above, none of it, or some."""
+    """True if the whole interval (or the value without one) is at or above `bound`, False if none of it, else None."""
     low, high = (found.value if np.isnan(end) else end for end in (found.low, found.high))
     return True if low >= bound else False if high < bound else None

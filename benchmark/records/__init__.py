@@ -1,1 +1,1 @@
-"""What is on disk: records, and the store of artefacts."""
+"""Results on disk: records, and the store of artefacts."""

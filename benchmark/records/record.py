@@ -16,11 +16,11 @@ from methods.base import Study
 from methods.files import write_whole
 
 PACKAGES = ("torch", "torchvision", "lightning-fabric", "numpy", "scipy", "scikit-learn", "pytorch-fid", "mlxtend")
-"""What a number can depend on."""
+"""Packages on whose versions numbers can depend."""
 
 
 class Row(BaseModel):
-    """One number of a job; `value`, `low` and `high` are None where they are not defined."""
+    """One number of a job; `value`, `low` and `high` are None if they are not defined."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -34,7 +34,7 @@ class Row(BaseModel):
 
 
 class Judge(BaseModel):
-    """The investigated classifier or the oracle, as a record states it."""
+    """The investigated classifier or the oracle, as described in a record."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -48,7 +48,7 @@ class Judge(BaseModel):
 
 
 class Record(BaseModel):
-    """A job's outcome: either its numbers, or why there are none."""
+    """A job's outcome: its numbers, or the reason for its failure."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -58,12 +58,13 @@ class Record(BaseModel):
     preset: str
     split: str
     reference: bool
-    status: Literal["ok", "failed"]
+    status: Literal["ok", "failed", "unasked"]
+    """Unasked: the method does not suit the task or the classifier, and `reason` says why."""
     reason: str = ""
     user_error: bool = False
     traceback: str = ""
     key: str = ""
-    """Hash of all that determines the numbers; a record with another key is made anew."""
+    """Hash of everything that determines the numbers; a record with another key is outdated."""
     limit: int | None = None
     relaxations: list[float] = Field(default_factory=list)
     config: dict[str, Any] = Field(default_factory=dict)
@@ -75,11 +76,11 @@ class Record(BaseModel):
     """Seconds and memory: the only numbers that differ when a run is repeated."""
     remarks: list[str] = Field(default_factory=list)
     studies: dict[str, Study] = Field(default_factory=dict)
-    """Tables that only this method has."""
+    """Tables that only this method has, by name."""
     weights: str = ""
-    """Hash of the trained networks: of the classifier, the oracle and the method."""
+    """Hash of the trained networks: classifier, oracle and method."""
     artefacts: dict[str, str] = Field(default_factory=dict)
-    """Stage -> its folder, relative to the runs folder."""
+    """Stage -> folder of its artefact, relative to the runs folder."""
     environment: dict[str, Any] = Field(default_factory=dict)
 
 
@@ -89,7 +90,7 @@ def write(record: Record, path: Path) -> None:
 
 
 def read(path: Path) -> Record | None:
-    """The record at `path`; None if there is none that can be read."""
+    """The record at `path`; None if it is missing or unreadable."""
     try:
         return Record.model_validate_json(path.read_bytes())
     except (OSError, ValueError):
@@ -97,7 +98,7 @@ def read(path: Path) -> Record | None:
 
 
 def environment() -> dict[str, Any]:
-    """Versions, commit and machine, for a reader who gets other numbers."""
+    """Versions, commit and machine, to explain differences between runs."""
     return {
         "python": platform.python_version(),
         "packages": {name: version(name) for name in PACKAGES},
@@ -109,20 +110,20 @@ def environment() -> dict[str, Any]:
 
 
 def peak_memory() -> float:
-    """The most memory that this process has held so far, in MiB; NaN where the system does not tell.
+    """Peak memory of this process so far, in MiB; NaN if the system does not report it.
 
-    A process that does several jobs holds what the largest of them has needed.
+    In a process with several jobs it is the peak of the largest job so far.
     """
     if sys.platform == "win32":
         return float("nan")
-    import resource  # noqa: PLC0415 - Windows has none
+    import resource  # noqa: PLC0415 - not on Windows
 
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20
 
 
 def _commit() -> str:
-    """The commit of the checkout that this file stands in, with "+" if code is changed; empty outside a checkout."""
+    """The commit of this checkout, with "+" if code was changed since; empty outside a checkout."""
     folder = Path(__file__).parent
     head = _git(folder, ["rev-parse", "HEAD"])
     code = [":/", ":(top,exclude)results"]  # a run writes to the latter
@@ -145,7 +146,7 @@ def _git(folder: Path, arguments: Sequence[str]) -> str:
 
 
 def _cpu() -> str:
-    """The processor's model where the system tells it."""
+    """The processor's model, if the system reports it."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:

@@ -1,4 +1,4 @@
-"""Artefacts on disk: each a folder named by the hash of what determines it, complete or not there at all."""
+"""Artefacts on disk: folders named by the hash of everything that determines them, complete or absent."""
 
 import ast
 import hashlib
@@ -23,7 +23,7 @@ from methods.files import write_whole
 log = logging.getLogger(__name__)
 
 DONE = "done.json"
-"""Written last: the digests of the other files, and what is worth knowing without opening them."""
+"""File that is written last: the digests of the other files, and the artefact's facts."""
 
 
 def key_of(**parts: Any) -> str:  # noqa: ANN401 - whatever JSON can hold
@@ -37,9 +37,9 @@ OURS = ("benchmark.", "methods.", "metrics.")
 
 @cache
 def code_of(*modules: str) -> str:
-    """A short hash of the code of `modules` and of all modules of ours that they import.
+    """A short hash of the code of `modules` and of all modules of this repository that they import.
 
-    Comments, docstrings and layout do not count, nor does a module that is only named in a string.
+    Comments, docstrings and layout do not count, nor do modules that are only named in a string.
     """
     found: dict[str, str] = {}
     todo = list(modules)
@@ -58,7 +58,7 @@ def code_of(*modules: str) -> str:
 
 
 def _source(name: str) -> Path | None:
-    """The file of the module called `name`; None if it is no module, but something in one."""
+    """The file of the module called `name`; None if `name` is an object in a module."""
     try:
         spec = find_spec(name)
     except ModuleNotFoundError:
@@ -67,7 +67,7 @@ def _source(name: str) -> Path | None:
 
 
 def _without_docstrings(tree: ast.Module) -> ast.Module:
-    """`tree`, with all statements taken out that are only a text."""
+    """`tree` without the statements that are only a string."""
     for node in ast.walk(tree):
         body = getattr(node, "body", None)
         if isinstance(body, list):
@@ -85,14 +85,14 @@ def _without_docstrings(tree: ast.Module) -> ast.Module:
 
 
 def check_writable(*folders: Path, option: str = "--results") -> None:
-    """See that `folders` are there or could be made, and could be written to.
+    """Check that `folders` exist or can be created, and are writable.
 
-    Nothing is made, not even for a moment: another run may be at work in the same place.
+    Nothing is created, not even for a moment, because another run may use the same folders.
 
     Raises
     ------
     UserError
-        If one is not.
+        If a folder fails the check.
     """
     for folder in folders:
         try:
@@ -105,12 +105,12 @@ def check_writable(*folders: Path, option: str = "--results") -> None:
 
 
 def check_file(path: Path, option: str = "--out") -> None:
-    """See that `path` is a file, or could be one; nothing is made.
+    """Check that `path` is a file or can become one; nothing is created.
 
     Raises
     ------
     UserError
-        If it is a folder, a device or the like, or its folder cannot be written to.
+        If it is a folder or a device, or its folder is not writable.
     """
     if not path.name or (path.exists() and not path.is_file()):
         raise UserError(f"{option} takes a file to write, not '{path}'")
@@ -119,14 +119,14 @@ def check_file(path: Path, option: str = "--out") -> None:
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Keep other processes that want to make the same thing waiting."""
+    """Hold the lock `path`, so that other processes with the same work wait."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(path):
         yield
 
 
 class Artefact:
-    """A folder of tensors and facts that is made once."""
+    """A folder of tensors and facts that is computed once."""
 
     def __init__(self, runs: Path, stage: str, key: str) -> None:
         self.name = f"{stage}-{key}"
@@ -135,11 +135,11 @@ class Artefact:
 
     @property
     def checkpoints(self) -> Path:
-        """Where the making of it may leave what an interrupted run goes on from."""
+        """Folder of checkpoints from which an interrupted computation resumes."""
         return self.folder / "checkpoints"
 
     def facts(self) -> dict[str, Any] | None:
-        """What was noted when it was made; None if it is not there, or, after a warning, if it is not whole."""
+        """The facts noted with the artefact; None if it is absent or (with a warning) damaged."""
         try:
             done: dict[str, Any] = json.loads((self.folder / DONE).read_bytes())
             if key_of(facts=done["facts"]) != done["facts_digest"]:
@@ -160,7 +160,7 @@ class Artefact:
 
     @property
     def digest(self) -> str:
-        """A short hash of what it keeps; empty if it is not there."""
+        """A short hash of its content; empty if it is absent."""
         try:
             done = json.loads((self.folder / DONE).read_bytes())
         except (OSError, ValueError):
@@ -168,7 +168,7 @@ class Artefact:
         return key_of(files=done["files"])
 
     def make(self, build: Callable[["Artefact"], tuple[Mapping[str, Tensor], dict[str, Any]]]) -> dict[str, Any]:
-        """The facts of the artefact, which `build` makes unless it is there: (tensors to keep, facts to note)."""
+        """The facts of the artefact; if it is absent, `build` computes it: (tensors, facts)."""
         with locked(self._lock):
             facts = self.facts()
             if facts is None:
@@ -178,7 +178,7 @@ class Artefact:
             return facts
 
     def tensors(self) -> dict[str, Tensor]:
-        """What was kept; safetensors, so that reading executes nothing."""
+        """The tensors; in safetensors format, so that reading executes no code."""
         return load((self.folder / "tensors.safetensors").read_bytes())
 
     def _write(self, tensors: Mapping[str, Tensor], facts: dict[str, Any]) -> None:
@@ -197,7 +197,7 @@ def file_digest(path: Path) -> str:
 
 
 def find(runs: Path, name: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """What the artefact called `name` keeps, and what was noted; nothing of either if it is not there any more."""
+    """Tensors and facts of the artefact called `name`; both empty if it no longer exists."""
     stage, _, key = name.rpartition("-")
     artefact = Artefact(runs, stage, key)
     facts = artefact.facts()

@@ -1,6 +1,6 @@
-"""A baseline for the regression check: held numbers, in one run and in retrainings of it.
+"""A baseline for the regression check: its numbers in one run and in retrainings of it.
 
-It is a csv file, a row a number. Lines that begin with "#" say how it was made.
+It is a csv file, one row per number. Lines that begin with "#" say how it was made.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,19 +15,19 @@ from benchmark.report.cells import tidy
 from metrics import METRICS
 
 KEY = ["task", "seed", "method", "relaxation", "metric"]
-"""What a number is known by."""
+"""The columns that identify a number."""
 COLUMNS = [*KEY, "n", "weights", "value"]
-"""Of a baseline; one for each retraining, "retrained_1" and so on, follows."""
+"""Columns of a baseline; "retrained_1", "retrained_2" and so on follow, one per retraining."""
 LEAST_RETRAININGS = 3
 
 
 def read_baseline(path: Path) -> pd.DataFrame:
-    """The held numbers at `path`; lines that begin with "#" say how they were made.
+    """The baseline at `path`; lines that begin with "#" are comments.
 
     Raises
     ------
     UserError
-        If the file is not there, is no baseline, holds no number, one twice, or one that is out of its range.
+        If the file is missing, is no baseline, or has no number, a number twice or a number out of its range.
     """
     try:
         table = pd.read_csv(path, comment="#", keep_default_na=False, na_values=[""], dtype={"weights": str})
@@ -61,7 +61,7 @@ def read_baseline(path: Path) -> pd.DataFrame:
 
 
 def values_of(baseline: pd.DataFrame) -> list[str]:
-    """The columns that hold a number's value, one a training."""
+    """The columns with values of a number, one per training."""
     return ["value", *baseline.columns[len(COLUMNS) :]]
 
 
@@ -73,12 +73,12 @@ def with_weights(records: Sequence[Record]) -> pd.DataFrame:
 
 
 def baseline_of(runs: Sequence[pd.DataFrame], held: Mapping[str, Mapping[str, Sequence[str]]]) -> pd.DataFrame:
-    """A baseline from several runs of the same jobs: the values of the first, and those of its retrainings.
+    """A baseline from several runs of the same jobs: the values of the first run, and of its retrainings.
 
     Parameters
     ----------
     runs
-        Tidy tables with a column "weights" more, as `with_weights` returns them.
+        Tidy tables with the column "weights", as `with_weights` returns them.
     held
         Method -> "every_r", "strongest" (the smallest r alone) and "once" -> names of metrics.
 
@@ -99,7 +99,7 @@ def baseline_of(runs: Sequence[pd.DataFrame], held: Mapping[str, Mapping[str, Se
 
 
 def _held(run: pd.DataFrame, held: Mapping[str, Mapping[str, Sequence[str]]]) -> pd.DataFrame:
-    """The rows of a tidy table that are to be held, over all queries."""
+    """The rows of a tidy table that the baseline needs, over all queries."""
     run = run[run["subset"] == "all"]
     strongest = run["relaxation"] == run["relaxation"].min()
     parts = [
@@ -119,13 +119,13 @@ def _retrained(count: int) -> list[str]:
 
 
 def was_run(baseline: pd.DataFrame, records: Sequence[Record]) -> pd.Series:
-    """Whether there is a record, of success or failure, of each row's job."""
+    """For each row, whether its job has a record, of success or failure."""
     jobs = {(record.task, record.method, record.seed) for record in records}
     return pd.Series([job in jobs for job in jobs_of(baseline)], index=baseline.index, dtype=bool)
 
 
 def names_of(baseline: pd.DataFrame) -> list[str]:
-    """The jobs of a baseline's rows, for people."""
+    """The jobs of a baseline's rows as text."""
     return [f"{method} on {task}, seed {seed}" for task, method, seed in dict.fromkeys(jobs_of(baseline))]
 
 

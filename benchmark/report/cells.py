@@ -17,22 +17,22 @@ from metrics import Metric
 from metrics.metric import Format
 
 COLUMNS = ["task", "method", "seed", "relaxation", "metric", "subset", "value", "low", "high", "n"]
-"""Of the tidy file; `relaxation` is empty where it does not apply."""
+"""Columns of the tidy file; `relaxation` is empty if it does not apply."""
 
 FORMATS = ("md",)
-"""What a table is written as, unless something else is asked for."""
+"""Default file formats of a table."""
 
 
 @dataclass(frozen=True)
 class Table:
-    """A table as it is shown, and what its reader has to know."""
+    """A table of text, and its notes."""
 
     name: str
     title: str
     methods: pd.DataFrame
-    """Text, a row a method; a cell is bold as in Markdown, `**1.0**`."""
+    """Text, one row per method; bold cells as in Markdown, `**1.0**`."""
     references: pd.DataFrame
-    """The same columns; what is no explanation stands apart."""
+    """The same columns for the references, which are no explanations."""
     notes: tuple[str, ...]
 
     def markdown(self) -> str:
@@ -43,7 +43,7 @@ class Table:
         return "\n\n".join(parts) + "\n\n" + "".join(f"- {note}\n" for note in self.notes)
 
     def latex(self) -> str:
-        """LaTeX for the packages booktabs and graphicx, which fits a page; references below a rule."""
+        """LaTeX that fits a page, with the packages booktabs and graphicx; references below a rule."""
         both = pd.concat([self.methods, self.references])
         return commented(self.title, *self.notes) + tabulars(both, len(self.references))
 
@@ -53,7 +53,7 @@ class Table:
         return str(both.replace(r"^\*\*(.*)\*\*$", r"\1", regex=True).to_csv(index=False))
 
     def write(self, folder: Path, formats: Collection[str] = FORMATS) -> None:
-        """The files of this table: "md", "tex" or "csv"."""
+        """Write the table to `folder` as "md", "tex" or "csv"."""
         texts = {"md": self.markdown, "tex": self.latex, "csv": self.csv}
         for suffix in (suffix for suffix in texts if suffix in formats):
             write_whole(folder / f"{self.name}.{suffix}", texts[suffix]().encode())
@@ -64,9 +64,9 @@ def _text(cells: pd.DataFrame, style: str) -> str:
 
 
 def tidy(records: Sequence[Record], *, timings: bool = False) -> pd.DataFrame:
-    """A row a number of every successful record: seconds and memory, or all the others.
+    """One row per number of the successful records: either seconds and memory, or all other numbers.
 
-    The two are kept apart because the others are the same to the last digit whenever a run is repeated.
+    The two are separate because the other numbers are equal to the last digit when a run is repeated.
     """
     rows = [
         {"task": record.task, "method": record.method, "seed": record.seed, **number.model_dump()}
@@ -78,34 +78,34 @@ def tidy(records: Sequence[Record], *, timings: bool = False) -> pd.DataFrame:
 
 
 class Results(tuple[Record, ...]):
-    """Records, and their numbers as one tidy table, which is made once and handed down."""
+    """Records, and their numbers as one tidy table, which is computed once."""
 
     @classmethod
     def of(cls, records: Sequence[Record]) -> "Results":
-        """The records as results; results are themselves."""
+        """`records` as results; results are returned unchanged."""
         return records if isinstance(records, cls) else cls(records)
 
     @cached_property
     def numbers(self) -> pd.DataFrame:
-        """A row a number of every successful record, as in metrics.csv."""
+        """One row per number of the successful records, as in metrics.csv."""
         return tidy(self)
 
     @property
     def tasks(self) -> list[str]:
-        """In the order of the records."""
+        """The tasks, in the order of the records."""
         return list(dict.fromkeys(record.task for record in self))
 
     @property
     def good(self) -> "Results":
-        """Those that succeeded."""
+        """The successful records."""
         return self.only(lambda record: record.status == "ok")
 
     def on(self, task: str) -> "Results":
-        """Those of one task."""
+        """The records of one task."""
         return self.only(lambda record: record.task == task)
 
     def only(self, wanted: Callable[[Record], bool]) -> "Results":
-        """Those that are `wanted`, with their rows of the same table."""
+        """The records that are `wanted`, with their rows of the table."""
         found = Results(record for record in self if wanted(record))
         rows = pd.MultiIndex.from_frame(self.numbers[["task", "method", "seed"]])
         found.numbers = self.numbers[rows.isin([(record.task, record.method, record.seed) for record in found])]
@@ -115,7 +115,7 @@ class Results(tuple[Record, ...]):
 def as_table(
     name: str, title: str, rows: list[dict[str, str]], records: Sequence[Record], notes: tuple[str, ...]
 ) -> Table:
-    """A table of `rows`, references apart, columns without any number left out."""
+    """A table of `rows`, with references apart and without empty columns."""
     cells = pd.DataFrame(rows).fillna("")
     cells = cells.loc[:, (cells != "").any()]
     references = cells["method"].isin({record.method for record in records if record.reference})
@@ -123,28 +123,28 @@ def as_table(
 
 
 def count(group: pd.DataFrame) -> str:
-    """The number of queries (of each seed)."""
+    """Text of the number of queries (per seed)."""
     counts = group[group["metric"] == "flip_rate"]["n"]
     return "" if counts.empty else str(int(counts.max()))
 
 
 class Mean(NamedTuple):
-    """One number of one method as tables print it; NaN where it is not defined."""
+    """One number of one method, for tables; NaN if undefined."""
 
     value: float
     """The mean over seeds."""
     std: float
-    """Over seeds; NaN of one seed."""
+    """Standard deviation over seeds; NaN for one seed."""
     low: float
     high: float
     """The mean of the seeds' 95 % intervals: their test images overlap, so they are not pooled."""
     n: int
-    """Queries or images, of each seed."""
+    """Number of queries or images per seed."""
     seeds: tuple[int, ...]
 
     @classmethod
     def of(cls, numbers: pd.DataFrame) -> "Mean":
-        """The mean of `numbers`: rows of the tidy table, one a seed."""
+        """The mean of `numbers`: rows of the tidy table, one per seed."""
         values = numbers["value"].dropna()
         ends = (numbers["low"].mean(), numbers["high"].mean())
         n, seeds = int(numbers["n"].max()) if len(numbers) else 0, tuple(sorted(set(numbers["seed"])))
@@ -152,7 +152,7 @@ class Mean(NamedTuple):
 
 
 def means(numbers: pd.DataFrame) -> pd.DataFrame:
-    """The means of all `numbers` of the tidy table, a row a task, method, relaxation, metric and subset."""
+    """The means over seeds, one row per task, method, relaxation, metric and subset of the tidy table `numbers`."""
     keys = ["task", "method", "relaxation", "metric", "subset"]
     rows = []
     for key, group in numbers.groupby(keys, sort=False, dropna=False):
@@ -162,7 +162,7 @@ def means(numbers: pd.DataFrame) -> pd.DataFrame:
 
 
 def cell(numbers: pd.DataFrame, metric: Metric) -> str:
-    """One metric of one method, a row a seed: the value, over several seeds mean ± std, and some intervals."""
+    """Text of one metric of one method (one row per seed): value, ± std over several seeds, perhaps [interval]."""
     mean = Mean.of(numbers)
     if np.isnan(mean.value):
         return ""
@@ -170,7 +170,7 @@ def cell(numbers: pd.DataFrame, metric: Metric) -> str:
 
 
 def written(shown: Format, value: float, std: float, low: float, high: float) -> str:
-    """A number as it stands in all tables: value ± std over seeds [interval], without what is NaN."""
+    """Text of a number in tables: value ± std over seeds [interval]; parts that are NaN are left out."""
     text = shown.text(value)
     if np.isfinite(std):
         text += f" ± {shown.text(std)}"

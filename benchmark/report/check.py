@@ -1,8 +1,8 @@
-"""Whether a run repeats the published numbers: what CI holds.
+"""The regression check of CI: whether a run repeats the published numbers.
 
-A number is asked one of two questions. Where the baseline's own trained networks made it, it has to be the same to the
-last digit. Where they were trained anew, it may differ as much as retraining differs, and so may the mean of all
-numbers of a metric, which finds what shifts everywhere a little.
+A number from the baseline's own trained networks must be equal to the last digit. A number from networks trained anew
+may differ as much as retraining differs. So may the mean over all numbers of a metric, which reveals small shifts that
+are common to all.
 """
 
 from collections.abc import Sequence
@@ -20,22 +20,22 @@ from benchmark.report.retraining import FRACTION, POSITIVE, kinds_of, natural, s
 from metrics import METRICS
 
 ALARMS = 0.01
-"""How often a check finds something in a network that was only trained anew."""
+"""Probability that a check of networks that were only trained anew reports a change."""
 POWER = 0.8
-"""How often a change has to be found to be called one that would be seen."""
+"""Probability of finding a change that is reported as "would be seen"."""
 EXACT = 1e-9
-"""Relative difference up to which numbers are the same to the last digit: that of a file of text."""
+"""Relative difference up to which numbers count as equal: the rounding of the csv file."""
 
 
 @dataclass(frozen=True)
 class Findings:
-    """How a run compares with a baseline."""
+    """Comparison of a run with a baseline."""
 
     numbers: pd.DataFrame
-    """A row a held number: its key, "baseline", "now", "low" and "high" (what retraining allows), "same" (the trained
-    networks), "holds"."""
+    """One row per number of the baseline: its key, "baseline", "now", "low" and "high" (the range that retraining
+    explains), "same" (whether the trained networks are), "holds"."""
     together: pd.DataFrame
-    """A row a kind of number: "metric", "numbers", "shift" (mean, in standard deviations), "allowed", "holds"."""
+    """One row per kind of number: "metric", "numbers", "shift" (mean, in standard deviations), "allowed", "holds"."""
 
     @property
     def moved(self) -> pd.DataFrame:
@@ -44,24 +44,24 @@ class Findings:
 
     @property
     def holds(self) -> bool:
-        """Whether every number does, and every kind."""
+        """Whether every number and every kind holds."""
         return bool(self.numbers["holds"].all() and self.together["holds"].all())
 
 
 def findings_of(numbers: pd.DataFrame, baseline: pd.DataFrame) -> Findings:
-    """Hold a run against a baseline.
+    """Compare a run with a baseline.
 
     Parameters
     ----------
     numbers
-        A tidy table with a column "weights" more, as `with_weights` returns it.
+        A tidy table with the column "weights", as `with_weights` returns it.
     baseline
-        As `read_baseline` returns it. What it does not hold is not compared.
+        As `read_baseline` returns it. Numbers that it lacks are not compared.
 
     Raises
     ------
     UserError
-        If a number rests on another count of queries than the baseline's.
+        If a number has another count of queries than in the baseline.
     """
     run = numbers[numbers["subset"] == "all"].set_index(KEY)[["value", "n", "weights"]]
     both = baseline.join(run.add_suffix("_now"), on=KEY)
@@ -88,20 +88,20 @@ def _check_counts(both: pd.DataFrame) -> None:
     if len(other):
         row = other.iloc[0]
         raise UserError(
-            f"{row['method']} on {row['task']} was asked {row['n_now']:.0f} queries and the baseline {row['n']:.0f}; "
+            f"{row['method']} on {row['task']} was run on {row['n_now']:.0f} queries, the baseline on {row['n']:.0f}; "
             "run it without --limit and settings of your own"
         )
 
 
 def _critical(baseline: pd.DataFrame, degrees: pd.Series) -> np.ndarray:
-    """How many standard deviations a number may be off: half of `ALARMS` is shared by kinds, and by numbers in each."""
+    """Allowed deviation of each number in standard deviations; half of `ALARMS` is shared by kinds, then by numbers."""
     kinds = kinds_of(baseline)
     of_kind = kinds.groupby(kinds).transform("size")
     return cast(np.ndarray, student.isf(ALARMS / 2 / kinds.nunique() / of_kind / 2, degrees))
 
 
 def _together(both: pd.DataFrame, baseline: pd.DataFrame, known: pd.DataFrame) -> pd.DataFrame:
-    """The mean shift of all numbers of a kind that were trained anew, held against that of the retrainings."""
+    """The mean shift of all retrained numbers of a kind, compared with the shifts of the baseline's retrainings."""
     kinds = baseline["metric"].nunique()
     rows = []
     for metric, group in both.groupby("metric", sort=False):
@@ -117,20 +117,20 @@ def _together(both: pd.DataFrame, baseline: pd.DataFrame, known: pd.DataFrame) -
 
 
 def _shifts(group: pd.DataFrame, own: pd.DataFrame, columns: Sequence[str]) -> np.ndarray:
-    """How far each of `columns` is from the centre, in standard deviations, averaged over the rows."""
+    """Distance of each of `columns` from the centre in standard deviations, averaged over the rows."""
     values = scaled(group["metric"], group[list(columns)].to_numpy(float))
     shifts = (values - own["centre"].to_numpy()[:, None]) / own["sd"].to_numpy()[:, None]
     return cast(np.ndarray, shifts.mean(axis=0))
 
 
 def would_see(baseline: pd.DataFrame) -> pd.DataFrame:
-    """The smallest change for the worse that is found in 4 of 5 networks trained anew, a row a held number.
+    """The smallest change for the worse that is found in 4 of 5 retrainings, one row per number of the baseline.
 
     Returns
     -------
     DataFrame
         The key, "value", and "change": a difference in the number's unit for fractions and bits, a factor for errors
-        and distances; NaN where no value is so bad.
+        and distances; NaN if no possible value is bad enough.
     """
     known = spread(baseline)
     away = known["sd"] * (_critical(baseline, known["degrees"]) + student.ppf(POWER, known["degrees"]))
@@ -143,13 +143,13 @@ def would_see(baseline: pd.DataFrame) -> pd.DataFrame:
 
 
 def findings_text(found: Findings, baseline: pd.DataFrame) -> str:
-    """What a check says: how many numbers hold and why, what moved, and what it would have seen."""
+    """Report of a check: how many numbers hold, which moved, and the smallest changes that it would have found."""
     numbers, together = found.numbers, found.together
     same = int(numbers["same"].sum())
     jobs = ", ".join(f"{task}, seed {seed}" for task, seed in dict.fromkeys((t, s) for t, _, s in jobs_of(numbers)))
     parts = [
         f"{jobs}: {int(numbers['holds'].sum())} of {len(numbers)} numbers hold; {same} come from the baseline's own "
-        f"networks and have to be equal, {len(numbers) - same} from networks trained anew"
+        f"networks and must be equal, {len(numbers) - same} from networks trained anew"
     ]
     if len(found.moved):
         parts.append("moved:\n" + _grid(found.moved.drop(columns=["holds", "same"])))
@@ -171,7 +171,7 @@ def _grid(table: pd.DataFrame) -> str:
 
 
 def _smallest(changes: pd.DataFrame) -> pd.DataFrame:
-    """A row a method: the change of each metric that would be seen, at the relaxation where it has to be greatest."""
+    """One row per method: the smallest visible change of each metric, at the relaxation where it is largest."""
     rows = []
     for method, of_method in changes.groupby("method", sort=False):
         row = {"method": str(method)}

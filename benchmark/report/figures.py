@@ -74,6 +74,8 @@ def _answers(record: Record, answers: Answers, folder: Path, formats: Sequence[s
         blank = [""] * answers.paths.shape[1]
         ends = zip(answers.predicted, answers.targets, answers.arrived, strict=True)
         captions = [[f"{own} → {target}{'' if there else ': not reached'}", *blank] for own, target, there in ends]
+        for caption, changes in zip(captions, answers.changes, strict=bool(answers.changes)):
+            caption[-1] = changes
         title = f"{subject(record)}: paths of the first queries, not chosen ones"
         headings = ["query", "start", *blank[2:], "answer"]
         figure = grid(answers.queries, answers.paths.transpose(0, 1), captions, headings, title)

@@ -1,4 +1,4 @@
-"""How often attributes are there in the classes of a data set."""
+"""Frequencies of attributes in the classes of a data set."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ import pandas as pd
 from methods.base import Study
 
 FREQUENCIES = "frequencies"
-"""What the study is called: "attributes" are those that answers change."""
+"""Name of the study; "attributes" is the study of the changes in answers."""
 
 Cells = dict[str, str | int | float]
 
@@ -19,14 +19,14 @@ class Known:
     """The attributes of some images, and their classes."""
 
     attributes: pd.DataFrame
-    """0 and 1, a row an image."""
+    """0 and 1, one row per image."""
     labels: np.ndarray
     """(N,)."""
     classes: Sequence[str]
 
 
 def frequencies(known: Known) -> Study:
-    """How often each attribute is there in either of the first two classes, with the interval of the difference."""
+    """The share of each attribute in the first two classes, and their difference with its interval."""
     rows: list[Cells] = []
     first, second = known.classes[:2]
     for name in known.attributes:

@@ -10,19 +10,19 @@ from torch import Tensor
 from benchmark.report.drawing import height_of, wrapped
 
 CHARACTERS = 17
-"""Of a grid's title, above each column of pictures."""
+"""Characters of a grid's title per column of pictures."""
 NARROW = 22
-"""Characters of a caption, under one of them."""
+"""Characters per line of a caption below a picture."""
 SIZE = 6
-"""Points of a caption."""
+"""Font size of a caption in points."""
 
 
 def grid(
     queries: Tensor, answers: Tensor, captions: Sequence[Sequence[str]], headings: Sequence[str], title: str
 ) -> Figure:
-    """Queries (Q, C, H, W) in the first column, then answers (R, Q, C, H, W), uint8, a column a relaxation.
+    """Queries (Q, C, H, W) in the first column, then answers (R, Q, C, H, W), uint8, one column per relaxation.
 
-    `captions`: Q rows of 1 + R texts, each standing under its picture; `headings`: 1 + R texts above the first row.
+    `captions`: Q rows of 1 + R texts, below the pictures; `headings`: 1 + R texts above the first row.
     """
     pictures = torch.cat([queries[None], answers]).permute(1, 0, 3, 4, 2).numpy()  # (Q, 1 + R, H, W, C)
     rows, columns, height, width, channels = pictures.shape
@@ -35,7 +35,7 @@ def grid(
     canvas = np.full((rows * (height + strip), across, channels), 255, dtype=np.uint8)
     title = "\n".join(wrapped(title, CHARACTERS * columns))
     lines = 2 + title.count("\n") + max(heading.count("\n") for heading in headings)
-    above = max(0.55, 0.2 + 0.14 * lines)  # inches, whatever the height of the figure
+    above = max(0.55, 0.2 + 0.14 * lines)  # inches, independent of the figure's height
     figure = Figure(figsize=(columns, canvas.shape[0] / inch + above))
     axes = figure.add_axes((0.01, 0.0, 0.98, 1 - above / figure.get_figheight()))
     axes.set_axis_off()

@@ -1,4 +1,4 @@
-"""Cells -> LaTeX that pdflatex compiles and that fits a page; it needs the packages booktabs and graphicx."""
+"""Cells -> LaTeX that fits a page; it needs pdflatex and the packages booktabs and graphicx."""
 
 import re
 import unicodedata
@@ -19,13 +19,13 @@ COMMANDS = {
 ACCENTS = {"\u0300": "`", "\u0301": "'", "\u0302": "^", "\u0303": "~", "\u0304": "=", "\u0307": ".", "\u0308": '"'}
 """Combining character -> LaTeX's accent."""
 LATIN = 0x17F
-"""The last character that pdflatex knows by itself."""
+"""The last character that pdflatex prints without a command."""
 PUNCTUATION = "–—‘’“”"
 
 WIDTH = 105
-"""Characters of a row that fit a text width in letters of 7 points or more, where 3 go between columns."""
+"""Characters per row that fit a text width in letters of at least 7 points; a gap between columns counts 3."""
 WRAPPED = 32
-"""A longer cell is broken into lines."""
+"""Characters above which a cell is broken into lines."""
 HEIGHT = 45
 """Lines on a page."""
 KEYS = ("task", "method", "n", "seed")
@@ -33,7 +33,7 @@ KEYS = ("task", "method", "n", "seed")
 
 
 def escaped(text: str) -> str:
-    r"""Text of a cell for LaTeX; of Markdown it knows what is bold as a whole.
+    r"""Text of a cell for LaTeX; of Markdown, only cells that are bold as a whole are supported.
 
     >>> escaped("x\u0303_1")
     '\\~{x}\\_1'
@@ -58,7 +58,7 @@ def _command(sign: str) -> str:
     if greek := re.fullmatch("GREEK (SMALL|CAPITAL) LETTER ([A-Z]+)", name):
         letter = greek[2].replace("LAMDA", "LAMBDA").lower()
         return f"$\\{letter if greek[1] == 'SMALL' else letter.capitalize()}$"
-    return f"U+{ord(sign):04X}"  # pdflatex has no glyph of it
+    return f"U+{ord(sign):04X}"  # pdflatex has no glyph for it
 
 
 def commented(*notes: str) -> str:
@@ -68,9 +68,9 @@ def commented(*notes: str) -> str:
 
 
 def tabulars(cells: pd.DataFrame, below: int = 0) -> str:
-    """`cells` in small print, the last rows, `below`, under a rule; wide and long tables in parts, one after another.
+    """`cells` in small print, with the last `below` rows under a rule; wide and long tables in several parts.
 
-    Each part repeats the columns on the left, and shrinks to the text width where the estimate of its own was wrong.
+    Each part repeats the columns on the left, and is shrunk to the text width if its estimated width was too small.
     """
     parts = [_tabular(cells[columns], rows, len(cells) - below) for columns in _groups(cells) for rows in _pages(cells)]
     return "{\\footnotesize\\setlength{\\tabcolsep}{3pt}\n" + "\n\\par\\medskip\n".join(parts) + "\n\\par}\n"
@@ -114,7 +114,7 @@ def _longest(column: pd.Series) -> int:
 
 
 def _tabular(cells: pd.DataFrame, rows: range, end: int) -> str:
-    """The rows of one part; a rule before row `end`, if it is one of them and not the first of all."""
+    """The rows of one part, with a rule before row `end` if it is in this part and not row 0."""
     kinds = ["l" if _longest(cells[name]) <= WRAPPED else r"p{.4\linewidth}" for name in cells]
     lines = [rf"\begin{{tabular}}{{{''.join(kinds)}}}", r"\toprule", _line(cells.columns), r"\midrule"]
     for row in rows:

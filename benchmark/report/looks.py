@@ -1,4 +1,4 @@
-"""One colour and one marker a method, whichever others are in a figure: a hue a family, references grey."""
+"""Colour and marker of each method, the same in every figure: one hue per family, grey for references."""
 
 from collections.abc import Sequence
 from zlib import crc32
@@ -12,19 +12,19 @@ from methods import METHODS
 Colour = tuple[float, float, float]
 
 HUES = ("#0173b2", "#d55e00", "#029e73", "#9b59b6", "#8c6239", "#56b4e9", "#c8a000", "#e377c2")
-"""Of the families in the order of the registry; people who see fewer colours tell them apart by their lightness."""
+"""Hues of the families in the order of the registry; they also differ in lightness, for colour-blind readers."""
 SHADES = (0.0, 0.4, -0.4, 0.2, -0.2)
-"""Of the methods of a family: mixed with so much white (or black, below 0)."""
+"""Shades of the methods of a family: the share of white mixed in (of black, below 0)."""
 GREYS = (0.65, 0.3, 0.5, 0.15)
 MARKERS = "os^Dv<>PX*ph"
-"""Of the methods of a family; no multiple of the shades, so that two methods that share a shade have different ones."""
+"""Markers of the methods of a family; their number and the shades' differ, so equal shades get unequal markers."""
 REFERENCES = "references"
 OTHERS = "others"
-"""Methods that are not registered, such as those whose pictures were made elsewhere."""
+"""Family of methods that are not registered, such as those of other programs."""
 
 
 def family_of(method: str, *, reference: bool) -> str:
-    """The family under which a method is shown."""
+    """The family of a method."""
     if reference:
         return REFERENCES
     return METHODS[method].family.rpartition(".")[2].replace("_", "-") if method in METHODS else OTHERS
@@ -41,7 +41,7 @@ def families_of(records: Sequence[Record]) -> dict[str, list[str]]:
 
 
 def look(method: str, *, reference: bool) -> tuple[Colour, str]:
-    """Colour and marker of a method: by its place in the registry, or by its name where it is not registered."""
+    """Colour and marker of a method: by its place in the registry, or by its name if it is not registered."""
     family = family_of(method, reference=reference)
     number = crc32(method.encode())
     if method not in METHODS:

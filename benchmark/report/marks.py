@@ -1,4 +1,4 @@
-"""What tables mark: the significantly best method of a task, and references that no method beats."""
+"""Marks in tables: the significantly best method of a task, and references that no method beats."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,36 +15,34 @@ from metrics import METRICS
 BEST = "*"
 BEST_NOTE = (
     f"{BEST}: better than every other method on the same queries, under each seed, and each p (the larger of bootstrap "
-    f"and sign flips, Holm-corrected over the comparisons with the apparent best) below {SIGNIFICANT}; it knows the "
-    "choice of queries, not that of trainings; references do not compete, what has no value of every query at every r "
-    "(FID, KID, numbers over some queries only) cannot"
+    f"and sign flips, Holm-corrected over the comparisons with the apparent best) below {SIGNIFICANT}; it covers the "
+    "choice of queries, not of trainings; references do not compete; what has no value for every query at every r "
+    "(FID, KID, numbers over some queries only) gets no mark"
 )
-UNTOLD = (
-    "no mark, as its methods were not all asked the same under the same seeds, or outcomes are gone; run them again"
-)
+UNTOLD = "no mark, because its methods differ in queries or seeds, or outcomes are no longer on disk; run them again"
 
 
 class Marks(NamedTuple):
-    """What a table marks, and what its reader has to know."""
+    """The marks of a table, and their notes."""
 
     best: frozenset[tuple[str, str, str]]
-    """(task, method, metric)."""
+    """Marked cells as (task, method, metric)."""
     notes: tuple[str, ...]
 
 
 UNMARKED = Marks(frozenset(), ())
-"""Of tables that are made without the outcomes of single queries."""
+"""No marks, for tables without the outcomes of single queries."""
 
 
 # -- the best of all methods -------------------------------------------------------------------------------------------
 
 
 def best(records: Sequence[Record], runs: Path) -> Marks:
-    """Whatever is significantly best of its task by a metric, at the smallest relaxation.
+    """Mark the significantly best method of each task and metric, at the smallest relaxation.
 
-    The method that looks best must do so under each seed, and differ significantly from each other one, where p is
-    Holm-corrected over these comparisons. Nothing is marked on a task whose methods were not all asked the same, under
-    the same seeds, or rest on outcomes that are gone; a note says so.
+    It must be the best under each seed, and differ significantly from each other method, with p Holm-corrected over
+    these comparisons. A task gets no mark, but a note, if its methods have different queries or seeds, or outcomes are
+    no longer on disk.
     """
     competing = [record for record in records if record.status == "ok" and not record.reference]
     strongest = min((r for record in records for r in record.relaxations), default=0.0)
@@ -66,7 +64,7 @@ def best(records: Sequence[Record], runs: Path) -> Marks:
 
 
 def _best_of_task(methods: Mapping[str, Sequence[Record]], runs: Path, strongest: float) -> set[tuple[str, str]] | None:
-    """(method, metric) of whatever is significantly best among `methods`, a record a seed each; None if untold."""
+    """(method, metric) of the significantly best of `methods` (one record per seed); None if undetermined."""
     asked = {tuple((record.seed, *conditions(record).values()) for record in records) for records in methods.values()}
     kept = {method: [outcomes_of(record, runs) for record in records] for method, records in methods.items()}
     if len(asked) > 1 or not all(part for parts in kept.values() for part in parts):
@@ -93,7 +91,7 @@ def _best_of_task(methods: Mapping[str, Sequence[Record]], runs: Path, strongest
 
 
 def _measured_by(metric: str, methods: Mapping[str, Sequence[Record]]) -> set[str]:
-    """The methods that have a number for `metric`, whether or not there is a value of every query behind it."""
+    """The methods that have a number for `metric`, with or without values of single queries."""
     return {
         method
         for method, records in methods.items()
@@ -104,14 +102,14 @@ def _measured_by(metric: str, methods: Mapping[str, Sequence[Record]]) -> set[st
 # -- references that no method beats -----------------------------------------------------------------------------------
 
 UNBEATEN = "†"
-"""At a reference's number that no method's is better than."""
+"""Mark of a reference's number that no method beats."""
 UNBEATEN_NOTE = (
     f"{UNBEATEN}: no method beats this trivial reference, so this number alone cannot tell a good explanation from none"
 )
 
 
 def unbeaten_in(numbers: pd.DataFrame, references: set[str]) -> set[tuple[str, str, str]]:
-    """(task, reference, metric) wherever no method's number is better than the reference's."""
+    """(task, reference, metric) of the references' numbers that no method beats."""
     found: set[tuple[str, str, str]] = set()
     for (task, name), group in numbers.groupby(["task", "metric"]):
         metric = METRICS.get(str(name))

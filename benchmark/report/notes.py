@@ -1,4 +1,4 @@
-"""Notes under tables: each has its own, and what all share stands under the first."""
+"""Notes under tables: each table has its own; the common ones are under the first table only."""
 
 from collections.abc import Collection, Sequence
 
@@ -8,9 +8,9 @@ from benchmark.records.record import Record
 from benchmark.report.cells import Results
 from metrics import METRICS
 
-MORE = "notes that all tables share stand under `summary`"
-"""Under every table but the first."""
-UNKNOWN = "from a metrics.csv, which does not say its preset, its split, or whether the run was partial"
+MORE = "notes common to all tables are under `summary`"
+"""The note under every table but the first."""
+UNKNOWN = "from a metrics.csv, which contains neither preset nor split, nor whether the run was partial"
 INTERVALS = (
     "[low, high]: 95 % interval (Wilson for rates, bootstrap for Fréchet distances, jackknife for KID, too narrow near "
     "0)"
@@ -18,23 +18,26 @@ INTERVALS = (
 
 
 def notes_of(records: Sequence[Record]) -> tuple[str, ...]:
-    """All that there is to know: for a page, which stands alone."""
+    """All notes, for a page that is read on its own."""
     results = Results.of(records)
     return (*of_run(results), *of_tasks(results), *of_metrics(results.numbers, METRICS), *of_methods(results))
 
 
 def of_run(records: Sequence[Record]) -> list[str]:
-    """Preset and split, and what every table warns of: that the run is partial, and jobs that failed."""
+    """Notes on preset and split, and the warnings of every table: a partial run, failed jobs."""
     good = Results.of(records).good
     made = dict.fromkeys((record.preset, record.split) for record in good)
     notes = [f"preset `{preset}`, {split} split" if preset else UNKNOWN for preset, split in made]
     notes += [f"**partial run**: --limit {limit}" for limit in dict.fromkeys(r.limit for r in good) if limit]
-    notes += [f"**failed**: {r.method} on {r.task}, seed {r.seed}: {r.reason}" for r in records if r.status != "ok"]
+    told = {"failed": "failed", "unasked": "not asked"}
+    notes += [
+        f"**{told[r.status]}**: {r.method} on {r.task}, seed {r.seed}: {r.reason}" for r in records if r.status in told
+    ]
     return notes
 
 
 def of_tasks(records: Sequence[Record]) -> list[str]:
-    """Seeds, accuracies and settings of the tasks, and what the intervals are."""
+    """Notes on seeds, accuracies and settings of the tasks, and on intervals."""
     good = Results.of(records).good
     notes = [of_task(good.on(task)) for task in good.tasks]
     for record in good:
@@ -47,7 +50,7 @@ def of_tasks(records: Sequence[Record]) -> list[str]:
 
 
 def of_metrics(numbers: pd.DataFrame, shown: Collection[str]) -> list[str]:
-    """Which features distances of sets rest on, and which numbers rest on the first queries; of the metrics `shown`."""
+    """Notes on the metrics `shown`: the features of Fréchet distances, and numbers over the first queries only."""
     there, notes = set(numbers["metric"]) & set(shown), []
     for yardstick in filter(is_yardstick, numbers["metric"].unique()):
         extractor = yardstick.removeprefix("fid_").removesuffix("_real")
@@ -56,7 +59,7 @@ def of_metrics(numbers: pd.DataFrame, shown: Collection[str]) -> list[str]:
             features = {"oracle": "the oracle's penultimate features"}.get(extractor, f"{extractor} features")
             notes.append(
                 f"FID, KID ({extractor}): {features}, n = {' and '.join(map(str, found))}, to as many other real "
-                "images; real: of real to real"
+                "images; real: distance of real images to real images"
             )
     probed = [name for name in METRICS if name in there and METRICS[name].probed]
     if probed:
@@ -68,19 +71,19 @@ def of_metrics(numbers: pd.DataFrame, shown: Collection[str]) -> list[str]:
 
 
 def of_methods(records: Sequence[Record]) -> list[str]:
-    """What methods say of themselves, each remark once with those that make it."""
+    """The methods' own remarks, each once with the names of its methods."""
     good = Results.of(records).good
     remarks = dict.fromkeys(remark for record in good for remark in record.remarks)
     return [f"{_of_whom(remark, good)}: {remark}" for remark in remarks]
 
 
 def is_yardstick(metric: str) -> bool:
-    """Whether it is a Fréchet distance of real images to others, of which there is one an extractor."""
+    """Whether `metric` is a Fréchet distance between real images; there is one per extractor."""
     return metric.startswith("fid") and metric.endswith("_real")
 
 
 def _of_whom(remark: str, records: Sequence[Record]) -> str:
-    """The methods that say it, and on which tasks, where a method does not say it of all that it was asked."""
+    """The methods with this remark, with the tasks if a method has it on some of its tasks only."""
     groups: dict[tuple[str, ...], list[str]] = {}
     for method in dict.fromkeys(r.method for r in records if remark in r.remarks):
         asked = dict.fromkeys(r.task for r in records if r.method == method)
@@ -107,5 +110,5 @@ def of_task(records: Results) -> str:
 
 
 def _seeds(seeds: Sequence[int]) -> str:
-    """What a cell shows of a method that was asked under `seeds`."""
+    """Description of a cell with results of `seeds`."""
     return f"seed {seeds[0]}" if len(seeds) == 1 else f"mean ± std over seeds {', '.join(map(str, seeds))}"

@@ -1,4 +1,4 @@
-"""Numbers without their records: a metrics.csv as results, and the rows of a method, a task and an r."""
+"""Numbers without records: a metrics.csv as results, and selections by method, task and r."""
 
 from collections.abc import Collection, Iterable
 from pathlib import Path
@@ -13,12 +13,12 @@ from methods import METHODS
 
 
 def read_numbers(path: Path) -> Results:
-    """The numbers of a metrics.csv as results: of each job a record that knows its numbers, and no setting.
+    """The numbers of a metrics.csv as results: a record per job, with numbers but without settings.
 
     Raises
     ------
     UserError
-        If the file is not there, has other columns, or holds no number or text in place of one.
+        If the file is missing, has other columns or no number, or has text in place of a number.
     """
     try:
         table = pd.read_csv(path, keep_default_na=False, na_values=[""])  # "null" is a method
@@ -50,12 +50,12 @@ def _record(task: str, method: str, seed: int) -> Record:
 
 
 def only(results: Results, methods: Iterable[str], tasks: Iterable[str], seeds: Iterable[int]) -> Results:
-    """The part of results that is named; an empty list stands for all.
+    """The results of the named methods, tasks and seeds; an empty list means all.
 
     Raises
     ------
     UserError
-        For a name or a seed that is not there, and where nothing is left.
+        For a name or a seed without results, and if nothing is left.
     """
     wanted = (tuple(methods), tuple(tasks), tuple(str(seed) for seed in seeds))
     there = [(record.method, record.task, str(record.seed)) for record in results]
@@ -75,7 +75,7 @@ def _asked(record: Record, methods: Collection[str], tasks: Collection[str], see
 
 
 def at(numbers: pd.DataFrame, relaxation: float | None) -> tuple[float, pd.DataFrame]:
-    """The rows of all queries at one r, and those that no r applies to; by default the smallest r that was run.
+    """The rows over all queries at one r (by default the smallest that was run), and those without an r.
 
     Raises
     ------

@@ -1,8 +1,8 @@
-"""What retraining does to a number: its spread between trainings under one seed that differ by rounding.
+"""Spread of a number between retrainings: trainings under one seed that differ by rounding.
 
 It is estimated on a scale on which it does not depend on the value: the arcsine of the square root for fractions, the
-logarithm for errors and distances. The spread of a handful of trainings is uncertain, so that of one number is drawn
-towards those of its kind (moderated variances, Smyth 2004).
+logarithm for errors and distances. A spread from a handful of trainings is uncertain, so it is shrunk towards the
+spreads of numbers of the same kind (moderated variances, Smyth 2004).
 """
 
 from collections.abc import Callable
@@ -19,7 +19,7 @@ from metrics import METRICS
 
 @dataclass(frozen=True)
 class Scale:
-    """On which the spread between retrainings does not depend on the value."""
+    """A scale on which the spread between retrainings does not depend on the value."""
 
     to: Callable[[np.ndarray], np.ndarray]
     back: Callable[[np.ndarray], np.ndarray]
@@ -46,19 +46,19 @@ def scaled(metrics: pd.Series, values: np.ndarray) -> np.ndarray:
 
 
 def natural(baseline: pd.DataFrame, scaled: pd.Series) -> np.ndarray:
-    """`scaled` values of a baseline's numbers, back in their units."""
+    """`scaled` values of a baseline's numbers, converted back to their units."""
     return np.array([scale_of(metric).back(value) for metric, value in zip(baseline["metric"], scaled, strict=True)])
 
 
 def kinds_of(baseline: pd.DataFrame) -> pd.Series:
-    """What numbers vary alike with: all fractions with each other, and any other number with those of its metric."""
+    """The kind of each number, within which spreads are alike: all fractions are one kind, other metrics one each."""
     return baseline["metric"].map(lambda metric: "fractions" if scale_of(metric) is FRACTION else metric)
 
 
 def spread(baseline: pd.DataFrame) -> pd.DataFrame:
     """Centre, standard deviation and degrees of freedom of each number between trainings, on its scale.
 
-    A number that hardly varied in a handful of trainings is not taken for one that cannot: see `_least`.
+    The standard deviation has a lower bound, because a few trainings may agree by chance: see `_least`.
     """
     values = scaled(baseline["metric"], baseline[values_of(baseline)].to_numpy(float))
     variance = np.maximum(values.var(axis=1, ddof=1), _least(baseline) ** 2)
@@ -68,12 +68,12 @@ def spread(baseline: pd.DataFrame) -> pd.DataFrame:
         prior, weight = _prior(group["variance"].to_numpy(), degrees)
         table.loc[group.index, "sd"] = np.sqrt((weight * prior + degrees * group["variance"]) / (weight + degrees))
         table.loc[group.index, "degrees"] = weight + degrees
-    # A run is one more training, and the centre is a mean of few.
+    # The run is one more training, and the centre is a mean of few trainings.
     return table.assign(sd=table["sd"] * np.sqrt(1 + 1 / values.shape[1]))[["centre", "sd", "degrees"]]
 
 
 def _least(baseline: pd.DataFrame) -> np.ndarray:
-    """The least standard deviation: of a fraction half of what drawing n other queries does, of others a millionth."""
+    """Lower bound of the standard deviation: for a fraction half its sampling error at n, for others a millionth."""
     fractions = [scale_of(metric) is FRACTION for metric in baseline["metric"]]
     return np.where(fractions, 0.25 / np.sqrt(baseline["n"].to_numpy(float)), 1e-6)
 
@@ -82,7 +82,7 @@ MOST_WEIGHT = 1e3
 
 
 def _prior(variances: np.ndarray, degrees: int) -> tuple[float, float]:
-    """The variance that several are drawn to, and by how many degrees of freedom (Smyth 2004, Sec. 6.2)."""
+    """The prior variance and its degrees of freedom, from several variances (Smyth 2004, Sec. 6.2)."""
     if len(variances) < 2:
         return float(variances.mean()), 0.0
     logs = np.log(variances) - digamma(degrees / 2) + np.log(degrees / 2)

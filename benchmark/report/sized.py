@@ -1,4 +1,4 @@
-"""A figure for a paper: as wide as its column, as a vector graphic or a picture."""
+"""A figure for a paper: of the width of its column, as a vector graphic or a bitmap."""
 
 import re
 from io import BytesIO
@@ -18,12 +18,12 @@ LEAST, MOST = 1.0, 40.0
 
 
 def inches_of(width: str) -> float:
-    """A width like 3.3in, 84mm, 8.4cm or 240pt in inches.
+    """The inches of a width such as 3.3in, 84mm, 8.4cm or 240pt.
 
     Raises
     ------
     UserError
-        If it is none, or out of bounds.
+        If the text is no width, or out of bounds.
     """
     found = re.fullmatch(rf"(\d+\.?\d*)\s*({'|'.join(UNITS)})", width.strip())
     inches = float(found[1]) * UNITS[found[2]] if found else 0.0
@@ -33,14 +33,14 @@ def inches_of(width: str) -> float:
 
 
 def write_figure(figure: Figure, path: Path, form: str, width: float | None = None) -> None:
-    """Write a figure as "pdf", "svg" or "png", `width` inches wide, without anything that differs from run to run.
+    """Write a figure as "pdf", "svg" or "png", `width` inches wide, with the same bytes in every run.
 
-    Its height follows, and its letters keep their size.
+    The height is scaled too; letters keep their size.
     """
     if width is not None:
         wide, high = figure.get_size_inches()
         figure.set_size_inches(width, max(high * width / wide, 0.6 * width))
     buffer = BytesIO()
-    with mpl.rc_context({"svg.hashsalt": "benchmark", "pdf.fonttype": 42}):  # letters that a journal's check accepts
+    with mpl.rc_context({"svg.hashsalt": "benchmark", "pdf.fonttype": 42}):  # embedded fonts that journals accept
         figure.savefig(buffer, format=form, dpi=300, metadata=UNDATED.get(form))
     write_whole(path, buffer.getvalue())

@@ -1,4 +1,4 @@
-"""Which bits to flip: one, as few as it takes, or all of them."""
+"""The choice of the bits to flip: one, as few as a flip needs, or all."""
 
 from collections.abc import Callable
 
@@ -6,49 +6,49 @@ import torch
 from torch import Tensor
 
 Judge = Callable[[Tensor, Tensor], Tensor]
-"""Codes (B, n) bool and target classes (B,) -> by how much the target leads every other class, (B,), logits."""
+"""Codes (B, n) bool and target classes (B,) -> the target's lead over every other class, (B,), in logits."""
 
 
 def flipped(bits: Tensor, ranks: Tensor, relaxation: float) -> Tensor:
-    """`bits` (N, n) with the chosen ones flipped, but for a share `relaxation` of them, the last ones; rounded."""
+    """`bits` (N, n) with the chosen ones flipped, except for the last share `relaxation` of them, rounded."""
     chosen = (ranks < ranks.shape[1]).sum(1, keepdim=True)
     return bits ^ (ranks < ((1 - relaxation) * chosen).round())
 
 
 def influence(judge: Judge, bits: Tensor, target: Tensor) -> Tensor:
-    """The target's lead once a bit is flipped, (N, n), for each bit of `bits` (N, n)."""
+    """The target's lead after the flip of each single bit of `bits` (N, n): (N, n)."""
     count = bits.shape[1]
     alone = bits[:, None] ^ torch.eye(count, dtype=torch.bool, device=bits.device)
     return judge(alone.flatten(0, 1), target.repeat_interleave(count)).view(-1, count)
 
 
 def single(judge: Judge, bits: Tensor, target: Tensor) -> Tensor:
-    """Ranks (N, n) that flip one bit alone: the one that helps the target most."""
+    """Ranks (N, n) that flip one bit: the one that raises the target's lead most."""
     best = influence(judge, bits, target).argmax(1, keepdim=True)
     return torch.full(bits.shape, bits.shape[1], device=bits.device).scatter(1, best, 0)
 
 
 def everything(judge: Judge, bits: Tensor, target: Tensor) -> Tensor:
-    """Ranks (N, n) that flip all bits, first the one that changes the target's lead most, for better or worse."""
+    """Ranks (N, n) that flip all bits, ordered by how much each changes the target's lead, up or down."""
     effect = (influence(judge, bits, target) - judge(bits, target)[:, None]).abs()
     return effect.argsort(dim=1, descending=True, stable=True).argsort(1)
 
 
 def greedy(judge: Judge, bits: Tensor, target: Tensor, ranks: Tensor | None = None) -> Tensor:
-    """Ranks (N, n) that flip the bit that helps the target most, again and again, until it leads.
+    """Ranks (N, n) that repeatedly flip the bit that raises the target's lead most, until the target leads.
 
-    Where it never does, the flips that bring it nearest to leading are kept.
+    If it never leads, the flips with the greatest lead are kept.
 
     Parameters
     ----------
     judge
-        Tells by how much the target leads.
+        Returns the target's lead.
     bits
         (N, n) bool.
     target
         (N,).
     ranks
-        (N, n): flips that were decided on before; the search goes on from there.
+        (N, n): earlier flips, from which the search continues.
 
     """
     count = bits.shape[1]

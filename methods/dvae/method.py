@@ -1,4 +1,4 @@
-"""`dvae`, `dvae-single` and `dvae-all`: flip bits of a discrete latent of φ, and draw what the classifier then sees.
+"""`dvae` and its variants: flip bits of a discrete latent of φ, and draw the representation that results.
 
 Gat, Lorberbom, Schwartz and Hazan, "Latent Space Explanation by Intervention", 2022.
 """
@@ -19,6 +19,7 @@ from methods.base import (
     Counterfactuals,
     Illustration,
     ImageSet,
+    Layer,
     Method,
     MethodConfig,
     Study,
@@ -33,11 +34,13 @@ from metrics.fisher import Form, directions, fisher_information, inverse_cosine,
 Positive = Annotated[int, Field(gt=0)]
 
 WARMUP = 100
-"""Steps over which the learning rate rises; without them the latents may die at once."""
+"""Warm-up steps of the learning rate; without them the latents may die at once."""
 EXACT = 50
-"""Images whose information is computed in every form."""
+"""Images on which all forms of the Fisher information are compared."""
 EXACT_FORMS: tuple[tuple[Form, int], ...] = (("coordinate", 3), ("joint", 4))
-"""The exact ones, with their draws."""
+"""The exact forms of the Fisher information, with their draws."""
+OF_HEAD: Mapping[Layer, tuple[Form, int]] = {"fully connected": ("coordinate", 3), "convolutional": ("probe", 32)}
+"""Layer -> form and draws of the Fisher information of f_K; where φ is long only the estimate is affordable."""
 REGULARISERS = {"none": None, "inverse_dot": inverse_dot, "inverse_cosine": inverse_cosine}
 
 
@@ -48,39 +51,44 @@ class DvaeConfig(MethodConfig):
 
     policy: Literal["greedy", "single", "all"] = Field(
         "greedy",
-        description="bits to flip: as few as it takes, one after another; the most influential one; all (the paper "
+        description="bits to flip: one after another until the class flips; the most influential one; all (the paper "
         'says "a single flip" and "when the discrete representation is flipped")',
     )
     until_picture: bool = Field(
-        True, description="whether `greedy` goes on until g(ψ) is of the target class too, and not f_K(ψ) alone (ours)"
+        True, description="whether `greedy` continues until g(ψ), and not only f_K(ψ), has the target class (ours)"
     )
-    draws: Positive = Field(32, description="random draws of the information of g that is reported (ours)")
-    bits: Positive = Field(16, description="n, boolean latents (ours)")
+    draws: Positive = Field(32, description="random draws for the reported information of g (ours)")
+    layer: Layer = Field(
+        "fully connected",
+        description="the layer of f that φ is the output of: the first fully connected one (the paper's experiments) "
+        "or the last convolutional block, flattened (ours; the paper's method takes any)",
+    )
+    bits: Positive = Field(16, description="n, the number of boolean latents (ours)")
     hidden: tuple[Positive, ...] = Field(
         (128, 128, 64), description="widths inside the encoder, mirrored in the decoder: four linear layers each"
     )
     dropout: float = Field(0.0, ge=0, lt=1, description="between linear layers (the paper uses some, not how much)")
     temperature: float = Field(0.5, gt=0, description="τ of the Gumbel-softmax relaxation (ours)")
-    kl_weight: float = Field(0.03, ge=0, description="of the KL term (Eq. 1: 1)")
-    epochs: Positive = Field(90, description="passes over the training images, of the DVAE (ours)")
-    min_steps: int = Field(1200, ge=0, description="steps of the DVAE, at least (ours)")
-    generator: tuple[Positive, ...] = Field((256, 256), description="widths inside g (ours)")
-    generator_epochs: Positive = Field(16, description="passes over the training images, of g (ours)")
-    generator_min_steps: int = Field(1500, ge=0, description="steps of g, at least (ours)")
+    kl_weight: float = Field(0.03, ge=0, description="weight of the KL term (Eq. 1: 1)")
+    epochs: Positive = Field(90, description="epochs of the DVAE (ours)")
+    min_steps: int = Field(1200, ge=0, description="minimal number of steps of the DVAE (ours)")
+    generator: tuple[Positive, ...] = Field((256, 256), description="hidden widths of g (ours)")
+    generator_epochs: Positive = Field(16, description="epochs of g (ours)")
+    generator_min_steps: int = Field(1500, ge=0, description="minimal number of steps of g (ours)")
     regulariser: Literal["inverse_dot", "inverse_cosine", "none"] = Field(
-        "inverse_dot", description="of the generator that answers: 1 / (I(g) · I(f_K)) (Eq. 6), 1 / cosine (ours), none"
+        "inverse_dot", description="of the answering generator: 1 / (I(g) · I(f_K)) (Eq. 6), 1 / cosine (ours), none"
     )
     weight: float = Field(1.2, ge=0, description="λ of the regulariser (Eq. 6; ours)")
-    probes: Positive = Field(2, description="random draws of the information that is trained on (ours)")
-    regularised: Positive = Field(32, description="images of a batch that the regulariser looks at, at most (ours)")
-    batch_size: Positive = Field(128, description="images a step (ours)")
-    learning_rate: float = Field(2e-3, gt=0, description="Adam's at its peak (ours)")
-    samples: Positive = Field(1000, description="training images that show what the bits mean, at most (ours)")
+    probes: Positive = Field(2, description="random draws for the information in the training loss (ours)")
+    regularised: Positive = Field(32, description="maximal number of images per batch in the regulariser (ours)")
+    batch_size: Positive = Field(128, description="images per step (ours)")
+    learning_rate: float = Field(2e-3, gt=0, description="Adam's learning rate at its peak (ours)")
+    samples: Positive = Field(1000, description="maximal number of training images in the figure of the bits (ours)")
 
 
 @dataclass(frozen=True)
 class Rows:
-    """Training batches of rows of tensors that were computed once, and of images where `data` is given."""
+    """Training batches: rows of precomputed tensors and, if `data` is given, images."""
 
     tensors: tuple[Tensor, ...]
     data: ImageSet | None = None
@@ -95,6 +103,7 @@ class Dvae(Method):
     """Learns boolean concepts of the classifier's own layer, flips some, and draws the representation that results."""
 
     Config = DvaeConfig
+    asks = "features"
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "smoke": {
             "epochs": 4,
@@ -113,10 +122,12 @@ class Dvae(Method):
 
     def build(self, shape: tuple[int, int, int], class_count: int) -> nn.Module:  # noqa: ARG002 - any number of classes
         """The untrained DVAE and generators."""
-        config = self.config
+        config, counts = self.config, self.classifier.feature_counts
+        if config.layer not in counts:
+            raise ValueError(f"this classifier has no {config.layer} layer that can be asked for")
         sizes = Sizes(
             shape,
-            self.classifier.feature_count,
+            counts[config.layer],
             config.bits,
             config.hidden,
             config.generator,
@@ -134,17 +145,17 @@ class Dvae(Method):
         )
 
     def fit(self, data: ImageSet, classifier: Classifier, *, trainer: Trainer) -> Self:
-        """Train the DVAE on φ, freeze it, then train the generators on φ'; no label is used."""
+        """Train the DVAE on φ, freeze it, then train the generators on φ'; labels are not used."""
         network, config = self.prepare(data.shape, classifier), self.config
         assert isinstance(network, Concepts)  # noqa: S101 - `build` returned it
-        phi = in_batches(classifier.features, data, trainer.device)
+        phi = in_batches(self.features, data, trainer.device)
         network.dvae.measure(phi)
         schedule = partial(warmup_cosine, WARMUP)
         plan = Plan(Rows((phi,)), len(data), config.epochs, config.batch_size, config.min_steps, schedule)
         trainer.fit(network, partial(self._phases, "dvae"), plan)
         with torch.no_grad():
             own = network.dvae.decode(network.dvae.encode(phi))
-            information = directions(fisher_information(self._log_probabilities, phi.to(trainer.device))).cpu()
+            information = directions(self._information_of_head(phi.to(trainer.device))).cpu()
         batch = Rows((own, information), data)
         plan = Plan(batch, len(data), config.generator_epochs, config.batch_size, config.generator_min_steps, schedule)
         trainer.fit(network, partial(self._phases, "generator"), plan, stage="generator")
@@ -158,14 +169,22 @@ class Dvae(Method):
         trained = network.dvae if part == "dvae" else network.generators
         return [Phase(f"{part}_losses", Adam(trained.parameters(), lr=self.config.learning_rate, fused=True))]
 
+    def features(self, images: Tensor) -> Tensor:
+        """φ of images (N, C, H, W), at the layer that is explained: (N, d)."""
+        return self.classifier.features(images, self.config.layer)
+
+    def head(self, phi: Tensor) -> Tensor:
+        """f_K: the logits (N, classes) of φ, φ' or ψ (N, d)."""
+        return self.classifier.head(phi, self.config.layer)
+
     # -- answering -----------------------------------------------------------------------------------------------------
 
     def reconstruct(self, images: Tensor) -> Tensor:
-        """g(φ'): what the generator makes of the query's own code."""
+        """g(φ'): the picture drawn from the query's own code."""
         return self._draw(self._encode(images))
 
     def explain(self, images: Tensor, target: Tensor, relaxations: Sequence[float]) -> Counterfactuals:
-        """One choice of bits a query, the most influential ones first; r leaves that share of them as they were."""
+        """Flip chosen bits of each query, the most influential first; the share r of them is left unflipped."""
         bits = self._encode(images)
         ranks = self._choose(bits, target)
         codes = [flipped(bits, ranks, r) for r in relaxations]
@@ -179,14 +198,14 @@ class Dvae(Method):
 
     def _encode(self, images: Tensor) -> Tensor:
         """Codes z of images (N, C, H, W): (N, n) bool."""
-        return self.network.dvae.encode(self.classifier.features(images))
+        return self.network.dvae.encode(self.features(images))
 
     def _draw(self, bits: Tensor) -> Tensor:
-        """Pictures by g of what codes (N, n) stand for: (N, C, H, W)."""
+        """Pictures by g of the representations decoded from codes (N, n): (N, C, H, W)."""
         return self.network.draw(self.network.dvae.decode(bits))
 
     def _choose(self, bits: Tensor, target: Tensor) -> Tensor:
-        """The places of the flipped bits in the order of their influence, (N, n); n where a bit is not flipped."""
+        """Rank of each flipped bit by influence, (N, n); n for a bit that is not flipped."""
         if self.config.policy == "single":
             return single(self.lead_in_representation, bits, target)
         if self.config.policy == "all":
@@ -195,21 +214,21 @@ class Dvae(Method):
         return self._go_on(bits, target, ranks) if self.config.until_picture else ranks
 
     def _go_on(self, bits: Tensor, target: Tensor, ranks: Tensor) -> Tensor:
-        """More flips behind those of `ranks` (N, n), until the picture flips too; none where it never does."""
+        """Further flips after `ranks` (N, n), until the picture has the target class too; none if it never has."""
         longer = greedy(self.lead_in_both, bits, target, ranks)
         reached = self.lead_in_both(flipped(bits, longer, 0.0), target) > 0
         return torch.where(reached[:, None], longer, ranks)
 
     def classes_of(self, bits: Tensor) -> Tensor:
-        """The classes that f_K sees in what codes (B, n) stand for, (B,)."""
-        return self.classifier.head(self.network.dvae.decode(bits)).argmax(1)
+        """The classes of f_K for the representations decoded from codes (B, n): (B,)."""
+        return self.head(self.network.dvae.decode(bits)).argmax(1)
 
     def lead_in_representation(self, bits: Tensor, target: Tensor) -> Tensor:
-        """By how much the target leads in f_K of what codes (B, n) stand for, (B,)."""
-        return lead(self.classifier.head(self.network.dvae.decode(bits)), target)
+        """The target's lead in f_K(ψ), ψ decoded from codes (B, n): (B,), in logits."""
+        return lead(self.head(self.network.dvae.decode(bits)), target)
 
     def lead_in_both(self, bits: Tensor, target: Tensor) -> Tensor:
-        """The smaller of the target's leads in f_K(ψ) and in f(g(ψ)), (B,)."""
+        """The smaller of the target's leads in f_K(ψ) and f(g(ψ)): (B,), in logits."""
         parts = zip(bits.split(BATCH), target.split(BATCH), strict=True)
         seen = [lead(self.classifier(self._draw(some)), wanted) for some, wanted in parts]
         return torch.minimum(self.lead_in_representation(bits, target), torch.cat(seen))
@@ -217,17 +236,21 @@ class Dvae(Method):
     # -- what only this method can report ------------------------------------------------------------------------------
 
     def _log_probabilities(self, phi: Tensor) -> Tensor:
-        """The logarithm of f_K(φ), (B, classes): the positive function whose information is measured."""
-        return self.classifier.head(phi).log_softmax(1)
+        """Log-probabilities log f_K(φ), (B, classes), for the Fisher information of f_K."""
+        return self.head(phi).log_softmax(1)
+
+    def _information_of_head(self, phi: Tensor) -> Tensor:
+        """I_ν(f_K) around φ (N, d): (N, d)."""
+        return fisher_information(self._log_probabilities, phi, *OF_HEAD[self.config.layer])
 
     def diagnostics(self, images: Tensor) -> dict[str, Tensor]:
-        """Classes of φ and φ', and the information that each generator shares with f_K, each (N,)."""
-        phi = self.classifier.features(images)
+        """Classes of φ and φ', and the Fisher information that each generator shares with f_K, each (N,)."""
+        phi = self.features(images)
         own = self.network.dvae.decode(self.network.dvae.encode(phi))
-        wanted = fisher_information(self._log_probabilities, phi)
+        wanted = self._information_of_head(phi)
         found = {
-            "phi_classes": self.classifier.head(phi).argmax(1),
-            "phi_reconstruction_classes": self.classifier.head(own).argmax(1),
+            "phi_classes": self.head(phi).argmax(1),
+            "phi_reconstruction_classes": self.head(own).argmax(1),
         }
         for suffix, name in (("", self.network.answering), ("_plain", "plain")):
             drawn = self._information(name, own, "probe", self.config.draws)
@@ -240,13 +263,13 @@ class Dvae(Method):
         return fisher_information(partial(self.network.log_pixels, name), phi, form, draws)
 
     def illustrations(self) -> Mapping[str, Illustration]:
-        """What each bit means, shown once for all policies."""
+        """The figure of the bits' meaning, the same for all policies, so drawn by one."""
         if self.config.policy != "greedy":
             return {}
         return {"bits": meaning_of_bits(self.network.sample_codes(), self._pictures, self._probabilities)}
 
     def studies(self) -> Mapping[str, Study]:
-        """How many bits a flip needs, and the shared information in each of its forms; once for all policies."""
+        """Tables of the bits that a flip needs and of the forms of shared information; made by one policy."""
         if self.config.policy != "greedy":
             return {}
         return {"bits-needed": self._bits_needed(), "fisher": self._forms()}
@@ -256,11 +279,11 @@ class Dvae(Method):
         return torch.cat([self._draw(some) for some in bits.split(BATCH)])
 
     def _probabilities(self, bits: Tensor) -> Tensor:
-        """What f_K makes of what codes (N, n) stand for: (N, classes)."""
+        """Class probabilities by f_K of the representations decoded from codes (N, n): (N, classes)."""
         return self._log_probabilities(self.network.dvae.decode(bits)).exp()
 
     def _bits_needed(self) -> Study:
-        """Training images, each asked for one other class, all classes in turn."""
+        """The number of flipped bits that training images need to reach a target, all classes in turn."""
         codes, others = self.network.sample_codes(), self.classifier.class_count - 1
         predicted = self.classes_of(codes)
         target = (predicted + 1 + torch.arange(len(codes)).to(predicted) % others) % (others + 1)
@@ -277,20 +300,21 @@ class Dvae(Method):
         return histogram(reached, len(codes))
 
     def _forms(self) -> Study:
-        """Table 2 by the paper's definition, beside that by joint noise and its estimate."""
+        """The paper's Table 2 with three forms of information; where φ is long, with the estimate alone."""
         phi = self.network.kept()[:EXACT]
         own = self.network.dvae.decode(self.network.dvae.encode(phi))
+        exact = EXACT_FORMS if self.config.layer == "fully connected" else ()
         drawn = {
             (name, form, draws): self._information(name, own, form, draws)
             for name in self.network.generators
-            for form, draws in (*EXACT_FORMS, ("probe", self.config.draws))
+            for form, draws in (*exact, ("probe", self.config.draws))
         }
-        return forms(drawn, fisher_information(self._log_probabilities, phi))
+        return forms(drawn, self._information_of_head(phi), exact=bool(exact))
 
     def remarks(self) -> tuple[str, ...]:
-        """Which bits are flipped until when, and what the generator was trained on."""
+        """Notes on the choice of bits, the generator's regulariser and the estimate of shared information."""
         config = self.config
-        until = "g(ψ) is of the target class too" if config.until_picture else "f_K(ψ) is of the target class"
+        until = "g(ψ) has the target class too" if config.until_picture else "f_K(ψ) has the target class"
         policy = {
             "greedy": f"flips bits one after another until {until}",
             "single": "flips the most influential bit",
@@ -301,11 +325,12 @@ class Dvae(Method):
             "inverse_dot": f"regulariser 1 / (I(g) · I(f_K)), λ = {config.weight:g}, I(f_K) scaled to length 1",
             "inverse_cosine": f"regulariser 1 / cos(I(g), I(f_K)), λ = {config.weight:g}",
         }[config.regulariser]
-        drawn = f"shared Fisher information of pictures estimated from {config.draws} random draws a query"
-        return policy, f"generator with {regulariser}", drawn
+        drawn = f"shared Fisher information of pictures estimated from {config.draws} random draws per query"
+        layer = "φ is the output of the last convolutional block; the information of f_K is estimated too"
+        return policy, f"generator with {regulariser}", drawn, *([layer] * (config.layer == "convolutional"))
 
 
 def lead(logits: Tensor, target: Tensor) -> Tensor:
-    """By how much the target's logit (B, classes) exceeds the largest other one, (B,); above 0 just where it wins."""
+    """The target's logit minus the largest other one, (B,), from logits (B, classes); above 0 if the target wins."""
     wanted = nn.functional.one_hot(target, logits.shape[1]).bool()
     return logits[wanted] - logits.masked_fill(wanted, -torch.inf).amax(1)

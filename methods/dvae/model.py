@@ -1,4 +1,4 @@
-"""The DVAE on φ, the explanatory generators that draw its answers, and what they learn from."""
+"""The DVAE on φ, the explanatory generators that draw its answers, and their losses."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -13,12 +13,12 @@ from torch import Tensor, nn
 from metrics.fisher import fisher_information
 
 Regulariser = Callable[[Tensor, Tensor], Tensor]
-"""Information of g and of f_K, each (B, d) -> what is added to the loss, (B,)."""
+"""Fisher information of g and of f_K, (B, d) each -> penalty, (B,)."""
 
 
 @dataclass(frozen=True)
 class Sizes:
-    """What the networks' shapes depend on."""
+    """The sizes that determine the networks' shapes."""
 
     shape: tuple[int, int, int]
     """(C, H, W) of an image."""
@@ -32,7 +32,7 @@ class Sizes:
     """Widths between φ' and the image."""
     dropout: float
     samples: int
-    """Training representations that are kept to show what the bits mean, at most."""
+    """Maximal number of training representations kept for the figure of the bits."""
 
 
 def linear_layers(widths: Sequence[int], dropout: float) -> nn.Sequential:
@@ -49,7 +49,7 @@ class DiscreteVAE(nn.Module):
     mean: Tensor
     """(d,): the mean of φ over the training images."""
     scale: Tensor
-    """(): the root mean variance of the coordinates of φ; one for all, so that they keep their proportions."""
+    """(): the root mean variance of all coordinates of φ; a common scale keeps their proportions."""
 
     def __init__(self, sizes: Sizes, *, temperature: float, kl_weight: float) -> None:
         super().__init__()
@@ -61,7 +61,7 @@ class DiscreteVAE(nn.Module):
         self.register_buffer("scale", torch.ones(()))
 
     def measure(self, phi: Tensor) -> None:
-        """Take mean and scale from φ of the training images, (N, d)."""
+        """Set mean and scale from φ (N, d) of the training images."""
         self.mean.copy_(phi.mean(0))
         self.scale.copy_(phi.var(0).mean().sqrt().clamp_min(torch.finfo(phi.dtype).tiny))
 
@@ -70,16 +70,16 @@ class DiscreteVAE(nn.Module):
         return (phi - self.mean) / self.scale
 
     def logits(self, phi: Tensor) -> Tensor:
-        """Of each latent being set given φ (B, d): (B, n)."""
+        """Logits of q(z = 1 | φ) for φ (B, d): (B, n)."""
         logits: Tensor = self.encoder(self.standard(phi))
         return logits
 
     def encode(self, phi: Tensor) -> Tensor:
-        """The likeliest z of φ (B, d): (B, n) bool."""
+        """The most likely z for φ (B, d): (B, n) bool."""
         return self.logits(phi) > 0
 
     def decode(self, bits: Tensor) -> Tensor:
-        """φ' or ψ of z (B, n), bool or relaxed: (B, d)."""
+        """φ' (or ψ) decoded from z (B, n), bool or relaxed: (B, d)."""
         return self.mean + self.scale * self.decoder(bits.to(self.scale))
 
     def losses(self, phi: Tensor) -> dict[str, Tensor]:
@@ -97,7 +97,7 @@ class Concepts(nn.Module):
     """The DVAE and the generators g, with and without the regulariser."""
 
     samples: Tensor
-    """(M, d): φ of training images, evenly spread over the training set; rows behind `sample_count` are not used."""
+    """(M, d): φ of training images, evenly spread over the training set; rows after `sample_count` are unused."""
     sample_count: Tensor
 
     def __init__(
@@ -125,42 +125,42 @@ class Concepts(nn.Module):
         return "plain" if self.regulariser is None else "regularised"
 
     def draw(self, phi: Tensor) -> Tensor:
-        """g(φ') of φ' (B, d): images (B, C, H, W) in [0, 1]."""
+        """g(φ') for φ' (B, d): images (B, C, H, W) in [0, 1]."""
         return self.pixel_logits(self.answering, phi).sigmoid().view(-1, *self.sizes.shape)
 
     def pixel_logits(self, name: str, phi: Tensor) -> Tensor:
-        """Of the generator called `name`, of φ' (B, d): (B, C·H·W)."""
+        """Pixel logits of the generator called `name` for φ' (B, d): (B, C·H·W)."""
         logits: Tensor = self.generators[name](self.dvae.standard(phi))
         return logits
 
     def log_pixels(self, name: str, phi: Tensor) -> Tensor:
-        """The logarithm of g(φ'), (B, C·H·W): the positive function whose information is measured."""
+        """Log-intensities log g(φ'), (B, C·H·W), for the Fisher information of g."""
         return F.logsigmoid(self.pixel_logits(name, phi))
 
     def kept(self) -> Tensor:
-        """φ of the training images that were kept, (M, d)."""
+        """The kept φ of training images, (M, d)."""
         return self.samples[: int(self.sample_count)]
 
     def sample_codes(self) -> Tensor:
-        """Their codes, (M, n) bool."""
+        """The codes of the kept φ, (M, n) bool."""
         return self.dvae.encode(self.kept())
 
     def dvae_losses(self, phi: Tensor) -> dict[str, Tensor]:
-        """Of the DVAE alone, which is trained first."""
+        """Losses of the DVAE, which is trained first and alone."""
         return self.dvae.losses(phi)
 
     def generator_losses(self, phi: Tensor, information: Tensor, images: Tensor) -> dict[str, Tensor]:
-        """Cross entropies of g(φ') to x in nats an image, plus the weighted regulariser (Eqs. 2 and 6).
+        """Cross entropies between g(φ') and x in nats per image, plus the weighted regulariser (Eqs. 2 and 6).
 
-        The generators share no weight, so their sum trains each as if it were alone.
+        The generators share no weights, so the sum of losses trains each as if alone.
 
         Parameters
         ----------
         phi
             (B, d): φ'.
         information
-            (B, d): I_ν(f_K) around φ, scaled to length 1: its length spans ten orders of magnitude between queries that
-            f is sure of and others, and 1 / dot would see the surest ones alone.
+            (B, d): I_ν(f_K) around φ, scaled to length 1. Unscaled, its length varies by ten orders of magnitude with
+            the certainty of f, and the most certain queries alone would decide 1 / dot.
         images
             (B, C, H, W) in [0, 1].
 

@@ -1,4 +1,4 @@
-"""What the bits mean, how many a flip needs, and what is shared: a figure and two tables."""
+"""A figure of the bits' meaning, and tables of the bits that a flip needs and of the shared information."""
 
 from collections.abc import Callable, Mapping
 
@@ -9,7 +9,7 @@ from methods.base import Illustration, Study
 from metrics.fisher import Form, shared_information
 
 ABREAST = 2
-"""Bits that stand side by side in the figure."""
+"""Bits per row of the figure."""
 
 Rows = list[dict[str, str | int | float]]
 
@@ -17,12 +17,12 @@ Rows = list[dict[str, str | int | float]]
 def meaning_of_bits(
     codes: Tensor, draw: Callable[[Tensor], Tensor], probabilities: Callable[[Tensor], Tensor]
 ) -> Illustration:
-    """Mean pictures with each bit unset and set, and the classes that it speaks for.
+    """Mean pictures with each bit unset and set, and the classes whose probability each state raises most.
 
     Parameters
     ----------
     codes
-        (N, n) bool, N > 0: what stands for the training images; each bit in turn is unset and set in all of them.
+        (N, n) bool, N > 0: codes of the training images; each bit in turn is unset and set in all of them.
     draw
         Codes -> pictures (N, C, H, W).
     probabilities
@@ -44,7 +44,7 @@ def meaning_of_bits(
     texts += [[""] * 3] * blank
     return Illustration(
         f"mean of g over {len(codes)} training images with a bit unset and set; difference: ±{float(largest):.2f}\n"
-        "below, the class whose probability, by f_K, this raises most, and by how much",
+        "below, the class whose probability by f_K it raises most, and the rise",
         panels.unflatten(0, (-1, ABREAST)).flatten(1, 2),
         [[text for three in texts[row : row + ABREAST] for text in three] for row in range(0, len(texts), ABREAST)],
         ("unset", "set", "difference") * ABREAST,
@@ -58,12 +58,12 @@ def _with(codes: Tensor, bit: int, value: bool) -> Tensor:
 
 
 def _gain(rise: Tensor) -> str:
-    """The class whose probability rises most, (classes,) -> its caption."""
+    """Rises of probability (classes,) -> caption with the class that rises most."""
     return f"{{{int(rise.argmax())}}} +{float(rise.max()):.2f}"
 
 
 def histogram(reached: Mapping[str, Tensor], count: int) -> Study:
-    """How many bits a flip needs: judgement -> flipped bits of each of the `count` images that reach it, (M,)."""
+    """Bits that a flip needs; `reached`: criterion -> flipped bits of each of the M of `count` images that meet it."""
     rows: Rows = [
         {"bits flipped": bits, "images": images, "until the target leads in": until, "n": count}
         for until, needed in reached.items()
@@ -73,16 +73,20 @@ def histogram(reached: Mapping[str, Tensor], count: int) -> Study:
         title="how many bits a flip needs",
         rows=rows,
         notes=(
-            f"greedy flips on {count} training images, of which each is asked for one class other than its own",
-            "images that reach it with no number of flips are in no row",
+            f"greedy flips on {count} training images, each with one class other than its own as target",
+            "images that no number of flips brings there are in no row",
         ),
         axes=("bits flipped", "images", "until the target leads in"),
         bars=True,
     )
 
 
-def forms(drawn: Mapping[tuple[str, Form, int], Tensor], wanted: Tensor) -> Study:
-    """The cosine of I(g), by generator, form and draws, and I(f_K), each (N, d); and the length of I(g)."""
+def forms(drawn: Mapping[tuple[str, Form, int], Tensor], wanted: Tensor, *, exact: bool) -> Study:
+    """Cosine between I(g), by generator, form and draws, and I(f_K), (N, d) each; and the norm of I(g).
+
+    `exact`: whether I(f_K) is by the paper's definition.
+    """
+    of_head = "by the paper's definition throughout" if exact else "estimated by random signs, because φ is long"
     rows: Rows = []
     for (name, form, draws), information in drawn.items():
         cosines = shared_information(information, wanted)
@@ -102,6 +106,6 @@ def forms(drawn: Mapping[tuple[str, Form, int], Tensor], wanted: Tensor) -> Stud
         rows=rows,
         notes=(
             "noise: in one coordinate at a time (the paper's definition), in all at once, its estimate by random signs",
-            "I(f_K) by the paper's definition throughout; std over images; of training images",
+            f"I(f_K) {of_head}; std over images; of training images",
         ),
     )

@@ -14,7 +14,7 @@ from torch.optim import Adam
 
 from methods.base import Classifier, Counterfactuals, Illustration, Images, ImageSet, Method, MethodConfig
 from methods.gan_search.model import LatentGAN, Sizes
-from methods.gan_search.search import Objective, Positive, SearchConfig, SearchResult, descend, search
+from methods.gan_search.search import Objective, Positive, SearchConfig, SearchResult, refined, search
 from methods.pictures import eight_bit
 from methods.references import Unlearned
 from methods.training import Phase, Plan, Trainer, warmup_cosine
@@ -72,6 +72,7 @@ class GanSearch(Method):
     """Searches a GAN's latent space by gradient descent for the smallest change that flips the class."""
 
     Config = GanSearchConfig
+    asks = "gradients"
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "smoke": {
             "generator": (16, 8),
@@ -209,12 +210,8 @@ class GanSearch(Method):
 
     def invert(self, images: Tensor) -> Tensor:
         """L_0 of real queries (N, C, H, W), (N, latent): the encoder's guess, refined on the squared error."""
-
-        def error(_: int, latents: Tensor) -> Tensor:
-            return (self.network.generate(latents) - images).square().flatten(1).sum(1)
-
         guess = self.network.encoder(images)
-        return descend(guess, error, self.config.inversion_steps, self.config.inversion_rate)[-1]
+        return refined(guess, self.network.generate, images, self.config.inversion_steps, self.config.inversion_rate)
 
     def reconstruct(self, images: Tensor) -> Tensor:
         """What is generated of the query's own latent."""
@@ -314,6 +311,7 @@ class PixelSearch(Unlearned):
     """Searches over the pixels themselves, with no generator: flips anything by noise (after Wachter et al. 2017)."""
 
     Config = PixelSearchConfig
+    asks = "gradients"
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "smoke": {"steps": 5, "bisections": 3},
         "faces": {"steps": 20, "bisections": 4, "search_rate": 0.1},

@@ -1,5 +1,6 @@
 """The DCGAN whose latent space is searched, the encoder that finds a query's place in it, and what they learn from."""
 
+from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import Self
@@ -84,15 +85,12 @@ class LatentGAN(nn.Module):
 
     def generator_losses(self, images: Tensor) -> dict[str, Tensor]:
         """Cross entropy of generated images passing as real, in nats (the loss that does not saturate)."""
-        self._follow()
+        follow(self.averaged, self.generator, self.average)
         return {"loss": F.softplus(-self._logits(self.generator(self.noise(len(images))))).mean()}
 
     def encoder_losses(self, images: Tensor) -> dict[str, Tensor]:
-        """Squared errors: of images after G(E(I)), summed over pixels, and of sampled latents after E(G(L))."""
-        reconstruction = (self.generate(self.encoder(images)) - images).square().flatten(1).sum(1).mean()
-        latents = self.noise(len(images))
-        found = (self.encoder(self.generate(latents)) - latents).square().sum(1).mean()
-        return {"loss": reconstruction + found}
+        """The encoder's errors on images (B, C, H, W) and on as many sampled latents."""
+        return {"loss": inversion_error(self.encoder, self.generate, images, self.noise(len(images)))}
 
     def _logits(self, images: Tensor) -> Tensor:
         """The discriminator's, of images that it sees in [−1, 1] under noise, which keeps it from being too sure."""
@@ -100,9 +98,20 @@ class LatentGAN(nn.Module):
         logits: Tensor = self.discriminator(2 * noisy - 1)
         return logits
 
-    @torch.no_grad()
-    def _follow(self) -> None:
-        """The average, weights and running statistics alike, moves towards the generator of the step before."""
-        for mean, value in zip(self.averaged.state_dict().values(), self.generator.state_dict().values(), strict=True):
-            if mean.is_floating_point():
-                mean.lerp_(value, 1 - self.average)
+
+Map = Callable[[Tensor], Tensor]
+
+
+def inversion_error(encode: Map, generate: Map, images: Tensor, latents: Tensor) -> Tensor:
+    """Squared errors: of images after G(E(I)), summed over pixels, and of sampled `latents` after E(G(L))."""
+    reconstruction = (generate(encode(images)) - images).square().flatten(1).sum(1).mean()
+    found = (encode(generate(latents)) - latents).square().sum(1).mean()
+    return reconstruction + found
+
+
+@torch.no_grad()
+def follow(averaged: nn.Module, network: nn.Module, share: float) -> None:
+    """`averaged` keeps so large a `share` of itself and takes the rest, running statistics too, from `network`."""
+    for mean, value in zip(averaged.state_dict().values(), network.state_dict().values(), strict=True):
+        if mean.is_floating_point():
+            mean.lerp_(value, 1 - share)

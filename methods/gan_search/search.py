@@ -125,6 +125,17 @@ def descend(start: Tensor, objective: Callable[[int, Tensor], Tensor], steps: in
     return torch.stack(iterates)
 
 
+def refined(
+    guess: Tensor, generate: Callable[[Tensor], Tensor], images: Tensor, steps: int, learning_rate: float
+) -> Tensor:
+    """L_0 of real queries `images` (N, C, H, W): the `guess` (N, latent), refined on the squared error."""
+
+    def error(_: int, latents: Tensor) -> Tensor:
+        return (generate(latents) - images).square().flatten(1).sum(1)
+
+    return descend(guess, error, steps, learning_rate)[-1]
+
+
 def improves(flips: Tensor, cost: Tensor, best_flips: Tensor, best_cost: Tensor) -> Tensor:
     """Whether an iterate is better than the best so far, (n,): it flips and that does not, or else it costs less."""
     return (flips & ~best_flips) | ((flips == best_flips) & (cost < best_cost))

@@ -6,7 +6,7 @@ Besserve, Mehrjou, Sun and Schölkopf, "Counterfactuals uncover the modular stru
 import abc
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 import torch
 from pydantic import Field, model_validator
@@ -28,6 +28,8 @@ class HybridConfig(MethodConfig):
     """Settings of modules, hybrids and the search among them, for any generator."""
 
     explain_only = frozenset({"layer", "span", "donors", "confidence", "repetitions", "study_pairs"})
+    layers_a_width: ClassVar[int] = 1
+    """Layers that stand behind each number of `generator`."""
 
     layer: Positive = Field(
         2, description="whose channels are swapped, 1 the coarsest (Sec. 4.1: the intermediate one)"
@@ -56,8 +58,9 @@ class HybridConfig(MethodConfig):
 
     @model_validator(mode="after")
     def _layers_exist(self) -> Self:
-        if self.layer + self.span - 1 > len(self.generator):
-            raise ValueError(f"the generator has {len(self.generator)} layers, not {self.layer + self.span - 1}")
+        layers = len(self.generator) * self.layers_a_width
+        if self.layer + self.span - 1 > layers:
+            raise ValueError(f"the generator has {layers} layers, not {self.layer + self.span - 1}")
         return self
 
 
@@ -113,12 +116,13 @@ class Hybridization(Method):
         """
         config = self.config
         model = self.untrained(shape, class_count)
+        generator = self.generator_of(model)
         return ModularNetwork(
             model,
-            self.generator_of(model).layers,
+            generator.layers,
             clusters=config.clusters,
             size=shape[1:],
-            latent=config.latent,
+            latent=generator.latent,
             donors=config.bank,
             class_count=class_count,
         )
@@ -130,7 +134,8 @@ class Hybridization(Method):
         config = {name: value for name, value in self.config.fit_part().items() if name != "bank"}
         key = {"training": f"modules of {type(self).__name__}", "version": self.version, "config": config}
         donors = {name: value for name, value in network.state_dict().items() if name.startswith(DONOR)}
-        network.load_state_dict({**trainer.once(key, partial(self._learn, data)), **donors})
+        learn = partial(self._learn, data)
+        network.load_state_dict({**(trainer.once(key, learn) if self.one_generator else learn(trainer)), **donors})
         network.to(trainer.device).eval()
         network.fill(data, self.encode, self.generate, classifier)
         network.cpu()
@@ -202,9 +207,14 @@ class Hybridization(Method):
 
     def illustrations(self) -> Mapping[str, Illustration]:
         """Modules with influence maps; hybrids of training images."""
+        network, generator, classifier = self.network, self.generator, self.classifier
+        places = {f"layer {layer}": place for layer, place in enumerate(network.single_places, start=1)}
+        if self.config.span > 1:  # one layer alone changes little
+            places = {self._layers: self.place}
         return {
-            "influence": pictures.templates(self.network),
-            "hybrids": pictures.hybrids(self.network, self.generator, self.classifier),
+            "influence": pictures.templates(network, places),
+            "hybrids": pictures.hybrids(network, places, generator, classifier),
+            "donor": pictures.of_one_donor(network, self.place, generator, classifier),
         }
 
     def studies(self) -> Mapping[str, Study]:
@@ -214,8 +224,13 @@ class Hybridization(Method):
         return {
             "modules": studies.modules_study(network, self.generator, config.study_pairs),
             "stability": studies.stability_study(patterns, place.name, config.repetitions),
-            **studies.Faithfulness(network, self.generator, self.classifier, config.study_pairs).studies(),
+            **studies.faithfulness(network, self.generator, self.classifier, config.study_pairs).studies(),
+            **self.of_training(),
         }
+
+    def of_training(self) -> Mapping[str, Study]:
+        """Tables of how the generator was trained; most have none."""
+        return {}
 
     def remarks(self) -> tuple[str, ...]:
         """What is swapped, with whom, and what counts as a flip."""

@@ -1,9 +1,11 @@
 """What is fitted: a generator's model, the modules of its layers, and the donors."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from itertools import product
 
 import torch
+import torch.nn.functional as F  # noqa: N812 - torch's own convention
 from torch import Tensor, nn
 
 from methods.base import Classifier, ImageSet
@@ -80,7 +82,7 @@ class ModularNetwork(nn.Module):
     """A generator's model, influence maps and modules of its layers, and donors from the training set."""
 
     maps: Tensor
-    """Elementary influence maps, layer after layer, (channels, H, W)."""
+    """Elementary influence maps, layer after layer, (channels, h, w): of the images' size, or averaged to a smaller."""
     donor_latents: Tensor
     """(M, latent): z_2 of training images."""
     donor_probabilities: Tensor
@@ -136,7 +138,10 @@ class ModularNetwork(nn.Module):
     def discover(self, generator: ModularGenerator, pairs: int, window: int, percentile: float) -> None:
         """Map the influence of every channel on so many random `pairs`, and group the channels of every place."""
         own, other = generator.noise(pairs), generator.noise(pairs)
-        self.maps.copy_(torch.cat([elementary_influence(generator, layer, own, other) for layer in self.layers]))
+        shrink = partial(F.adaptive_avg_pool2d, output_size=(self.maps.shape[1], self.maps.shape[2]))
+        self.maps.copy_(
+            torch.cat([shrink(elementary_influence(generator, layer, own, other)) for layer in self.layers])
+        )
         for place in self.every_place:
             place.group(cluster(self.patterns(place, window, percentile), len(place.templates)))
 
@@ -176,3 +181,14 @@ class ModularNetwork(nn.Module):
         unlike = (classes[rows][:, None] != classes).float()
         unlike[~unlike.any(1)] = 1.0
         return self.donor_latents[rows], self.donor_latents[unlike.multinomial(1)[:, 0]]
+
+    def many_and_one(self, count: int) -> tuple[Tensor, Tensor]:
+        """z_1 of the first donors, `count` at most, and z_2 of the first one of all, (1, latent).
+
+        They are of other classes than that one, where there are such.
+        """
+        used = int((self.donor_images >= 0).sum())
+        classes = self.donor_probabilities[:used].argmax(1)
+        unlike = (classes != classes[0]).nonzero()[:, 0]
+        rows = unlike if len(unlike) else torch.arange(used, device=classes.device)
+        return self.donor_latents[rows[:count]], self.donor_latents[:1]

@@ -1,7 +1,6 @@
 """What the modules of a generator are, how stable they are, and what hybrids do to the classifier, as tables."""
 
-import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import get_args
 
@@ -21,6 +20,8 @@ RANKS = range(2, 7)
 """K that the stability of clusters is told for (Fig. 9)."""
 TOP = 10
 """Classes that the entropy of the classifier's output is taken over (Fig. 14)."""
+BATCH = 256
+"""Pairs whose hybrids are made at once."""
 
 
 # -- modules -----------------------------------------------------------------------------------------------------------
@@ -101,94 +102,134 @@ def stability_study(patterns: Array, layers: str, repetitions: int) -> Study:
 
 @dataclass(frozen=True)
 class Mixed:
-    """Hybrids of pairs of training images, a classifier's view of them, and the originals."""
+    """Hybrids by one module at one place."""
 
-    layer: int
+    at: int
+    """How deep the place is."""
     module: int
     hybrids: Tensor
     """(M, C, H, W)."""
-    probabilities: Tensor
-    """(M, classes)."""
 
 
-class Faithfulness:
-    """Hybrids of each module of each layer, from the same pairs of training images of two classes."""
+class HybridSets:
+    """Hybrids of each module of several places, all of the same pairs of codes `own` and `other` (M, ...)."""
 
     def __init__(
-        self, network: ModularNetwork, generator: ModularGenerator, classifier: Classifier, pairs: int
+        self,
+        places: Mapping[int, Place],
+        generator: ModularGenerator,
+        own: Tensor,
+        other: Tensor,
+        *,
+        depth: str = "layer",
+        pairs: str = "pairs of training images of two classes",
+        batch: int = BATCH,
     ) -> None:
-        own, other = network.unlike_pairs(pairs)
-        self.generator, self.classifier, self.count = generator, classifier, pairs
-        self.originals, seconds = (generate(generator, latents) for latents in (own, other))
-        self.one, self.two = (classifier(images).softmax(1) for images in (self.originals, seconds))
-        places = enumerate(network.single_places, start=1)
-        self.mixed = [mixed for layer, place in places for mixed in self._mix(layer, place, own, other)]
+        self.generator, self.depth, self.pairs, self.batch = generator, depth, pairs, batch
+        self.count = len(own)
+        self.originals, self.seconds = (self._generated(latents) for latents in (own, other))
+        self.mixed = [mixed for at, place in places.items() for mixed in self._mix(at, place, own, other)]
 
-    def _mix(self, layer: int, place: Place, own: Tensor, other: Tensor) -> list[Mixed]:
+    def _generated(self, latents: Tensor) -> Tensor:
+        return torch.cat([generate(self.generator, part) for part in latents.split(self.batch)])
+
+    def _mix(self, at: int, place: Place, own: Tensor, other: Tensor) -> list[Mixed]:
         """The hybrids of each module that makes any."""
-        pairs = Pairs.of(self.generator, place.layers, own, other)
+        both = zip(own.split(self.batch), other.split(self.batch), strict=True)
+        parts = [Pairs.of(self.generator, place.layers, z_1, z_2) for z_1, z_2 in both]
         found = []
         for k, single in enumerate(place.singles):
             if not place.remark(single):
-                hybrids = pairs.hybrids(place.swapped(single))
-                found.append(Mixed(layer, k + 1, hybrids, self.classifier(hybrids).softmax(1)))
+                swapped = place.swapped(single)
+                found.append(Mixed(at, k + 1, torch.cat([pairs.hybrids(swapped) for pairs in parts])))
         return found
 
-    def studies(self) -> Mapping[str, Study]:
-        """Recognition and pixel distance against depth (Fig. 6), and entropy (Fig. 14)."""
-        return {"recognition": self.recognition(), "distance": self.distance(), "entropy": self.entropy()}
-
-    def recognition(self) -> Study:
-        """How often hybrids are recognised as one of their originals, by the one that is recognised more often."""
-        first, second = self.one.argmax(1), self.two.argmax(1)
-        rows: list[Row] = []
-        for mixed in self.mixed:
-            seen = mixed.probabilities.argmax(1)
-            shares = [float((seen == original).double().mean()) for original in (first, second)]
-            rate = max(shares)
-            error = math.sqrt(rate * (1 - rate) / self.count)
-            cells = {"recognition rate": rate, "standard error": error, "as original 1": shares[0]}
-            rows.append({"layer": mixed.layer, "module": mixed.module, **cells, "as original 2": shares[1]})
-        note = (
-            "recognition rate: share of hybrids seen as the class of original 1, or of original 2, the larger of both"
-        )
-        return self._study("recognition of hybrids by the classifier", rows, "recognition rate", "standard error", note)
+    def apart(self, mixed: Mixed) -> Tensor:
+        """Mean absolute difference of hybrids to their first originals, (M,)."""
+        return (mixed.hybrids - self.originals).abs().flatten(1).mean(1)
 
     def distance(self) -> Study:
         """How far hybrids are from their first original."""
         rows: list[Row] = []
         for mixed in self.mixed:
-            apart = (mixed.hybrids - self.originals).abs().flatten(1).mean(1)
+            apart = self.apart(mixed)
             cells = {"pixel distance": float(apart.mean()), "standard error": float(apart.std()) / self.count**0.5}
-            rows.append({"layer": mixed.layer, "module": mixed.module, **cells})
+            rows.append({self.depth: mixed.at, "module": mixed.module, **cells})
         note = "pixel distance: mean absolute difference to original 1, of the intensity range"
-        return self._study("distance of hybrids to original 1", rows, "pixel distance", "standard error", note)
+        return self.study("distance of hybrids to original 1", rows, "pixel distance", "standard error", note)
+
+    def study(self, title: str, rows: list[Row], height: str, spread: str | None, note: str) -> Study:
+        """A table against depth, a line a module."""
+        order = f"{self.depth} 1 is the coarsest, module 1 the largest of its {self.depth}"
+        notes = (note, f"{self.count} {self.pairs}", order)
+        return Study(title=title, rows=rows, notes=notes, axes=(self.depth, height, "module"), spread=spread)
+
+
+class Faithfulness:
+    """What a classifier sees in hybrids, beside what it sees in their originals."""
+
+    def __init__(self, made: HybridSets, classifier: Callable[[Tensor], Tensor]) -> None:
+        self.made = made
+        self.one, self.two = (classifier(images).softmax(1) for images in (made.originals, made.seconds))
+        self.views = [(mixed, classifier(mixed.hybrids).softmax(1)) for mixed in made.mixed]
+
+    def studies(self) -> Mapping[str, Study]:
+        """Recognition and pixel distance against depth (Fig. 6), and entropy (Fig. 14)."""
+        return {"recognition": self.recognition(), "distance": self.made.distance(), "entropy": self.entropy()}
+
+    def recognition(self) -> Study:
+        """How often hybrids are recognised as one of their originals, by the one that is recognised more often."""
+        first, second = self.one.argmax(1), self.two.argmax(1)
+        rows: list[Row] = []
+        for mixed, probabilities in self.views:
+            cells = recognised(probabilities.argmax(1)[None], first, second)
+            rows.append({self.made.depth: mixed.at, "module": mixed.module, **cells})
+        note = (
+            "recognition rate: share of hybrids seen as the class of original 1, or of original 2, the larger of both"
+        )
+        title = "recognition of hybrids by the classifier"
+        return self.made.study(title, rows, "recognition rate", "standard error", note)
 
     def entropy(self) -> Study:
         """Entropy of the classifier on hybrids, over the classes that it ranks first most often; and on originals."""
-        ranked = torch.cat([mixed.probabilities for mixed in self.mixed] or [self.one]).argmax(1)
+        ranked = torch.cat([probabilities for _, probabilities in self.views] or [self.one]).argmax(1)
         top = ranked.bincount(minlength=self.one.shape[1]).topk(min(TOP, self.one.shape[1])).indices
-        layers = dict.fromkeys(mixed.layer for mixed in self.mixed)
-        views = [(mixed.layer, str(mixed.module), mixed.probabilities) for mixed in self.mixed]
-        views += [(layer, "none: originals", self.one) for layer in layers]
+        depths = dict.fromkeys(mixed.at for mixed, _ in self.views)
+        views = [(mixed.at, str(mixed.module), probabilities) for mixed, probabilities in self.views]
+        views += [(at, "none: originals", self.one) for at in depths]
         rows: list[Row] = []
-        for layer, module, probabilities in views:
+        for at, module, probabilities in views:
             nats = _entropy(probabilities[:, top])
             low, middle, high = nats.quantile(nats.new_tensor([0.1, 0.5, 0.9])).tolist()
             spread = {"10 %": low, "50 %": middle, "90 %": high}
-            rows.append(
-                {"layer": layer, "module": module, "entropy": float(nats.mean()), "std": float(nats.std()), **spread}
-            )
+            cells = {"entropy": float(nats.mean()), "std": float(nats.std()), **spread}
+            rows.append({self.made.depth: at, "module": module, **cells})
         note = f"entropy in nats, over the {len(top)} classes ranked first most often; 10, 50, 90 %: its quantiles"
-        return self._study("entropy of the classifier on hybrids", rows, "entropy", None, note)
+        return self.made.study("entropy of the classifier on hybrids", rows, "entropy", None, note)
 
-    def _study(self, title: str, rows: list[Row], height: str, spread: str | None, note: str) -> Study:
-        """A table against depth, a line a module."""
-        pairs = f"{self.count} pairs of training images of two classes"
-        order = "layer 1 is the coarsest, module 1 the largest of its layer"
-        return Study(
-            title=title, rows=rows, notes=(note, pairs, order), axes=("layer", height, "module"), spread=spread
-        )
+
+def faithfulness(
+    network: ModularNetwork, generator: ModularGenerator, classifier: Classifier, pairs: int
+) -> Faithfulness:
+    """The classifier's view of hybrids at each layer, of so many pairs of training images of two classes."""
+    own, other = network.unlike_pairs(pairs)
+    places = dict(enumerate(network.single_places, start=1))
+    return Faithfulness(HybridSets(places, generator, own, other), classifier)
+
+
+def recognised(seen: Tensor, first: Tensor, second: Tensor) -> Row:
+    """How many hybrids, `seen` as classes (modules, M), keep the first or the second class (M,), the larger of both.
+
+    The standard error is over the M pairs.
+    """
+    kept = [(seen == original).double().mean(0) for original in (first, second)]  # (M,) each
+    better = max(kept, key=lambda shares: float(shares.mean()))
+    return {
+        "recognition rate": float(better.mean()),
+        "standard error": float(better.std(correction=0)) / len(better) ** 0.5,
+        "as original 1": float(kept[0].mean()),
+        "as original 2": float(kept[1].mean()),
+    }
 
 
 def _entropy(probabilities: Tensor) -> Tensor:

@@ -1,7 +1,7 @@
 """`vaex`, `vaex-cat`, `vaex-masked`: counterfactuals by relaxing the posterior of a hierarchical conditional VAE.
 
-Vercheval and Pižurica, "Hierarchical Variational Autoencoders for Visual Counterfactuals", 2021. The mask is ours; that
-of Jeanneret, Simon and Jurie, "Adversarial Counterfactual Visual Explanations", 2023, keeps pixels of the query too.
+Vercheval and Pižurica, "Hierarchical Variational Autoencoders for Visual Counterfactuals", 2021. The mask is ours; the
+mask of Jeanneret, Simon and Jurie, "Adversarial Counterfactual Visual Explanations", 2023, also keeps query pixels.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -25,7 +25,7 @@ Intervention = Literal["condition", "z_0"]
 
 
 class VaexConfig(MethodConfig):
-    """Settings of `vaex`; "author's code" is the code that accompanies the paper."""
+    """Settings of `vaex`; "author's code" is the code published with the paper."""
 
     explain_only = frozenset(
         {"schedule", "relax_log_variance", "deviation_divisor", "masked", "mask_reach", "mask_threshold"}
@@ -35,25 +35,25 @@ class VaexConfig(MethodConfig):
         "adain", description="how z_{k-1} enters the prior p_k: vaex or vaex-cat (Secs. III-A, IV)"
     )
     widths: tuple[Positive, ...] = Field(
-        (8, 16, 32, 64, 128), description="channels of the features, fine to coarse, a resolution each (ours)"
+        (8, 16, 32, 64, 128), description="channels of the features, fine to coarse, one per resolution (ours)"
     )
     latents: tuple[Positive, ...] = Field(
         (24, 8, 4, 2, 1),
-        description="channels of z_0 … z_K, coarse to fine, one a width; one fewer leaves the finest without (ours)",
+        description="channels of z_0 … z_K, coarse to fine; with one fewer than widths the finest has no latent (ours)",
     )
     depth: Positive = Field(2, description="blocks between two latent groups (Sec. II-C)")
     beta: float = Field(15.0, ge=0, description="weight of the KL term (author's code: 100 at 129 px)")
-    free_bits: float = Field(1.0, ge=0, description="FB, nats a latent element (author's code: 2 on the doubled KL)")
+    free_bits: float = Field(1.0, ge=0, description="FB, nats per latent element (author's code: 2 on the doubled KL)")
     prior_scale: float = Field(5.0, gt=0, description="s, the distance between class means of z_0 (Sec. III-B)")
     centrings: int = Field(2, ge=0, description="times that ξ is drawn away from 0 and 1 (Sec. IV)")
-    variance_momentum: Share = Field(0.1, description="of the running per-pixel variance (author's code)")
+    variance_momentum: Share = Field(0.1, description="momentum of the running per-pixel variance (author's code)")
     variance_floor: float = Field(
         1e-3, gt=0, description="least per-pixel variance, squared intensities; sets the scale of bits/dim (ours)"
     )
     epochs: Positive = Field(16, description="passes over the training images (ours)")
-    min_steps: int = Field(1750, ge=0, description="steps, at least: more passes over a small training set (ours)")
-    batch_size: Positive = Field(32, description="images a step (Sec. II-C)")
-    learning_rate: float = Field(2e-3, gt=0, description="Adam's, at its peak (author's code: 1e-3)")
+    min_steps: int = Field(1750, ge=0, description="minimal steps: a small training set gets more epochs (ours)")
+    batch_size: Positive = Field(32, description="images per step (Sec. II-C)")
+    learning_rate: float = Field(2e-3, gt=0, description="Adam's learning rate at its peak (author's code: 1e-3)")
     warmup: int = Field(100, ge=0, description="steps of linear warm-up before the cosine decay (ours)")
     max_norm: float = Field(1000.0, gt=0, description="gradient norms are clipped to this (ours)")
     schedule: Literal["power", "squaring"] = Field(
@@ -66,10 +66,10 @@ class VaexConfig(MethodConfig):
         3.0, ge=1, description="standard deviations of the latents are divided by this in answers (Sec. III-C)"
     )
     masked: bool = Field(
-        False, description="whether the query's own pixels stay where its class and the target decode alike (ours)"
+        False, description="whether query pixels are kept where its class and the target decode alike (ours)"
     )
     mask_reach: int = Field(2, ge=0, description="pixels to each side over which that difference is averaged (ours)")
-    mask_threshold: float = Field(8 / 255, ge=0, lt=1, description="above it a pixel is the answer's (ours)")
+    mask_threshold: float = Field(8 / 255, ge=0, lt=1, description="a pixel changes above this difference (ours)")
 
     @model_validator(mode="after")
     def _levels_agree(self) -> Self:
@@ -83,7 +83,7 @@ class VaexConfig(MethodConfig):
 
 @dataclass(frozen=True)
 class Conditioned:
-    """Training batches: images with their centred probabilities, which are computed once."""
+    """Training batches: images with their centred probabilities, computed once."""
 
     data: ImageSet
     xi: Tensor
@@ -155,7 +155,7 @@ class Vaex(Method):
         )
 
     def fit(self, data: ImageSet, classifier: Classifier, *, trainer: Trainer) -> Self:
-        """Train on the images and the classifier's probabilities of them; no label is used."""
+        """Train on the images and their class probabilities by the classifier; labels are not used."""
         network = self.prepare(data.shape, classifier)
         plan = Plan(
             batch=Conditioned(data, in_batches(self._xi, data, trainer.device)),
@@ -173,7 +173,7 @@ class Vaex(Method):
         return [Phase("losses", optimizer, self.config.max_norm)]
 
     def reconstruct(self, images: Tensor) -> Tensor:
-        """The query under its own condition at r = 1, with the same narrowed posterior as an answer; never masked."""
+        """The query decoded under its own condition at r = 1, with the narrowed posterior of answers; never masked."""
         xi = self._xi(images)
         noise = self.network.noise(len(images))
         decoded, _, _ = self.network.top_down(
@@ -182,9 +182,9 @@ class Vaex(Method):
         return decoded
 
     def explain(self, images: Tensor, target: Tensor, relaxations: Sequence[float]) -> Counterfactuals:
-        """One encoding under ξ = onehot(target), one decoding a relaxation; all share the latents' noise.
+        """One encoding under ξ = onehot(target), one decoding per relaxation; all share the latents' noise.
 
-        Masked, the query's own class goes the same way, and where both decode alike the answer is the query.
+        With a mask the query's own class is decoded likewise, and pixels where both agree are taken from the query.
         """
         if not relaxations:
             return Counterfactuals(images.new_empty(0, *images.shape))
@@ -256,14 +256,14 @@ class Vaex(Method):
         return {"samples": torch.cat(drawn)}
 
     def remarks(self) -> tuple[str, ...]:
-        """Which of the paper's open points these numbers rest on."""
+        """The choices behind these numbers where the paper leaves them open."""
         exponent = {"power": "r^k", "squaring": "r^(2^(k-1))"}[self.config.schedule]
         side = 2 * self.config.mask_reach + 1
         apart_at_most = f"{255 * self.config.mask_threshold:.3g}/255 apart at most over {side} x {side} pixels"
-        mask = f"pixels are the query's where its own class and the target decode alike, {apart_at_most}"
+        mask = f"query pixels are kept where its own class and the target decode alike, {apart_at_most}"
         return (
             f"posterior residual of level k scaled by {exponent}",
-            f"NLL and bits/dim rest on a floor of {self.config.variance_floor:g} on the variance of a pixel",
+            f"NLL and bits/dim depend on the floor of {self.config.variance_floor:g} of a pixel's variance",
             *([mask] if self.config.masked else []),
         )
 
@@ -277,7 +277,7 @@ class Vaex(Method):
 
 
 def apart(images: Tensor, others: Tensor, reach: int) -> Tensor:
-    """The greatest difference of a channel, averaged over `reach` pixels to each side: (R, N, 1, H, W) in [0, 1]."""
+    """Maximal difference over channels, averaged over `reach` pixels to each side: (R, N, 1, H, W) in [0, 1]."""
     difference = (images - others).abs().amax(2, keepdim=True)
     around = F.avg_pool2d(difference.flatten(0, 1), 2 * reach + 1, 1, reach, count_include_pad=False)
     return around.view_as(difference)

@@ -1,7 +1,7 @@
 """The hierarchical conditional VAE of Vercheval and Pižurica, and the relaxation of its posterior.
 
 Indices follow the paper: latent z_0 is the top (coarsest), z_K the finest. The features d_k and h_{K-k} of level k have
-the size s_k, the latent z_k has (s_k + 1) / 2; sizes of the form 2^n + 1 make strided and transposed convolutions meet.
+the size s_k, the latent z_k has (s_k + 1) / 2. With sizes 2^n + 1, strided and transposed convolutions fit together.
 """
 
 import math
@@ -15,7 +15,7 @@ import torch.nn.functional as F  # noqa: N812 - torch's own convention
 from torch import Tensor, nn
 
 BATCH_NORM_MOMENTUM = 0.2  # "increased momentum" (Sec. II-C); PyTorch's own is 0.1
-LOG_VARIANCE_BOUND = 10.0  # keeps exp() finite whatever the network says
+LOG_VARIANCE_BOUND = 10.0  # keeps exp() finite for any output of the network
 
 
 class Gaussian(NamedTuple):
@@ -30,7 +30,7 @@ class Gaussian(NamedTuple):
 
 
 def kl_divergence(posterior: Gaussian, prior: Gaussian) -> Tensor:
-    """Elementwise KL(posterior ‖ prior) in nats (Sec. II-B, with the sign of the log ratio put right)."""
+    """Elementwise KL(posterior ‖ prior) in nats (Sec. II-B, with the sign of the log ratio corrected)."""
     difference = posterior.log_variance - prior.log_variance
     scaled = (posterior.mean - prior.mean).square() / prior.log_variance.exp()
     return 0.5 * (difference.exp() - 1 - difference + scaled)
@@ -45,14 +45,14 @@ def with_free_bits(kl: Tensor, free_bits: float) -> Tensor:
 
 
 def centred(probabilities: Tensor, times: int = 2) -> Tensor:
-    """ξ drawn away from 0 and 1, twice by f(x) = ½(√x − √(1−x) + 1) (Sec. IV); 0, ½ and 1 stay where they are."""
+    """ξ: f(x) = ½(√x − √(1−x) + 1) applied twice, which moves x away from 0 and 1 but keeps 0, ½ and 1 (Sec. IV)."""
     for _ in range(times):
         probabilities = 0.5 * (probabilities.sqrt() - (1 - probabilities).clamp_min(0).sqrt() + 1)
     return probabilities
 
 
 class SqueezeExcite(nn.Module):
-    """Scales each channel by a gate that is computed from all channels' means."""
+    """Scales each channel by a gate computed from the means of all channels."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -106,7 +106,7 @@ class Cell(nn.Module):
 
 
 class AdaIN(nn.Module):
-    """`vaex`: the latent above sets the statistics of the features (Sec. III-A), and cannot be ignored."""
+    """`vaex`: the latent above sets the statistics of the features (Sec. III-A), so it cannot be ignored."""
 
     def __init__(self, channels: int, latent: tuple[int, int]) -> None:
         super().__init__()
@@ -115,7 +115,7 @@ class AdaIN(nn.Module):
         self.affine = nn.Linear(depth * size**2, 2 * channels)
 
     def forward(self, features: Tensor, latent: Tensor) -> Tensor:
-        """Features (B, C, S, S) in the statistics that the latent (B, L, T, T) asks for."""
+        """Features (B, C, S, S) with the statistics given by the latent (B, L, T, T)."""
         scale, shift = self.affine(latent.flatten(1))[:, :, None, None].chunk(2, dim=1)
         return F.instance_norm(features) * (1 + scale) + shift
 
@@ -153,13 +153,13 @@ class ToGaussian(nn.Module):
         self.convolution = nn.Conv2d(channels, 2 * latent, 3, stride=2, padding=1)
 
     def forward(self, features: Tensor) -> Gaussian:
-        """The distribution that the features ask for."""
+        """The Gaussian of the latent, given the features."""
         mean, log_variance = self.convolution(F.hardswish(self.normalise(features))).chunk(2, dim=1)
         return Gaussian(mean, log_variance)
 
 
 class Group(nn.Module):
-    """One latent group k: Δ_k, how z_k enters the path d, and, below the top, p_k."""
+    """One latent group k: the residual Δ_k, the merge of z_k into the path d and, below the top, the prior p_k."""
 
     def __init__(self, channels: int, latent: int, conditioning: nn.Module | None) -> None:
         super().__init__()
@@ -186,25 +186,25 @@ class Group(nn.Module):
 
 
 def bounded(log_variance: Tensor) -> Tensor:
-    """The log-variance, softly kept within ±LOG_VARIANCE_BOUND."""
+    """The log-variance, softly bounded to ±LOG_VARIANCE_BOUND."""
     return LOG_VARIANCE_BOUND * torch.tanh(log_variance / LOG_VARIANCE_BOUND)
 
 
 @dataclass(frozen=True)
 class Sizes:
-    """What the network's shape depends on."""
+    """The sizes that determine the network's shape."""
 
     shape: tuple[int, int, int]
     """(C, H, W) of an image."""
     classes: int
     widths: tuple[int, ...]
-    """Channels of the features, fine to coarse; one resolution each."""
+    """Channels of the features, fine to coarse, one per resolution."""
     latents: tuple[int, ...]
-    """Channels of z_0 … z_K, coarse to fine; as many as widths, or one fewer: the finest resolution then has none."""
+    """Channels of z_0 … z_K, coarse to fine; as many as widths, or one fewer: no latent at the finest resolution."""
     depth: int
     """Residual blocks between two latent groups."""
     conditioning: Callable[[int, tuple[int, int]], nn.Module]
-    """AdaIN or Concatenation."""
+    """How the latent above enters the prior: `AdaIN` or `Concatenation`."""
 
     @property
     def side(self) -> int:
@@ -224,7 +224,7 @@ Relax = Callable[[int], float]
 class HierarchicalVAE(nn.Module):
     """Encoder, prior and decoder, conditioned on the centred probabilities ξ (Fig. 1).
 
-    Images are padded by their border to 2^n + 1 and answers cut back, so likelihoods count the image's own pixels.
+    Images are padded by their border to 2^n + 1 and outputs cropped, so likelihoods count only the image's own pixels.
     """
 
     pixel_variance: Tensor
@@ -341,7 +341,7 @@ class HierarchicalVAE(nn.Module):
     # -- training ------------------------------------------------------------------------------------------------------
 
     def losses(self, images: Tensor, xi: Tensor) -> dict[str, Tensor]:
-        """NLL + β · KL with free bits, in nats, averaged over the batch; and what it is made of."""
+        """NLL + β · KL with free bits, in nats, averaged over the batch; and its terms."""
         decoded, distributions, _ = self.top_down(self.bottom_up(images, xi), xi, self.noise(len(images)))
         kl = [kl_divergence(posterior, prior).flatten(1) for posterior, prior in distributions]
         nll = self.nll(decoded, images).mean()

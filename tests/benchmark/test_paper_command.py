@@ -54,7 +54,7 @@ def test_page_from_a_smoke_run(shell, finished, stamps, name):
         f"{stem.format(task=task)}.png" for shown in paper.figures for stem in shown.files for task in of[shown.name]
     }
     assert pictures == wanted or "not all pictures are there" in page or "are closed" in page
-    assert all(f"**{planted}: what the exact do(" in page for planted in paper.planted)
+    assert all(f"**{planted}: the effect of the exact do(" in page for planted in paper.planted)
     assert "hold here**" in page or "holds here**" in page
     assert made.out.startswith(page.partition("\n## Tables")[0])
     assert stamps(results / "runs", "*.json") == records

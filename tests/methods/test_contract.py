@@ -5,6 +5,7 @@ from itertools import pairwise, product
 from typing import Literal, get_args, get_origin
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from pydantic import ValidationError
@@ -15,7 +16,7 @@ from benchmark.jobs.settings import CLASSIFIER, method_config
 from benchmark.judges.classifier import ClassifierConfig, ConvClassifier, train
 from benchmark.names import PRESETS
 from methods import METHODS
-from methods.base import Method
+from methods.base import Attributes, Method
 from methods.training import Devices, Trainer
 
 CASES = {"grey": ((1, 28, 28), 3, 600), "colour": ((3, 20, 26), 2, 128)}  # (C, H, W), classes, training images
@@ -24,15 +25,31 @@ QUERIES = 64
 
 
 def squares(shape, classes, count, seed):
-    """Bright squares of many colours, heights and backgrounds, whose place from left to right is the class."""
+    """Bright squares of many colours, heights and backgrounds, whose place from left to right is the class.
+
+    Three attributes are known: whether a square is in the first place, which is the label's own, bright, or low.
+    """
     random = np.random.default_rng(seed)
     labels = np.arange(count) % classes
     images = random.integers(0, 60, (count, shape[0], 1, 1), dtype=np.uint8) * np.ones(shape, np.uint8)
-    for image, label in zip(images, labels, strict=True):
+    attributes = pd.DataFrame({"first": labels == 0, "bright": False, "low": False}).astype(np.int8)
+    for row, (image, label) in enumerate(zip(images, labels, strict=True)):
         left, top = 2 + 7 * label + random.integers(0, 3), random.integers(0, shape[1] - 9)
-        image[:, top : top + 9, left : left + 7] += random.integers(90, 190, (shape[0], 1, 1), dtype=np.uint8)
+        colour = random.integers(90, 190, (shape[0], 1, 1), dtype=np.uint8)
+        image[:, top : top + 9, left : left + 7] += colour
+        attributes.loc[row, ["bright", "low"]] = int(colour.mean() > 140), int(top > (shape[1] - 9) / 2)
     names = tuple(f"place {label}" for label in range(classes))
-    return Subset(ImageData("squares", images, labels, names, f"{shape}{seed}"), np.arange(count))
+    data = ImageData(
+        "squares", images, labels, names, f"{shape}{seed}", attributes=attributes, attribute=attributes.columns[0]
+    )
+    return Subset(data, np.arange(count))
+
+
+def made(name, config, attributes):
+    """The method, told of `attributes` what it takes."""
+    method = METHODS[name].load()(config)
+    method.attributes = attributes if method.takes_attributes else None
+    return method
 
 
 @dataclass
@@ -55,7 +72,7 @@ class _Case:
 
     def fitted(self, name, config=None, shared=None):
         """The method, fitted as a run fits it, and the trainer that did it."""
-        method = METHODS[name].load()(config or method_config(name, "smoke", {}))
+        method = made(name, config or method_config(name, "smoke", {}), self.data.data.known_attributes)
         trainer = _Posting(seed=3, shared=shared)
         torch.manual_seed(4)
         assert method.fit(self.data, self.classifier, trainer=trainer) is method
@@ -206,7 +223,9 @@ def test_one_generator_serves_all_classifiers(case, name):
         assert not trainer.posted
         at_once, _ = replace(case, classifier=other).fitted(name)
         assert same(again.network.state_dict(), at_once.network.state_dict())
-        assert not same(again.network.state_dict(), first.network.state_dict())
+        # Where all parts are shared no part is made for each classifier.
+        asks_nothing = first.network.state_dict().keys() <= set().union(*kept.values())
+        assert same(again.network.state_dict(), first.network.state_dict()) == asks_nothing
 
 
 @pytest.mark.parametrize("name", METHODS)
@@ -214,7 +233,7 @@ def test_one_generator_serves_all_classifiers(case, name):
 @pytest.mark.slow
 def test_mixed_precision(case, name):
     """Every method can learn in mixed precision, and then answers in single precision as ever."""
-    method = METHODS[name].load()(method_config(name, "smoke", {}))
+    method = made(name, method_config(name, "smoke", {}), case.data.data.known_attributes)
     method.fit(case.data, case.classifier, trainer=Trainer(seed=3, devices=Devices(precision="bf16-mixed")))
     assert all(torch.isfinite(value).all() for value in method.network.state_dict().values())
     with torch.no_grad():
@@ -226,7 +245,7 @@ def test_mixed_precision(case, name):
 def test_save_and_restore(fitted):
     """What was fitted, written to disk and taken up by another object, gives equal answers."""
     state = load(save(fitted.method.network.state_dict()))
-    other = type(fitted.method)(fitted.method.config)
+    other = made(fitted.name, fitted.method.config, fitted.method.attributes)
     assert other.restore(state, fitted.case.data.shape, fitted.case.classifier) is other
     ours, theirs = fitted.explain(), fitted.explain(other)
     assert torch.equal(ours.images, theirs.images)
@@ -359,7 +378,7 @@ def test_presets_are_known(name):
 @pytest.mark.parametrize("name", METHODS)
 def test_settings_for_colour_fit_faces(name):
     """What the default preset takes for images in colour can be built for faces of 65 pixels,."""
-    method = METHODS[name].load()(method_config(name, "default", {}, channels=3))
+    method = made(name, method_config(name, "default", {}, channels=3), Attributes(("Male", "Young")))
     classifier = ConvClassifier(CLASSIFIER.resolved("default", {}, channels=3), (3, 65, 65), 2)
     network = method.prepare((3, 65, 65), classifier)
     assert all(torch.isfinite(value).all() for value in network.parameters())

@@ -1,9 +1,11 @@
 import math
+from types import MappingProxyType
 
 import pytest
 import torch
 from torch import nn
 
+from methods.base import in_batches
 from methods.dvae.flips import flipped
 from methods.dvae.method import Dvae, DvaeConfig, lead
 from methods.dvae.model import DiscreteVAE, Sizes
@@ -19,22 +21,25 @@ SIZES = Sizes(SHAPE, FEATURES, 5, (16, 16, 16), (16,), 0.0, 10)
 SMALL = {"bits": 5, "hidden": (24, 24, 24), "generator": (24,), "epochs": 1, "generator_epochs": 1, "samples": 30}
 SMALL |= {"min_steps": 800, "generator_min_steps": 150, "batch_size": 32, "learning_rate": 5e-3, "draws": 4}
 POLICIES = ("greedy", "single", "all")
+LARGER = {"fully connected": 1, "convolutional": 3}
 
 
 class Places(thirds.Places):
-    """Its representation holds more than its classes."""
+    """Its representation holds more than its classes; that of its other layer is thrice as large."""
 
-    feature_count = FEATURES
+    feature_counts = MappingProxyType({"fully connected": FEATURES, "convolutional": FEATURES})
 
-    def features(self, images):
+    def features(self, images, layer="fully connected"):
         rest = thirds.thirds(images).flatten(1)[:, : FEATURES - CLASSES]
-        return torch.cat([super().features(images), 10 * rest], dim=1)
+        return LARGER[layer] * torch.cat([super().features(images), 10 * rest], dim=1)
 
-    def head(self, features):
-        return features[:, :CLASSES]
+    def head(self, features, layer="fully connected"):
+        return features[:, :CLASSES] / LARGER[layer]
 
 
 DATA = Pictures(96, SHAPE)
+KEPT = torch.linspace(0, 95, 30).long()
+"""Where the images lie that `samples` keeps."""
 QUERIES = DATA.batch(slice(24))
 TARGET = (Places()(QUERIES).argmax(1) + 1 + torch.arange(24) % 2) % CLASSES
 
@@ -108,6 +113,26 @@ def test_representations_survive_their_code(method):
     """After training f_K sees in φ' mostly what it sees in φ."""
     found = method.diagnostics(QUERIES)
     assert (found["phi_classes"] == found["phi_reconstruction_classes"]).float().mean() > 0.9
+
+
+@pytest.mark.slow
+def test_other_layer_is_explained_throughout():
+    """On another layer φ is that layer's, f_K is what lies behind it, and all that is reported is of both."""
+    method = fitted(layer="convolutional")
+    with torch.no_grad():
+        phi = Places().features(QUERIES, "convolutional")
+        torch.testing.assert_close(method.network.kept(), in_batches(method.features, DATA, QUERIES.device)[KEPT])
+        own = method.network.dvae.decode(method.network.dvae.encode(phi))
+        found = method.diagnostics(QUERIES)
+        assert torch.equal(found["phi_classes"], Places()(QUERIES).argmax(1))
+        assert torch.equal(found["phi_reconstruction_classes"], Places().head(own, "convolutional").argmax(1))
+        answers = ask(method, [0.0])
+        bits, ranks = answers.intervention["bits"], answers.intervention["ranks"]
+        psi = method.network.dvae.decode(flipped(bits, ranks, 0.0))
+        assert torch.equal(answers.evidence["representation_classes"][0], Places().head(psi, "convolutional").argmax(1))
+        assert {row["noise"] for row in method.studies()["fisher"].rows} == {"probe"}
+    assert ((found["shared_fisher"] >= 0) & (found["shared_fisher"] <= 1 + 1e-6)).all()
+    assert any("convolutional" in remark for remark in method.remarks())
 
 
 # -- the generators ----------------------------------------------------------------------------------------------------

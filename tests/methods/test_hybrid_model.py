@@ -46,9 +46,9 @@ def test_downstream_goes_on_from_upstream(generator):
     whole = generator.network(latents)
     assert torch.equal(generate(generator, latents), whole)
     for first, second in (place for place in places(generator) if len(place) == 2):
-        reached = generator.downstream(generator.upstream(latents, first), first, second)
+        reached = generator.downstream(generator.upstream(latents, first), first, latents, second)
         assert torch.equal(reached, generator.upstream(latents, second))
-        assert torch.equal(generator.downstream(reached, second), whole)
+        assert torch.equal(generator.downstream(reached, second, latents), whole)
 
 
 def test_swapping_nothing_is_the_identity(generator):
@@ -75,11 +75,11 @@ def test_swapping_a_whole_layer_is_the_donor(generator):
 def test_relaxation_blends_the_swapped_channels(generator):
     """At relaxation r the swapped channels are r of the own and 1 − r of the donor's, the others untouched."""
     place = [list(generator.layers)[1]]
-    _, _, made = pairs(generator, place)
+    own, _, made = pairs(generator, place)
     swapped = torch.tensor([True, False, True, False, False])
     blended = made.own[0].clone()
     blended[:, swapped] = 0.3 * made.own[0][:, swapped] + 0.7 * made.other[0][:, swapped]
-    torch.testing.assert_close(made.hybrids([swapped], 0.3), generator.downstream(blended, place[0]))
+    torch.testing.assert_close(made.hybrids([swapped], 0.3), generator.downstream(blended, place[0], own))
 
 
 def test_pairs_have_masks_of_their_own(generator):
@@ -116,7 +116,7 @@ def test_influence_is_the_mean_absolute_effect(generator):
         for channel in range(channels):
             changed = features.clone()
             changed[:, channel] = donors[:, channel]
-            effect = (generator.downstream(changed, layer) - generate(generator, own)).abs().mean((0, 1))
+            effect = (generator.downstream(changed, layer, own) - generate(generator, own)).abs().mean((0, 1))
             torch.testing.assert_close(maps[channel], effect, atol=1e-6, rtol=1e-4)
             alone = influence(generator, [layer], own, other, [torch.arange(channels) == channel])
             torch.testing.assert_close(alone, maps[channel])

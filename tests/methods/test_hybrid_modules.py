@@ -31,7 +31,7 @@ class ModelOne:
     def upstream(self, latents, layer):  # noqa: ARG002 - there is one layer
         return nn.functional.leaky_relu(latents[:, :, None] * self.mixing, 0.2).flatten(1)
 
-    def downstream(self, features, layer, to=None):  # noqa: ARG002 - likewise
+    def downstream(self, features, layer, latents, to=None):  # noqa: ARG002 - likewise
         return (features @ self.weights.T)[:, None, None]
 
 

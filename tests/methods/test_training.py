@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import product
 from pathlib import Path
 
@@ -88,6 +88,24 @@ def two_phases(net):
     adam = torch.optim.Adam(net.body.parameters(), lr=0.01)
     momentum = torch.optim.SGD(net.last.parameters(), lr=0.01, momentum=0.9)
     return [Phase("losses", adam, max_norm=1.0), Phase("penalty", momentum)]
+
+
+@pytest.mark.parametrize("every", [1, 2, 4, STEPS + 1])
+def test_a_phase_may_take_its_turn_less_often(every):
+    """A phase of every k-th step takes as many turns as k goes into the steps, and the other phase all of them."""
+    turns = {"losses": 0, "penalty": 0}
+
+    class Counting(_Net):
+        def losses(self, inputs, targets):
+            turns["losses"] += 1
+            return super().losses(inputs, targets)
+
+        def penalty(self, inputs, targets):
+            turns["penalty"] += 1
+            return super().penalty(inputs, targets)
+
+    trained(Trainer(SEED), Counting, lambda net: [two_phases(net)[0], replace(two_phases(net)[1], every=every)])
+    assert turns == {"losses": STEPS, "penalty": STEPS // every}
 
 
 def descent(net):

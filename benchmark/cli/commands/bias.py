@@ -10,6 +10,7 @@ from benchmark.bias.discovery import discover
 from benchmark.bias.tables import publish
 from benchmark.bias.trial import trials, with_settings
 from benchmark.cli import options
+from benchmark.cli.publishing import on_disk, write_report
 from benchmark.jobs.progress import board
 from benchmark.jobs.settings import check_overrides
 from benchmark.names import RESULTS
@@ -53,6 +54,7 @@ def command(
         for table in publish(trial, outcome, results / "tables"):
             typer.echo(table.markdown())
     typer.echo(f"written to {results / 'tables'}")
+    typer.echo(str(write_report(results, on_disk(results, preset), preset)))
     failed = [record for outcome in outcomes for record in outcome.records if record.status != "ok"]
     for reason in dict.fromkeys(f"{record.method} on {record.task}: {record.reason}" for record in failed):
         options.complain(reason)

@@ -6,29 +6,17 @@ import pytest
 import torch
 
 from benchmark.bias import discovery, gates
+from benchmark.bias.changed import changed
 from benchmark.bias.discovery import discover, finished, read_outcome
 from benchmark.bias.tables import attributes_changed, bias_tables, publish
-from benchmark.bias.trial import Case, Planted, Trial, trials, with_settings
+from benchmark.bias.trial import KINDS, Case, Planted, Trial, trials, with_settings
 from benchmark.errors import UserError
 from benchmark.jobs.progress import Board
-from benchmark.jobs.protocol import Protocol, images_of
+from benchmark.jobs.protocol import images_of
 from benchmark.papers.planting import fuller
+from benchmark.records.changes import CHANGED, MOST
 from methods.references import Null
-
-SETTINGS = {
-    "avatars": {"size": 33, "count": 240},
-    "data": {"queries": 12},
-    "classifier": {"epochs": 1, "channels": [4, 8]},
-    "attributes": {"faces": 60, "unseen": 40, "epochs": 1},
-}
-
-
-@pytest.fixture(scope="module")
-def trial(tmp_path_factory):
-    """A trial whose networks learn next to nothing."""
-    overrides = with_settings("smoke", SETTINGS)
-    protocol = Protocol(tmp_path_factory.mktemp("bias"), "smoke", overrides, (0.0,))
-    return Trial(Planted("Eyeglasses", "Young"), protocol, (0, 1))
+from tests.benchmark.bias.conftest import SETTINGS
 
 
 @pytest.fixture(scope="module")
@@ -107,7 +95,7 @@ def test_seeds_that_share_a_classifier_are_refused(trial):
 def test_too_many_queries_are_refused(trial):
     """Cells that hold too few faces are refused before anything is trained."""
     overrides = with_settings("smoke", SETTINGS | {"data": {"queries": 400}})
-    with pytest.raises(UserError, match=r"100 queries of each of four cells .* data.queries"):
+    with pytest.raises(UserError, match=r"100 queries in each of four cells .* data.queries"):
         replace(trial, protocol=replace(trial.protocol, overrides=overrides)).faces()
 
 
@@ -142,6 +130,14 @@ def test_leaking_generators_are_asked_the_same(trial):
     assert torch.equal(clean.queries.batch(slice(None)), leaking.queries.batch(slice(None)))
     assert len(clean.train) == len(leaking.train)
     assert not torch.equal(clean.train.batch(slice(None)), leaking.train.batch(slice(None)))
+
+
+def test_leaking_faces_have_attributes_of_their_own(trial):
+    """What a method learns of biased faces has the bias, and the label's attribute is their label."""
+    train = trial.work(Case("null", "unconfounded", 0, leaking=True)).question.train
+    young, glasses = train.described(["Young", "Eyeglasses"]).T
+    assert torch.equal(young.long(), train.labels)
+    assert (glasses[young == 0].mean() - glasses[young == 1].mean()) > 0.5
 
 
 def test_leaking_faces_have_labels_of_their_own(trial):
@@ -229,7 +225,29 @@ def test_gate_asks_for_a_rival(trial, monkeypatch):
         monkeypatch.setattr(gates, name, value)
     found = discovery.BiasOutcome(gates.gates(trial, {"kept": ["Eyeglasses", "Young"], "accuracies": {}}))
     assert not found.open
-    assert "without an attribute outside the planted family" in bias_tables(found)[0].markdown()
+    assert "no attribute is left outside the planted family" in bias_tables(found)[0].markdown()
+
+
+def test_changed_attributes_are_told_of_each_kind(trial, monkeypatch):
+    """Of answers that flip, the planted attribute has a row for each kind of classifier, over all seeds."""
+    names, flips = [f"{number} attribute" for number in range(MOST)], torch.tensor([True, True, False])
+
+    def explained(_, case):
+        glasses = torch.tensor([1.0, 0.0, 1.0]) * (case.kind == "confounded")
+        columns = {name: torch.tensor([0.5, 0.25, 1.0]) for name in names} | {"Eyeglasses": glasses}
+        told = {f"intervention.change_{name}": column for name, column in columns.items()}
+        return [SimpleNamespace(tensors=lambda: {"intervention.flipped": flips, **told})]
+
+    monkeypatch.setattr(Trial, "explained", explained)
+    rows = [row for row in changed(trial, "any")[CHANGED].rows if row["attribute"] == "Eyeglasses"]
+    found = {row["classifier"]: (row["greatest"], row["n"]) for row in rows}
+    assert found == dict.fromkeys(KINDS, (0.0, 4)) | {"confounded": (0.5, 4)}
+
+
+def test_methods_that_tell_no_changes_have_no_such_table(trial, monkeypatch):
+    """A method whose answers tell no attributes has no table of them."""
+    monkeypatch.setattr(Trial, "explained", lambda *_: [SimpleNamespace(tensors=dict)])
+    assert changed(trial, "any") == {}
 
 
 # -- the whole path ----------------------------------------------------------------------------------------------------
@@ -319,7 +337,7 @@ def test_notes_say_who_learns_anew(outcome):
     methods = [good[0].model_copy(update={"method": name, "reference": False}) for name in names]
     notes = bias_tables(replace(outcome, records=[*methods, *good]))[-3].notes
     assert "gan-search, hybrid: one generator for all classifiers" in notes
-    assert "vaex: learns anew for each classifier, from the same faces" in notes
+    assert "vaex: trained anew for each classifier, on the same faces" in notes
 
 
 @pytest.mark.parametrize("count", [1, 4, 6])

@@ -6,14 +6,20 @@ import sys
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image, ImageDraw
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms.functional import center_crop, resize
 
 from benchmark.data import Source, cache, celeba
 from benchmark.data.celeba import load
-from benchmark.data.tasks import load_task
+from benchmark.data.tasks import load_task, split
 from benchmark.errors import UserError
+from benchmark.jobs.settings import method_config
+from benchmark.judges.classifier import ClassifierConfig, ConvClassifier
+from methods import METHODS
+from methods.gan_search.attributes import THIRTEEN
+from methods.training import Trainer
 
 COUNT = 12
 COLUMNS = ["Smiling", "Eyeglasses", "5_o_Clock_Shadow"]
@@ -398,3 +404,28 @@ def test_lists_of_different_images(root):
     assert f"{NAMES[-1]} is in only one" in message(Source(root=root))
     path.write_text(partition_text([*NAMES[:-2], "000021.jpg", "000022.jpg"]))
     assert f"{NAMES[-2]} and 3 more are in only one" in message(Source(root=root))
+
+
+def test_attribute_search_learns_the_papers_thirteen(original, tmp_path):
+    """Under the preset `paper` the AttGAN learns the thirteen attributes of a CelebA folder, and holds the label's."""
+    columns = ["Smiling", *THIRTEEN]
+    values = np.random.default_rng(1).integers(0, 2, (COUNT, len(columns)))
+    values[:, -1] = np.arange(COUNT) % 2  # Young
+    shutil.copytree(original, tmp_path / "celeba")
+    rows = [f"{name} " + " ".join(str(2 * v - 1) for v in row) for name, row in zip(NAMES, values, strict=True)]
+    text = "\n".join([str(COUNT), " ".join(columns), *rows]) + "\n"
+    (tmp_path / "celeba" / celeba.ATTRIBUTES).write_text(text)
+    data = load_task("celeba/Young", Source(root=tmp_path))
+    small = {"widths": [4, 4, 4], "critic": [4, 4, 4], "hidden": 4, "epochs": 1, "batch_size": 4, "steps": 3}
+    config = method_config("attribute-search", "paper", {"attribute-search": small}, channels=3)
+    method = METHODS["attribute-search"].load()(config)
+    method.attributes = data.known_attributes
+    train = split(data, 0).train
+    assert torch.equal(train.described(THIRTEEN), torch.tensor(values[train.indices][:, 1:]).float())
+    classifier = ConvClassifier(ClassifierConfig(channels=(4, 4), features=4), data.shape, 2).eval()
+    method.fit(train, classifier, trainer=Trainer(0))
+    assert method.names == THIRTEEN
+    images = train.batch(slice(0, 2))
+    changed = method.explain(images, 1 - classifier(images).argmax(1), [0.0]).intervention
+    assert not changed["change_Young"].any()
+    assert {name for name in changed if name.startswith("change_")} == {f"change_{name}" for name in THIRTEEN}

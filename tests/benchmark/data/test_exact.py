@@ -98,7 +98,7 @@ def test_truth_is_for_drawn_data_only(cli, tmp_path):
     outcome = cli("run", "--methods", "truth", "--tasks", "mnist", "--preset", "smoke", "--results", tmp_path)
     assert outcome.code == 2
     assert outcome.complaints == [
-        "error: nobody knows the exact counterfactuals of mnist; truth is for avatars/Smiling and the like"
+        "error: mnist has no exact counterfactuals; truth is for tasks such as avatars/Smiling"
     ]
 
 
@@ -108,7 +108,7 @@ def test_truth_is_for_drawn_data_only(cli, tmp_path):
 def test_attributes_are_told_by_name(records):
     """A table says of each attribute how often it changes; nothing changes where the query is the answer."""
     study = records["null"].studies["attributes"]
-    assert "Smiling (asked for)" in [row["attribute"] for row in study.rows]
+    assert "Smiling (the task's)" in [row["attribute"] for row in study.rows]
     assert {row["r = 0"] for row in study.rows} == {"0.0"}
     assert value(records["null"], "mnac", 0.0) == 0
 

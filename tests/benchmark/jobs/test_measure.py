@@ -114,6 +114,9 @@ def test_outcomes_are_single_queries():
     sure = math.exp(3) / (math.exp(3) + CLASSES - 1)
     unsure = 1 / (math.exp(3) + CLASSES - 1)
     assert outcomes["target_probability"][0].tolist() == pytest.approx([sure, sure, unsure, unsure])
+    assert outcomes["answer_probability"][0].tolist() == pytest.approx([sure] * 4)
+    assert outcomes["answer_oracle_probability"][0].tolist() == pytest.approx([sure] * 4)
+    assert outcomes["targets"].tolist() == [1, 1, 1, 1]
 
 
 def test_values_are_what_the_numbers_average():

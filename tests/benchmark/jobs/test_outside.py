@@ -142,7 +142,7 @@ def test_a_single_set_stands_at_r_0(score, pictures, tmp_path):
     assert (outcome.code, several.code) == (0, 0)
     one, all_of_them = numbers(tmp_path / "out"), numbers(tmp_path / "several")
     assert one["l1", 0.0, "all"] == all_of_them["l1", 0.2, "all"]
-    assert "stand at r = 0" in outcome.out
+    assert "count as r = 0" in outcome.out
 
 
 def test_names_are_what_matches(score, handed, tmp_path):
@@ -168,7 +168,7 @@ def test_queries_that_are_already_there_are_told(score, handed, run_record):
     predicted = run_record[1]["predicted"]
     lines = [f"{place:04d},{seen}" for place, seen in enumerate(predicted)]
     (handed / "targets.csv").write_text("\n".join(["name,target", *lines]))
-    assert f"{len(predicted)} of {len(predicted)} queries are seen as their target" in score(handed).out
+    assert f"{len(predicted)} of {len(predicted)} queries have their target class" in score(handed).out
 
 
 # -- reading -----------------------------------------------------------------------------------------------------------

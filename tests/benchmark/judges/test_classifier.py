@@ -1,3 +1,5 @@
+from typing import get_args
+
 import numpy as np
 import pytest
 import torch
@@ -7,6 +9,7 @@ from benchmark.data import ImageData, Subset
 from benchmark.jobs.settings import CLASSIFIER, ORACLE
 from benchmark.judges.classifier import ClassifierConfig, ConvClassifier, MaxPool, train
 from benchmark.names import PRESETS
+from methods.base import Layer
 from methods.training import Trainer
 
 SMALL = {"channels": (4, 8), "features": 12}
@@ -58,16 +61,27 @@ def test_every_preset_takes_any_size(section, preset, shape):
     assert classifier(pictures(shape)).shape == (5, 3)
 
 
+@pytest.mark.parametrize("layer", get_args(Layer))
 @pytest.mark.parametrize("pooling", ["max", "average"])
 @pytest.mark.parametrize("kernel_size", [3, 5])
 @pytest.mark.parametrize("shape", SHAPES)
-def test_head_of_features(shape, kernel_size, pooling):
-    """The logits of an image of any size are the head of its features, which are as long as the settings say."""
+def test_head_of_features(shape, kernel_size, pooling, layer):
+    """At every layer the logits of an image of any size are the head of its features, as long as it says they are."""
     classifier, images = network(shape, pooling=pooling, kernel_size=kernel_size), pictures(shape)
-    features = classifier.features(images)
-    assert features.shape == (5, 12)
-    assert torch.equal(classifier.head(features), classifier(images))
+    features = classifier.features(images, layer)
+    assert features.shape == (5, classifier.feature_counts[layer])
+    assert torch.equal(classifier.head(features, layer), classifier(images))
     assert classifier(images).shape == (5, 4)
+
+
+def test_layers_are_what_they_are_called():
+    """By default φ is the first fully connected layer's; the convolutional block's is what passed its ReLU."""
+    classifier, images = network(), pictures((1, 28, 28))
+    assert classifier.features(images).shape == (5, 12)
+    assert torch.equal(classifier.features(images), classifier.features(images, "fully connected"))
+    maps = classifier.features(images, "convolutional")
+    assert maps.shape == (5, 8 * 7 * 7)
+    assert maps.min() == 0
 
 
 @pytest.mark.parametrize("gradient", [True, False])

@@ -117,7 +117,7 @@ def test_ablations_differ_in_what_is_left_out():
         told.append(changes)
         return method
 
-    rows = ablations(method, replace(asked, refitted=refitted)).rows
+    rows = ablations(method, replace(asked, refitted=refitted)).studies["ablations"].rows
     assert told == list(ABLATIONS.values())
     assert len(rows) == (1 + len(ABLATIONS)) * len(FALLING)
     assert len({row["training"] for row in rows}) == 1 + len(ABLATIONS)

@@ -5,6 +5,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from benchmark.bias.discovery import BiasOutcome
+from benchmark.bias.gates import blank
 from benchmark.bias.trial import KINDS, VERSION, Planted
 from benchmark.jobs.progress import Board
 from benchmark.jobs.protocol import Protocol
@@ -174,6 +176,21 @@ def test_long_studies_stand_in_their_own_files(tmp_path, records):
         assert (tmp_path / "regulariser-mnist.md").exists()
 
 
+def test_regulariser_is_told_of_digits_and_faces(tmp_path, records):
+    """The command asks about digits and drawn faces, and the regulariser has a verdict on each of both."""
+    found = {"mnist": 0.1, "avatars/Smiling": -0.1}
+    assert found.keys() <= set(load("dvae").tasks)
+    changed = []
+    for one in records("dvae", tuple(found)):
+        value = found[one.task]
+        row = {"generator": "with minus without", "flip rate": value, "low": value, "high": value, "n": 9}
+        studies = {"regulariser": Study(title="with and without", rows=[row])} if one.method == "dvae" else {}
+        changed.append(one.model_copy(update={"studies": studies}))
+    (path,) = write_pages(changed, NOWHERE, tmp_path, ["dvae"])
+    words = verdicts_of(path.read_text(encoding="utf-8"), "with the regulariser, pictures")
+    assert sorted(words) == ["does not hold here", "holds here"]
+
+
 # -- planted biases ----------------------------------------------------------------------------------------------------
 
 
@@ -216,7 +233,7 @@ def verdicts_of(page, text):
 
 def test_planted_bias_is_beside_the_paper(tmp_path, records, plant):
     """What came of a planted bias is in the tables, the figures and, once for all tasks, the claims of its paper."""
-    runs = plant("Male-on-Smiling", "dvae")
+    runs, *_ = [plant(planted, "dvae") for planted in load("dvae").planted]
     (path,) = write_pages(records("dvae", ("mnist", "mnist/3-8")), runs, tmp_path, ["dvae"], formats=("md", "csv"))
     page = path.read_text(encoding="utf-8")
     assert verdicts_of(page, "a planted bias of gender shows") == ["holds here"]
@@ -226,7 +243,7 @@ def test_planted_bias_is_beside_the_paper(tmp_path, records, plant):
     assert cells["Smiling, confounded", "Male-on-Smiling"][0].startswith("0.50")
     assert "### Fig. 4: " in page
     assert "**Male-on-Smiling: which methods show the planted bias**" in page
-    assert "surer of Smiling by the edit, unconfounded at most 5 %, are **open**" in page
+    assert "the gates are **open**: they need at least 10 % of the queries flipped" in page
     frame = pd.read_csv(tmp_path / "paper-dvae.csv", keep_default_na=False)
     assert "Male-on-Smiling" in set(frame["source"])
 
@@ -237,9 +254,38 @@ def test_bias_that_is_not_shown_does_not_hold(tmp_path, records, plant):
     assert verdicts_of(path.read_text(encoding="utf-8"), "a planted bias of gender shows") == ["does not hold here"]
 
 
+@pytest.mark.parametrize(
+    ("left", "words"), [(0.5, "holds here"), (-0.5, "does not hold here"), (None, "cannot be tested here")]
+)
+def test_all_three_biases_are_needed(tmp_path, records, plant, left, words):
+    """Concepts show age, skin colour and gender if each planted bias is shown: one that is not decides."""
+    runs = tmp_path / "runs"
+    for planted in load("dvae").planted:
+        value = left if planted == "Young-on-Smiling" else 0.5
+        if value is not None:
+            plant(planted, "dvae", value)
+    (path,) = write_pages(records("dvae"), runs, tmp_path, ["dvae"])
+    assert verdicts_of(path.read_text(encoding="utf-8"), "concepts show biases") == [words]
+
+
+@pytest.mark.parametrize(("low", "words"), [(0.1, "holds here"), (-0.1, "left open here")])
+def test_opposite_classifiers_are_beside_the_paper(tmp_path, records, plant, make_record, low, words):
+    """What two opposite classifiers show is a table of Fig. 4, and its contrast decides the claim."""
+    runs = plant("Male-on-Smiling", "dvae")
+    rows = [{"classifier": "difference", "towards": "both", "signed change": 0.2, "low": low, "high": 0.3, "n": 160}]
+    studies = {"opposite": Study(title="two opposite classifiers", rows=rows)}
+    found = make_record("dvae", task="Male-on-Smiling", rows=[], studies=studies, data={"classifiers": "k"})
+    write(found, runs / "opposite" / "default" / "Male-on-Smiling" / "dvae.json")
+    (path,) = write_pages(records("dvae"), runs, tmp_path, ["dvae"])
+    page = path.read_text(encoding="utf-8")
+    assert verdicts_of(page, "two classifiers of opposite majorities") == [words]
+    assert "**Male-on-Smiling: two opposite classifiers**" in page.partition("### Fig. 4: ")[2]
+
+
 def test_closed_gates_are_told(tmp_path, records, plant):
     """Where gates are closed the page says so, shows no method, and still has what the exact edit does."""
-    (path,) = write_pages(records("dvae"), plant("Male-on-Smiling", "dvae", data={"open": False}), tmp_path, ["dvae"])
+    runs, *_ = [plant(planted, "dvae", data={"open": False}) for planted in load("dvae").planted]
+    (path,) = write_pages(records("dvae"), runs, tmp_path, ["dvae"])
     page = path.read_text(encoding="utf-8")
     made, _, missing = page.partition("## Not made here")
     assert "**the gates of Male-on-Smiling are closed" in page
@@ -271,8 +317,28 @@ def test_planting_carries_on(tmp_path, monkeypatch):
     """A bias that raises is written down as failed; under the preset `paper` none is planted."""
     monkeypatch.setattr("benchmark.papers.planting.finished", lambda *_: 1 / 0)
     protocol = Protocol(tmp_path, "smoke")
-    ((trial, found),) = plant_biases(load("dvae"), [3], protocol, 1, Board())
-    assert trial.seeds == (3,)
-    assert "ZeroDivisionError" in found.unasked
-    assert outcomes(load("dvae"), "smoke", protocol.runs)["Male-on-Smiling"].gates.reason == found.gates.reason
+    planted = plant_biases(load("dvae"), [3], protocol, 1, Board())
+    known = outcomes(load("dvae"), "smoke", protocol.runs)
+    assert [str(trial.planted) for trial, _ in planted] == list(load("dvae").planted) == list(known)
+    for trial, found in planted:
+        assert trial.seeds == (3,)
+        assert "ZeroDivisionError" in found.unasked
+        assert known[str(trial.planted)].gates.reason == found.gates.reason
     assert plant_biases(load("dvae"), [3], replace(protocol, preset="paper"), 1, Board()) == []
+
+
+def test_biases_are_asked_of_stated_methods(tmp_path, monkeypatch, caplog):
+    """A paper's biases are asked of its methods for them and of references; opposite classifiers that fail are said."""
+    asked = {}
+
+    def outcome(trial, names, *_):
+        asked[str(trial.planted)] = names
+        return BiasOutcome(blank(trial))
+
+    monkeypatch.setattr("benchmark.papers.planting._outcome", outcome)
+    monkeypatch.setattr("benchmark.papers.planting.oppose", lambda *_: 1 / 0)
+    found = plant_biases(load("dvae"), [3], Protocol(tmp_path, "smoke"), 1, Board())
+    methods = {"dvae", "dvae-single", "dvae-all", "truth", "null", "nearest-unlike"}
+    assert {planted: set(names) for planted, names in asked.items()} == dict.fromkeys(load("dvae").planted, methods)
+    assert [outcome.opposite for _, outcome in found] == [[], [], []]
+    assert "goes without two opposite classifiers of Male-on-Smiling" in caplog.text

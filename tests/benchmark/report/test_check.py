@@ -84,7 +84,7 @@ def test_new_numbers_are_not_compared(baseline):
 
 def test_other_queries_are_refused(baseline):
     """A partial run is not held against a whole one."""
-    with pytest.raises(UserError, match="50 queries and the baseline 1000"):
+    with pytest.raises(UserError, match="50 queries, the baseline on 1000"):
         findings_of(run_of(baseline).assign(n=50), baseline)
 
 

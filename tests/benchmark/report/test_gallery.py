@@ -32,6 +32,7 @@ def answers(queries, images, reached, agreed, relaxations=(1.0, 0.0)):
         probability=torch.zeros(len(relaxations), count),
         paths=None,
         arrived=[],
+        changes=[],
     )
 
 

@@ -41,7 +41,7 @@ def test_tables_from_numbers_alone(source, results):
     for table, other in zip(made, expected, strict=True):
         pd.testing.assert_frame_equal(table.methods, other.methods)
         pd.testing.assert_frame_equal(table.references, other.references)
-        assert any("does not say its preset" in note for note in table.notes)
+        assert any("contains neither preset nor split" in note for note in table.notes)
         assert not any("preset ``" in note for note in table.notes)
 
 

@@ -1,0 +1,110 @@
+"""The commands that make records again: their tasks, methods and seeds, and whatever else was not the default."""
+
+import json
+import shlex
+from collections.abc import Callable, Iterable, Sequence
+
+from pydantic import BaseModel
+
+from benchmark.jobs.settings import CLASSIFIER, ORACLE, method_config
+from benchmark.judges.spec import ClassifierSpec
+from benchmark.records.record import Record
+from methods import METHODS
+
+SOURCE = "source"
+"""The key that only a classifier of the user's own has in its settings."""
+USUAL = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
+"""Relaxations unless others are asked for."""
+
+
+Options = Callable[[Sequence[Record]], Sequence[str]]
+"""The records of one task -> the options that make them."""
+
+
+def run_again(records: Sequence[Record]) -> str:
+    """`benchmark run`, a line for each group of tasks that were asked alike.
+
+    Settings of methods, classifier and oracle are told where they differ from the preset's; of data sets they are not
+    known.
+    """
+    lines = grouped("run", "--tasks", records, _of_run)
+    return "\n".join(lines if len(lines) < 2 else [*lines, _line("report", _of_preset(records[0]))])
+
+
+def paper_again(name: str, records: Sequence[Record]) -> str:
+    """`benchmark paper`, a line for each group of tasks that were asked under the same seeds.
+
+    The last line alone writes a page of one task; after several, `report` writes a page of all.
+    """
+    lines = grouped(f"paper {name}", "--task", records, lambda mine: [_seeds(mine), *_of_preset(mine[0])])
+    return "\n".join(lines if len(lines) < 2 else [*lines, _line("report", _of_preset(records[0]))])
+
+
+def grouped(command: str, option: str, records: Sequence[Record], options: Options) -> list[str]:
+    """The command for each group of tasks that share their `options`."""
+    asked: dict[tuple[str, ...], list[str]] = {}
+    for task in dict.fromkeys(record.task for record in records):
+        asked.setdefault(tuple(options([record for record in records if record.task == task])), []).append(task)
+    return [_line(command, [f"{option} {','.join(tasks)}", *rest]) for rest, tasks in asked.items()]
+
+
+def _line(command: str, options: Iterable[str]) -> str:
+    return " ".join(["python -m benchmark", command, *options])
+
+
+def _of_run(records: Sequence[Record]) -> list[str]:
+    first = records[0]
+    found = [f"--methods {_joined(record.method for record in records)}", _seeds(records), *_of_preset(first)]
+    found += [f"--split {first.split}"] if first.split == "validation" else []
+    found += [f"--limit {first.limit}"] if first.limit else []
+    if first.relaxations and tuple(sorted(first.relaxations)) != USUAL:
+        found.append(f"--relaxations {_joined(f'{r:g}' for r in first.relaxations)}")
+    return found + list(dict.fromkeys(option for record in records for option in _changed(record)))
+
+
+def _seeds(records: Sequence[Record]) -> str:
+    return f"--seeds {_joined(str(seed) for seed in sorted({record.seed for record in records}))}"
+
+
+def _of_preset(record: Record) -> list[str]:
+    return [f"--preset {record.preset}"] if record.preset not in ("default", "") else []
+
+
+def _joined(names: Iterable[str]) -> str:
+    return ",".join(dict.fromkeys(names))
+
+
+def _changed(record: Record) -> list[str]:
+    """What was set otherwise than the preset has it, as options."""
+    if record.method not in METHODS or not record.config:
+        return []
+    channels = record.data.get("shape", [1])[0]
+    usual: BaseModel = method_config(record.method, record.preset, {}, channels)
+    found = [(record.method, record.config, usual)]
+    own = _own_classifier(record)
+    for section, judge in ((CLASSIFIER, record.classifier), (ORACLE, record.oracle)):
+        if judge is not None and SOURCE not in judge.config:
+            found.append((section.name, judge.config, section.resolved(record.preset, {}, channels)))
+    return own + [
+        f"--set {name}.{field}={json.dumps(values[field])}"
+        for name, values, known in found
+        for field, value in known.model_dump(mode="json").items()
+        if field in values and values[field] != value
+    ]
+
+
+def _own_classifier(record: Record) -> list[str]:
+    """The options that name a classifier of the user's own; paths are theirs."""
+    config = record.classifier.config if record.classifier is not None else {}
+    if SOURCE not in config:
+        return []
+    said = ClassifierSpec.model_validate(config)
+    options = {
+        "--classifier": said.source,
+        "--classifier-weights": said.weights,
+        "--input": said.input.text(),
+        "--output": said.output if said.output != "logits" else "",
+        "--output-columns": ",".join(map(str, said.columns or ())),
+        "--features": said.features,
+    }
+    return [f"{name} {shlex.quote(str(value))}" for name, value in options.items() if value]

@@ -1,0 +1,200 @@
+"""A network of the user's as the investigated classifier: pictures in [0, 1] in, logits out, all else inside."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+import torch
+import torch.nn.functional as F  # noqa: N812 - torch's own convention
+from torch import Tensor, nn
+
+from benchmark.errors import UserError
+from benchmark.judges.spec import ClassifierSpec, Input
+from methods.base import Asks, Layer
+
+LUMA = (0.299, 0.587, 0.114)
+"""Shares of red, green and blue in grey (ITU-R BT.601), as Pillow's."""
+SMALLEST = 1e-7
+"""Least probability whose logarithm is taken."""
+
+
+class Preprocessing(nn.Module):
+    """Pictures (B, C, H, W) in [0, 1] as a network wants them; differentiable."""
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, wanted: Input) -> None:
+        super().__init__()
+        self.wanted = wanted
+        self.register_buffer("mean", torch.tensor(wanted.mean).view(-1, 1, 1))
+        self.register_buffer("std", torch.tensor(wanted.std).view(-1, 1, 1))
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Channels, size, order, range, mean and deviation, layout: in this order."""
+        wanted = self.wanted
+        images = with_channels(images, wanted.channels or images.shape[1])
+        if wanted.size is not None and images.shape[2:] != wanted.size:
+            images = F.interpolate(images, wanted.size, mode="bilinear", antialias=True, align_corners=False)
+        if wanted.invert:
+            images = 1 - images
+        if wanted.order == "bgr":
+            images = images.flip(1)
+        low, high = wanted.range
+        images = (low + (high - low) * images - self.mean) / self.std
+        return images.permute(0, 2, 3, 1) if wanted.layout == "nhwc" else images
+
+
+def with_channels(images: Tensor, channels: int) -> Tensor:
+    """Pictures (B, C, H, W) with so many channels: grey is repeated, colour is weighted as Pillow weighs it."""
+    if images.shape[1] == channels:
+        return images
+    if channels == 3:
+        return images.expand(-1, 3, -1, -1)
+    return (images * images.new_tensor(LUMA).view(3, 1, 1)).sum(1, keepdim=True)
+
+
+class OwnClassifier(nn.Module):
+    """The network of a `ClassifierSpec` behind the contract of `methods.base.Classifier`.
+
+    Parameters
+    ----------
+    network
+        What was loaded: a tensor of pictures, as `spec.input` wants them, -> outputs (B, columns).
+    offers
+        "probabilities" of a function without gradient, "gradients", or "features" where `spec.features` names φ.
+    class_names
+        The data's, in whose order the logits come.
+
+    Raises
+    ------
+    UserError
+        If its outputs cannot be these classes.
+    """
+
+    def __init__(
+        self, network: Callable[[Tensor], Tensor], spec: ClassifierSpec, offers: Asks, class_names: Sequence[str]
+    ) -> None:
+        super().__init__()
+        self.network, self.spec, self.offers = network, spec, offers
+        self.class_count = len(class_names)
+        self.feature_counts: Mapping[Layer, int] = {}
+        self.preprocessing = Preprocessing(spec.input)
+        self.places = _places(spec, class_names)
+        self.dtype = next((p.dtype for p in self.parameters() if p.is_floating_point()), torch.float32)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits (B, classes) of images (B, C, H, W) in [0, 1]."""
+        return self._logits(self.outputs(images))
+
+    def outputs(self, images: Tensor) -> Tensor:
+        """What the network itself answers to images (B, C, H, W) in [0, 1]."""
+        return self.network(self.preprocessing(images).to(self.dtype))
+
+    def features(self, images: Tensor, layer: Layer = "fully connected") -> Tensor:  # noqa: ARG002 - one is named
+        """φ(x), (B, F): what the module `spec.features` puts out."""
+        seen: list[Tensor] = []
+        with _Watched(self._module(), seen.append):
+            self.outputs(images)
+        return seen[-1].flatten(1).float()
+
+    def head(self, features: Tensor, layer: Layer = "fully connected") -> Tensor:  # noqa: ARG002 - one is named
+        """Logits (B, classes) of φ (B, F): the network on any picture, with φ in place of what its module puts out."""
+        shape = self._phi_shape
+        blank = self._blank.expand(len(features), *self._blank.shape[1:])
+        with _Watched(self._module(), lambda _: features.view(-1, *shape).to(self.dtype)):
+            return self.forward(blank)
+
+    def prepare(self, images: Tensor) -> "OwnClassifier":
+        """See on a picture (1, C, H, W) that the outputs are classes, and how long φ is.
+
+        Raises
+        ------
+        UserError
+            If the network cannot be fed the picture, or its outputs are not one for each class.
+        """
+        try:
+            with torch.no_grad():
+                found = self.outputs(images)
+        except (RuntimeError, ValueError, TypeError) as error:
+            raise UserError(
+                f"{self.spec.name} cannot be fed pictures of {tuple(images.shape[1:])}: {_first(error)}; "
+                "say what it wants with --input, as in 'size=224 channels=3 layout=nchw'"
+            ) from error
+        self._check(found)
+        if self.offers == "features":
+            self._blank = torch.zeros_like(images)
+            seen: list[Tensor] = []
+            with torch.no_grad(), _Watched(self._module(), seen.append):
+                self.outputs(images)
+            self._phi_shape = seen[-1].shape[1:]
+            self.feature_counts = {"fully connected": seen[-1][0].numel()}
+        return self
+
+    def _check(self, outputs: Tensor) -> None:
+        """Refuse outputs that cannot be the classes."""
+        if not isinstance(outputs, Tensor) or outputs.ndim != 2:
+            shape = tuple(outputs.shape) if isinstance(outputs, Tensor) else type(outputs).__name__
+            raise UserError(f"{self.spec.name} puts out {shape}, not (pictures, classes)")
+        columns, single = outputs.shape[1], outputs.shape[1] == 1
+        wanted = 1 if single and self.class_count == 2 else max(self.places, default=0) + 1
+        exact = self.spec.columns is None and self.spec.classes is None
+        if (
+            (single and self.spec.output == "logits")
+            or columns < wanted
+            or (exact and columns != wanted and not single)
+        ):
+            raise UserError(
+                f"{self.spec.name} has {columns} output(s) for {self.class_count} classes; "
+                "say which with --output-columns, or --output one-logit for the second of two classes"
+            )
+
+    def _logits(self, outputs: Tensor) -> Tensor:
+        """The network's outputs as logits of the data's classes, (B, classes) float32."""
+        outputs = outputs.float()
+        if self.spec.output == "probabilities":
+            if outputs.shape[1] == 1:
+                outputs = torch.cat([1 - outputs, outputs], dim=1)
+            outputs = outputs.clamp_min(SMALLEST).log()
+        elif self.spec.output == "one-logit":
+            outputs = torch.cat([torch.zeros_like(outputs), outputs], dim=1)
+        return outputs[:, self.places]
+
+    def _module(self) -> nn.Module:
+        assert isinstance(self.network, nn.Module)  # noqa: S101 - only modules offer features
+        try:
+            return self.network.get_submodule(self.spec.features)
+        except AttributeError as error:
+            names = [name for name, _ in self.network.named_modules() if name][-12:]
+            raise UserError(
+                f"{self.spec.name} has no module '{self.spec.features}'; --features takes one of {', '.join(names)}"
+            ) from error
+
+
+class _Watched:
+    """While it lasts, `module`'s output goes through `change`; None leaves it as it is."""
+
+    def __init__(self, module: nn.Module, change: Callable[[Tensor], Tensor | None]) -> None:
+        self.module, self.change = module, change
+
+    def __enter__(self) -> None:
+        self.handle = self.module.register_forward_hook(lambda _module, _inputs, output: self.change(output))
+
+    def __exit__(self, *_: object) -> None:
+        self.handle.remove()
+
+
+def _places(spec: ClassifierSpec, class_names: Sequence[str]) -> list[int]:
+    """The output column of each class of the data."""
+    columns = spec.columns or tuple(range(len(spec.classes or class_names)))
+    if spec.classes is None:
+        if len(columns) != len(class_names):
+            raise UserError(f"--output-columns names {len(columns)} columns for {len(class_names)} classes")
+        return list(columns)
+    if lacking := [name for name in class_names if name not in spec.classes]:
+        raise UserError(f"--classes lacks {', '.join(lacking)}, which the pictures show")
+    if len(columns) != len(spec.classes):
+        raise UserError(f"--output-columns names {len(columns)} columns, --classes {len(spec.classes)} classes")
+    return [columns[spec.classes.index(name)] for name in class_names]
+
+
+def _first(error: Exception) -> str:
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

@@ -1,0 +1,69 @@
+"""The user's own classifier as the investigated one of a question: nothing is trained, its accuracy is taken."""
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from benchmark.errors import UserError
+from benchmark.judges.adapter import OwnClassifier
+from benchmark.judges.classifier import accuracy
+from benchmark.judges.loading import load_classifier
+from benchmark.judges.spec import ClassifierSpec
+from benchmark.judges.workshop import Workshop
+from benchmark.records.record import Judge
+from benchmark.records.store import Artefact
+from metrics.intervals import proportion
+
+
+@dataclass(frozen=True)
+class GivenClassifier:
+    """A classifier that the user brings, in the place of a `TrainedClassifier`."""
+
+    spec: ClassifierSpec
+    workshop: Workshop
+    role: ClassVar[str] = "classifier"
+
+    def made(self) -> tuple[Artefact, Judge]:
+        """Its accuracy, taken once, and what a record says of it.
+
+        Raises
+        ------
+        UserError
+            If it is no better than chance: then it was fed what it was not trained on.
+        """
+        artefact = self.workshop.artefact(self.role, own=self.spec.digest())
+        judge = Judge.model_validate(artefact.make(self._judge))
+        question = self.workshop.question
+        right = torch.arange(judge.test_n) < round(judge.test_accuracy * judge.test_n)
+        if proportion(right).high <= 1 / question.class_count:
+            raise UserError(
+                f"{self.spec.name} names {judge.test_accuracy:.1%} of {judge.test_n} test pictures, as chance is; "
+                "its preprocessing or the order of its classes is the likeliest cause: see benchmark classifier check"
+            )
+        return artefact, judge
+
+    def network(self) -> OwnClassifier:
+        """The classifier, frozen, on the device if it is a module."""
+        return load_classifier(self.spec, self.workshop.question.data).to(self.workshop.device)
+
+    untrained = network
+
+    def settings(self) -> dict[str, Any]:
+        """What determines it: the contents of its files, not where they lie."""
+        return {"own": self.spec.digest()}
+
+    def _judge(self, _: Artefact) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        network, splits, device = self.network(), self.workshop.question.splits, self.workshop.device
+        with torch.no_grad():
+            validation, test = (accuracy(network, part, device) for part in (splits.validation, splits.test))
+        return {}, {
+            "config": self.spec.model_dump(mode="json"),
+            "digest": self.spec.digest(),
+            "validation_accuracy": validation,
+            "test_accuracy": test,
+            "test_n": len(splits.test),
+            "trained_on": "brought by the user",
+            "fit_seconds": 0.0,
+        }

@@ -1,0 +1,93 @@
+"""A paper as a chapter of a results folder's page: claims by task, published beside measured, figures, the command."""
+
+import re
+from collections.abc import Sequence
+from io import BytesIO
+from pathlib import Path
+
+from PIL import Image
+
+from benchmark.jobs.again import paper_again
+from benchmark.papers import PAPERS, Paper, Printed, Shown, load
+from benchmark.papers.pages import Gathered, beside, gathered, of_paper, pictures, rows, setting, verdicts_of
+from benchmark.papers.verdicts import Verdict
+from benchmark.records.record import Record
+from benchmark.report import page
+from benchmark.report.cells import Results
+from benchmark.report.page.chapters import Chapter, Kind, Line, Matrix, Part, Picture
+from benchmark.report.page.sprites import address
+
+NUMBER = re.compile(r": (-?\d[\d.]*(?: ± [\d.]+)?(?: \[[^\]]*\])?(?: %)?)")
+"""The first number in the words behind a verdict, with spread and interval."""
+WIDEST = 1100
+"""Pixels of a figure inside a page, at most."""
+
+
+def chapters(records: Sequence[Record], runs: Path, folder: Path) -> list[Chapter]:
+    """A chapter for each paper that has successful records; its figures are taken from `folder`, where they are."""
+    results, papers = Results.of(records), {name: load(name) for name in PAPERS}
+    asked = {name: of_paper(paper, results) for name, paper in papers.items()}
+    return [_chapter(name, papers[name], good, runs, folder) for name, good in asked.items() if good]
+
+
+def _chapter(name: str, paper: Paper, good: Results, runs: Path, folder: Path) -> Chapter:
+    found = gathered(paper, good, runs)
+    tables = [_published(printed, found) for printed in paper.tables]
+    figures = [_figure(shown, found, folder) for shown in paper.figures]
+    return Chapter(
+        name=f"paper {name}",
+        title=f"{paper.title}: does it hold here?",
+        texts=[
+            "A number is held against a bound by its 95 % interval; where that holds both answers, it is left open."
+        ],
+        matrix=_matrix(paper, found, runs),
+        parts=[part for part in (*tables, *figures) if part.rows or part.pictures],
+        command=paper_again(name, good),
+    )
+
+
+def _matrix(paper: Paper, found: Gathered, runs: Path) -> Matrix:
+    verdicts = verdicts_of(paper.claims, found.tasks, runs, found.planted)
+    lines = [
+        Line(f"{claim.text} ({claim.source})", [_cell(of_task[place]) for of_task in verdicts.values()])
+        for place, claim in enumerate(paper.claims)
+    ]
+    return Matrix(["the paper says", *verdicts], lines)
+
+
+def _cell(verdict: Verdict) -> page.chapters.Verdict:
+    kind: Kind = "holds" if verdict.holds else "fails"
+    if verdict.holds is None:
+        kind = "open" if verdict.tested else "untested"
+    number = NUMBER.search(verdict.because)
+    return page.chapters.Verdict(
+        kind, verdict.words.removesuffix(" here"), number[1] if number else "", verdict.because
+    )
+
+
+def _published(printed: Printed, found: Gathered) -> Part:
+    """A table of the paper, with ours under each of its rows."""
+    cells = rows(printed, beside(printed, found.ours))
+    columns = list(dict.fromkeys(column for row in cells for column in row))
+    texts = [[row.get(column, "") for column in columns] for row in cells]
+    title = f"{printed.name}: {printed.title}"
+    return Part(title, columns, texts, [f"published: {setting(printed)}", *printed.notes])
+
+
+def _figure(shown: Shown, found: Gathered, folder: Path) -> Part:
+    """The pictures that show here what a figure of the paper does."""
+    made = [
+        Picture(_embedded(folder / f"{stem}.png"), f"{task}: {shown.what}")
+        for task, stem in pictures(shown, beside(shown, found.ours), folder)
+    ]
+    return Part(f"{shown.name}: {shown.what}", pictures=made)
+
+
+def _embedded(path: Path) -> str:
+    """A picture as a data address, no larger than a page shows it."""
+    with Image.open(path) as image:
+        picture = image.convert("RGB")
+    picture.thumbnail((WIDEST, 10 * WIDEST))
+    buffer = BytesIO()
+    picture.save(buffer, "WEBP", quality=70, method=2)
+    return address(buffer.getvalue(), "image/webp")

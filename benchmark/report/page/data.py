@@ -1,0 +1,66 @@
+"""All that the page knows, collected from records and artefacts, as JSON can hold it."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmark.records.record import Record
+from benchmark.report.cells import Results
+from benchmark.report.notes import notes_of
+from benchmark.report.page.colours import colours_of
+from benchmark.report.page.columns import Cells, cells_of, choices_of, columns, relaxations_of
+from benchmark.report.page.queries import pictured, set_of
+from benchmark.report.page.sentence import sentences, warnings
+from benchmark.report.page.significance import significance
+
+
+def collect(records: Sequence[Record], runs: Path) -> dict[str, Any]:
+    """Everything that the page shows of `records`, of success and failure; `runs` holds what they rest on."""
+    results = Results.of(records)
+    good, count = results.good, pictured([record for record in results if record.status == "ok"])
+    return {
+        "columns": [column.facts() for column in columns()],
+        "methods": {record.method: _method(record) for record in sorted(results, key=lambda one: one.reference)},
+        "tasks": [_task(task, good.on(task), results.on(task), runs, count) for task in results.tasks],
+        "warnings": warnings(results),
+        "notes": list(notes_of(good)) if good else [],
+    }
+
+
+def _method(record: Record) -> dict[str, Any]:
+    light, dark = colours_of(record.method, reference=record.reference)
+    return {"light": light, "dark": dark, "reference": record.reference}
+
+
+def _task(task: str, good: Results, all_of_it: Results, runs: Path, count: int) -> dict[str, Any]:
+    """One task: its numbers, what they say, its queries, and what failed."""
+    relaxations = relaxations_of(good)
+    cells = cells_of(good, relaxations) if good else {}
+    seeds = sorted({record.seed for record in good})
+    sets = {str(seed): set_of([one for one in good if one.seed == seed], relaxations, runs, count) for seed in seeds}
+    return {
+        "name": task,
+        "classes": good[0].data.get("classes", []) if good else [],
+        "relaxations": relaxations,
+        "choices": choices_of(seeds),
+        "cells": cells,
+        "words": significance(good, relaxations, runs),
+        "said": _said(task, cells, good, relaxations),
+        "sets": {seed: found for seed, found in sets.items() if found is not None},
+        "failed": [
+            {"method": record.method, "seed": record.seed, "reason": record.reason}
+            for record in all_of_it
+            if record.status != "ok"
+        ],
+    }
+
+
+def _said(task: str, cells: Cells, good: Results, relaxations: Sequence[float]) -> dict[str, list[list[str]]]:
+    """Choice -> the sentences at each relaxation."""
+    references = {record.method for record in good if record.reference}
+    return {
+        choice: [
+            sentences(task, rows, references, relaxation, place, choice) for place, relaxation in enumerate(relaxations)
+        ]
+        for choice, rows in cells.items()
+    }

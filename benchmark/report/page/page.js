@@ -1,0 +1,710 @@
+"use strict";
+/* The page: one state, which the address holds; whatever changes it draws again what depends on it. No request is made. */
+
+const D = JSON.parse(document.getElementById("data").textContent);
+const $ = (id) => document.getElementById(id);
+const PAGE = 24; // queries at once
+const OUTCOMES = {
+  any: "any outcome",
+  flipped: "flips the classifier",
+  both: "convinces both",
+  one: "convinces only the classifier",
+  neither: "does not flip",
+  oracle: "convinces the oracle",
+};
+const BEHIND = { flip_rate: "flipped", oracle_aware_flips: "both", adversarial_flips: "one", oracle_agreement: "oracle" };
+const ORDERS = { asked: "as asked", l1: "least changed first", sure: "classifier surest first", apart: "methods disagree most first" };
+const VIEWS = { answer: "answers", difference: "difference to the query", blink: "blink with the query" };
+const DEFAULTS = {
+  task: 0, seed: "", r: 0, sort: "oracle_aware_flips", down: true, columns: "", hidden: "",
+  own: "", target: "", outcome: "any", method: "", order: "asked", view: "answer", page: 0, query: "",
+};
+const S = { ...DEFAULTS };
+
+/* -- elements: text is always text ------------------------------------------------------------------------------- */
+
+function el(tag, properties = {}, ...children) {
+  const made = document.createElement(tag);
+  for (const [name, value] of Object.entries(properties)) {
+    if (name === "class") made.className = value;
+    else if (name.startsWith("on")) made.addEventListener(name.slice(2), value);
+    else if (name in made && typeof value !== "string") made[name] = value;
+    else made.setAttribute(name, value);
+  }
+  made.append(...children.filter((child) => child !== null));
+  return made;
+}
+
+function svg(tag, attributes, ...children) {
+  const made = document.createElementNS("http://www.w3.org/2000/svg", tag);
+  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
+  made.append(...children);
+  return made;
+}
+
+function coloured(element, method) {
+  element.style.setProperty("--light", D.methods[method].light);
+  element.style.setProperty("--dark", D.methods[method].dark);
+  element.classList.add("coloured");
+  return element;
+}
+
+function options(select, entries, chosen) {
+  select.replaceChildren(...entries.map(([value, text]) => el("option", { value, selected: value === chosen }, text)));
+}
+
+const count = (number) => number.toLocaleString("en");
+const many = (number, what) => `${count(number)} ${what === "query" && number !== 1 ? "queries" : what}`;
+
+/* -- what the state points to ------------------------------------------------------------------------------------ */
+
+const task = () => D.tasks[S.task];
+const choice = () => S.seed || task().choices[0] || "";
+const rows = () => task().cells[choice()] || {};
+const isReference = (method) => D.methods[method].reference;
+const hidden = () => new Set(S.hidden ? S.hidden.split(",") : []);
+const names = () => Object.keys(D.methods).filter((name) => name in rows());
+const visible = () => names().filter((name) => !hidden().has(String(number(name))));
+const number = (method) => Object.keys(D.methods).indexOf(method);
+const chosen = () => (S.method && answered(S.method) ? S.method : "");
+
+function cell(method, column, place = S.r) {
+  const cells = (rows()[method] || {})[column.name];
+  return cells ? cells[column.per_relaxation ? place : 0] : null;
+}
+
+function shownColumns() {
+  const there = D.columns.filter((column) => names().some((method) => (rows()[method] || {})[column.name]));
+  if (!S.columns) return there.filter((column) => column.first);
+  const wanted = new Set(S.columns.split(","));
+  return there.filter((column) => wanted.has(column.name));
+}
+
+/* -- the queries of a seed --------------------------------------------------------------------------------------- */
+
+const decoded = new Map();
+
+function numbers(text, wide = false) {
+  if (!decoded.has(text)) {
+    const bytes = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+    decoded.set(text, wide ? new Uint16Array(bytes.buffer) : bytes);
+  }
+  return decoded.get(text);
+}
+
+function seedOfPictures() {
+  const sets = task().sets;
+  return choice() in sets ? choice() : choice() === "mean" ? Object.keys(sets)[0] || "" : "";
+}
+
+const set = () => task().sets[seedOfPictures()] || null;
+const answered = (method) => (set() || { methods: {} }).methods[method] || null;
+const own = (query) => numbers(set().own)[query];
+const target = (query) => numbers(set().targets)[query];
+
+/* What a method's answer is: null where it was not asked at this r. */
+function answer(method, query, place = S.r) {
+  const of = answered(method);
+  const column = of ? of.places.indexOf(place) : -1;
+  if (column < 0) return null;
+  const at = column * set().n + query;
+  const seen = numbers(of.seen)[at], oracle = numbers(of.oracle)[at], wanted = target(query);
+  const outcome = seen !== wanted ? "neither" : oracle === wanted ? "both" : "one";
+  return {
+    column, seen, oracle, outcome, sure: numbers(of.sure)[at], oracleSure: numbers(of.oracleSure)[at],
+    l1: numbers(of.l1, true)[at] / 10000, agreed: oracle === wanted,
+  };
+}
+
+function has(found, outcome) {
+  if (outcome === "any") return true;
+  if (!found) return false;
+  if (outcome === "flipped") return found.outcome !== "neither";
+  return outcome === "oracle" ? found.agreed : found.outcome === outcome;
+}
+
+const galleryMethods = () => {
+  const shown = visible().filter((method) => answered(method) && method !== chosen());
+  return chosen() ? [chosen(), ...shown] : shown;
+};
+
+/* The queries that fit the filters, in the order that is asked for. */
+function fitting() {
+  if (!set()) return [];
+  const asked = chosen() ? [chosen()] : galleryMethods(), found = [];
+  for (let query = 0; query < set().n; query++) {
+    if (S.own !== "" && own(query) !== Number(S.own)) continue;
+    if (S.target !== "" && target(query) !== Number(S.target)) continue;
+    if (S.outcome === "any" || asked.some((method) => has(answer(method, query), S.outcome))) found.push(query);
+  }
+  if (S.order === "asked") return found;
+  const key = new Map(found.map((query) => [query, orderKey(query, asked)]));
+  return found.sort((one, other) => key.get(one) - key.get(other) || one - other);
+}
+
+function orderKey(query, asked) {
+  if (S.order === "apart") {
+    const methods = galleryMethods().filter((method) => !isReference(method));
+    const convinced = methods.filter((method) => has(answer(method, query), "both")).length;
+    return -convinced * (methods.length - convinced);
+  }
+  const found = asked.map((method) => answer(method, query)).filter(Boolean);
+  if (!found.length) return Infinity;
+  const sum = found.reduce((total, one) => total + (S.order === "l1" ? one.l1 : -one.sure), 0);
+  return sum / found.length;
+}
+
+/* -- pictures ---------------------------------------------------------------------------------------------------- */
+
+const sheets = new Map();
+let blinking = 0, blinked = false;
+
+function sheet(address) {
+  if (!sheets.has(address)) {
+    const image = new Image();
+    image.addEventListener("load", () => { image.ready = true; drawPictures(); });
+    image.src = address;
+    sheets.set(address, image);
+  }
+  return sheets.get(address);
+}
+
+/* A canvas that remembers what it shows: [address of a sheet, column, row]. */
+function picture(address, column, row, label) {
+  const [high, wide] = set().side;
+  const canvas = el("canvas", { width: wide, height: high, role: "img", "aria-label": label });
+  canvas.shows = [address, column, row];
+  draw(canvas);
+  return canvas;
+}
+
+function draw(canvas) {
+  const [address, column, row] = canvas.shows;
+  const image = sheet(address), { width, height } = canvas;
+  if (!image.ready) return;
+  const pen = canvas.getContext("2d", { willReadFrequently: true });
+  const isAnswer = address !== set().sheet && !canvas.plain;
+  const query = sheet(set().sheet);
+  if (isAnswer && S.view === "blink" && blinked && query.ready) {
+    pen.drawImage(query, 0, row * height, width, height, 0, 0, width, height);
+    return;
+  }
+  pen.drawImage(image, column * width, row * height, width, height, 0, 0, width, height);
+  if (isAnswer && S.view === "difference" && query.ready) subtract(pen, query, row, width, height);
+}
+
+/* Signed: red where the answer is brighter, blue where it is darker, white where nothing changed. */
+function subtract(pen, query, row, width, height) {
+  const answered = pen.getImageData(0, 0, width, height);
+  pen.drawImage(query, 0, row * height, width, height, 0, 0, width, height);
+  const before = pen.getImageData(0, 0, width, height).data, after = answered.data;
+  for (let place = 0; place < after.length; place += 4) {
+    const grey = (of) => (of[place] + of[place + 1] + of[place + 2]) / 3;
+    const change = Math.max(-255, Math.min(255, 2 * (grey(after) - grey(before))));
+    after[place] = change < 0 ? 255 + change : 255;
+    after[place + 1] = 255 - Math.abs(change);
+    after[place + 2] = change > 0 ? 255 - change : 255;
+  }
+  pen.putImageData(answered, 0, 0);
+}
+
+function drawPictures() {
+  for (const canvas of document.querySelectorAll("canvas")) draw(canvas);
+}
+
+function blink() {
+  clearInterval(blinking);
+  blinked = false;
+  if (S.view === "blink") blinking = setInterval(() => { blinked = !blinked; drawPictures(); }, 700);
+}
+
+/* -- the sentence and the table ---------------------------------------------------------------------------------- */
+
+function drawSaid() {
+  const said = (task().said[choice()] || [])[S.r] || [`No job of ${task().name} has succeeded.`];
+  $("said").replaceChildren(...said.map((text, place) => el("p", place ? {} : { class: "first" }, text)));
+}
+
+/* What is shown, and what is copied: headings, and a line a method; references come last. */
+function grid() {
+  const columns = shownColumns(), line = (method) => ({
+    method, reference: isReference(method), n: queriesOf(method),
+    cells: columns.map((column) => ({ column, cell: cell(method, column) })),
+  });
+  const lines = names().map(line), by = columns.find((column) => column.name === S.sort);
+  if (by || S.sort === "method") lines.sort((one, other) => compare(one, other, by));
+  return { columns, lines: [...lines.filter((one) => !one.reference), ...lines.filter((one) => one.reference)] };
+}
+
+function queriesOf(method) {
+  const found = cell(method, { name: "flip_rate", per_relaxation: true });
+  return found ? found[3] : null;
+}
+
+function compare(one, other, by) {
+  const sign = S.down ? -1 : 1;
+  if (!by) return sign * one.method.localeCompare(other.method);
+  const [first, second] = [one, other].map((line) => cell(line.method, by));
+  if (!first || !second) return first ? -1 : second ? 1 : 0;
+  return sign * (first[0] - second[0]);
+}
+
+function sortBy(name, better) {
+  if (S.sort === name) S.down = !S.down;
+  else Object.assign(S, { sort: name, down: better === "higher" });
+  changed(["table"]);
+}
+
+function drawTable() {
+  const { columns, lines } = grid();
+  const head = (name, title, better, meaning) =>
+    el("th", { scope: "col", "aria-sort": S.sort !== name ? "none" : S.down ? "descending" : "ascending", title: meaning },
+      el("button", { "data-sort": name, onclick: () => sortBy(name, better) }, title, S.sort === name ? (S.down ? " ▾" : " ▴") : ""));
+  const focused = document.activeElement && document.activeElement.dataset.sort;
+  $("head").replaceChildren(el("tr", {},
+    head("method", "method", "lower", "name"),
+    ...columns.map((column) => head(column.name, column.title, column.better, column.meaning)),
+    el("th", { scope: "col", title: "queries, of each seed" }, "n")));
+  if (focused) { const button = document.querySelector(`[data-sort="${CSS.escape(focused)}"]`); if (button) button.focus(); }
+  const first = lines.findIndex((line) => line.reference);
+  $("body").replaceChildren(...lines.flatMap((line, place) => [
+    place === first ? el("tr", { class: "apart" }, el("td", { colSpan: columns.length + 2 },
+      "References: no explanations, but they give the scale")) : null,
+    tableRow(line),
+  ]).filter(Boolean), ...task().failed.map((job) => failedRow(job, columns.length)));
+}
+
+function tableRow(line) {
+  const best = (column) => told(line.method, column).startsWith("best here, and better");
+  return el("tr", { class: line.reference ? "reference" : "" },
+    el("th", { scope: "row" }, coloured(el("span", { class: "dot", "aria-hidden": "true" }), line.method), line.method),
+    ...line.cells.map(({ column, cell: found }) => el("td", {}, found ? el("button", {
+      class: best(column) ? "number best" : "number", "data-column": column.name, "data-method": line.method,
+      title: told(line.method, column) || column.meaning,
+      onfocus: () => tell(line.method, column), onmouseenter: () => tell(line.method, column),
+      onclick: () => openBehind(line.method, column),
+    }, ...parts(found[4])) : "–")),
+    el("td", {}, line.n === null ? "–" : el("button", { class: "number", "data-column": "n", "data-method": line.method,
+      onclick: () => openBehind(line.method, { name: "n" }) }, count(line.n))));
+}
+
+/* The value, and its interval in smaller letters. */
+function parts(text) {
+  const at = text.indexOf(" [");
+  return at < 0 ? [text] : [text.slice(0, at), el("small", {}, text.slice(at))];
+}
+
+function failedRow(job, width) {
+  return el("tr", { class: "failed" }, el("th", { scope: "row" }, job.method),
+    el("td", { colSpan: width + 1 }, `failed (seed ${job.seed}): ${job.reason}`));
+}
+
+function told(method, column) {
+  const words = task().words[column.name];
+  return words ? (words[column.per_relaxation ? S.r : 0] || {})[method] || "" : "";
+}
+
+function tell(method, column) {
+  const words = told(method, column);
+  $("told").textContent = `${method}, ${column.heading}: ${words || column.meaning}`;
+}
+
+function openBehind(method, column) {
+  Object.assign(S, { method, outcome: BEHIND[column.name] || "any", own: "", target: "", page: 0, query: "" });
+  changed(["filters", "gallery", "one"]);
+  $("gallery").scrollIntoView();
+  $("gallery-count").focus({ preventScroll: true });
+}
+
+function drawColumns() {
+  const shown = new Set(shownColumns().map((column) => column.name));
+  const there = D.columns.filter((column) => names().some((method) => (rows()[method] || {})[column.name]));
+  $("columns").replaceChildren(...there.map((column) => el("label", { title: column.meaning },
+    el("input", { type: "checkbox", checked: shown.has(column.name), onchange: (event) => {
+      if (event.target.checked) shown.add(column.name); else shown.delete(column.name);
+      S.columns = there.filter((one) => shown.has(one.name)).map((one) => one.name).join(",") || "none";
+      changed(["table"]);
+    } }), ` ${column.title}`)));
+}
+
+/* -- copying ----------------------------------------------------------------------------------------------------- */
+
+function cells() {
+  const { columns, lines } = grid();
+  const head = ["method", ...columns.map((column) => column.title), "n"];
+  const line = (one) => [one.method, ...one.cells.map(({ cell: found }) => (found ? found[4] : "")), one.n === null ? "" : String(one.n)];
+  return { head, lines: lines.map((one) => ({ reference: one.reference, texts: line(one) })) };
+}
+
+function markdown() {
+  const { head, lines } = cells(), line = (texts) => `| ${texts.map((text) => text.replaceAll("|", "\\|")).join(" | ")} |`;
+  return [line(head), line(head.map((_, place) => (place ? "---:" : "---"))),
+    ...lines.map((one) => line(one.reference ? [`*${one.texts[0]}*`, ...one.texts.slice(1)] : one.texts))].join("\n") + "\n";
+}
+
+const TEX = { "\\": "\\textbackslash{}", "%": "\\%", "&": "\\&", _: "\\_", "#": "\\#", $: "\\$", "{": "\\{", "}": "\\}",
+  "~": "\\textasciitilde{}", "^": "\\textasciicircum{}", "±": "$\\pm$", "↑": "$\\uparrow$", "↓": "$\\downarrow$", "φ": "$\\phi$" };
+
+function latex() {
+  const { head, lines } = cells();
+  const tex = (text) => text.replace(/x\u0303/g, "\u0000").replace(/[\\%&_#${}~^±↑↓φ]/g, (letter) => TEX[letter]).replace(/\u0000/g, "$\\tilde{x}$");
+  const line = (texts) => `${texts.map(tex).join(" & ")} \\\\`;
+  const references = lines.filter((one) => one.reference).map((one) => line(one.texts));
+  return [`\\begin{tabular}{l${"r".repeat(head.length - 1)}}`, "\\toprule", line(head), "\\midrule",
+    ...lines.filter((one) => !one.reference).map((one) => line(one.texts)),
+    ...(references.length ? ["\\midrule", ...references] : []), "\\bottomrule", "\\end{tabular}"].join("\n") + "\n";
+}
+
+function csv() {
+  const { head, lines } = cells(), quote = (text) => (/[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
+  return [[...head, "reference"], ...lines.map((one) => [...one.texts, String(one.reference)])]
+    .map((texts) => texts.map(quote).join(",")).join("\n") + "\n";
+}
+
+async function copy(text, where) {
+  try {
+    await navigator.clipboard.writeText(text);
+    where.textContent = "copied";
+  } catch {
+    const area = el("textarea", { class: "copied", "aria-label": "text to copy" });
+    area.value = text;
+    where.replaceChildren("select and copy: ", area);
+    area.select();
+  }
+}
+
+function save(name, kind, text) {
+  const link = el("a", { href: URL.createObjectURL(new Blob([text], { type: kind })), download: name });
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 1000);
+}
+
+/* -- the curve --------------------------------------------------------------------------------------------------- */
+
+const LEFT = 44, RIGHT = 12, TOP = 10, BOTTOM = 40, HIGH = 320;
+
+function drawLegend() {
+  $("legend").replaceChildren(...names().map((method) => coloured(el("button", {
+    class: "key", "aria-pressed": String(!hidden().has(String(number(method)))), "data-method": method,
+    onclick: (event) => { if (event.detail < 2) hide(method); }, ondblclick: () => isolate(method),
+  }, el("span", { class: "dot", "aria-hidden": "true" }), isReference(method) ? `${method} (reference)` : method), method)));
+}
+
+function hide(method) {
+  const found = hidden(), key = String(number(method));
+  if (!found.delete(key)) found.add(key);
+  S.hidden = [...found].join(",");
+  for (const button of $("legend").children) button.setAttribute("aria-pressed", String(!found.has(String(number(button.dataset.method)))));
+  changed(["curve", "gallery", "one"]);
+}
+
+/* The first click of a double click has hidden it: it alone is shown, or, if it was alone, all are. */
+function isolate(method) {
+  const key = String(number(method)), others = names().map((name) => String(number(name))).filter((other) => other !== key);
+  const alone = others.every((other) => hidden().has(other));
+  S.hidden = alone ? "" : others.join(",");
+  changed(["legend", "curve", "gallery", "one"]);
+}
+
+function drawCurve() {
+  const wide = Math.min(860, Math.max(300, $("chart").clientWidth || 640)), rs = task().relaxations;
+  const x = (r) => LEFT + (wide - LEFT - RIGHT) * r, y = (rate) => TOP + (HIGH - TOP - BOTTOM) * (1 - rate);
+  const drawn = svg("svg", { viewBox: `0 0 ${wide} ${HIGH}`, width: wide, height: HIGH, role: "img", class: "chart",
+    "aria-label": `Flip rate against r on ${task().name}; the same numbers stand in the table above` });
+  for (const rate of [0, 0.25, 0.5, 0.75, 1]) {
+    drawn.append(svg("line", { x1: LEFT, x2: wide - RIGHT, y1: y(rate), y2: y(rate), class: "grid" }),
+      svg("text", { x: LEFT - 6, y: y(rate) + 4, "text-anchor": "end" }, `${100 * rate} %`));
+  }
+  for (const r of rs) drawn.append(svg("text", { x: x(r), y: HIGH - BOTTOM + 18, "text-anchor": "middle" }, String(r)));
+  drawn.append(svg("text", { x: (LEFT + wide - RIGHT) / 2, y: HIGH - 6, "text-anchor": "middle" }, "r (0: the method acts fully; 1: it keeps the query's own code)"));
+  if (rs.length) drawn.append(svg("line", { x1: x(rs[S.r]), x2: x(rs[S.r]), y1: TOP, y2: HIGH - BOTTOM, class: "here" }));
+  for (const method of visible()) drawn.append(...lineOf(method, x, y));
+  $("chart").replaceChildren(drawn);
+}
+
+function lineOf(method, x, y) {
+  const column = (name) => D.columns.find((one) => one.name === name);
+  const points = (name) => task().relaxations.map((r, place) => [r, cell(method, column(name), place)]).filter(([, found]) => found);
+  const path = (list) => list.map(([r, rate]) => `${x(r).toFixed(1)},${y(rate).toFixed(1)}`).join(" ");
+  const flips = points("flip_rate"), oracle = points("oracle_agreement");
+  const banded = flips.filter(([, found]) => found[1] !== null && found[2] !== null);
+  const band = [...banded.map(([r, found]) => [r, found[2]]), ...banded.reverse().map(([r, found]) => [r, found[1]])];
+  const group = coloured(svg("g", { "data-method": method }), method);
+  group.append(svg("polygon", { points: path(band), class: "band" }),
+    svg("polyline", { points: path(flips.map(([r, found]) => [r, found[0]])), class: "line" }),
+    svg("polyline", { points: path(oracle.map(([r, found]) => [r, found[0]])), class: "line oracle" }),
+    ...flips.map(([r, found]) => svg("circle", { cx: x(r), cy: y(found[0]), r: 3.5 },
+      svg("title", {}, `${method}, r = ${r}: flips ${found[4]} %`))));
+  return [group];
+}
+
+/* A figure of its own: what the style sheet says stands in its attributes, and a line below names each method. */
+function saveCurve() {
+  const copied = $("chart").firstChild.cloneNode(true), methods = visible();
+  const wide = Number(copied.getAttribute("width")), high = HIGH + 18 * methods.length + 8;
+  copied.setAttribute("xmlns", "http://www.w3.org/2000/svg");
+  copied.setAttribute("viewBox", `0 0 ${wide} ${high}`);
+  copied.setAttribute("height", high);
+  copied.setAttribute("font-family", "sans-serif");
+  copied.setAttribute("font-size", "12");
+  methods.forEach((method, place) => copied.append(
+    svg("rect", { x: LEFT, y: HIGH + 18 * place, width: 12, height: 12, fill: D.methods[method].light }),
+    svg("text", { x: LEFT + 18, y: HIGH + 10 + 18 * place }, method)));
+  const set = (selector, attributes) => copied.querySelectorAll(selector).forEach((one) => {
+    const method = one.closest("g") && one.closest("g").dataset.method;
+    for (const [name, value] of Object.entries(attributes)) one.setAttribute(name, value === "own" ? D.methods[method].light : value);
+    one.removeAttribute("style");
+  });
+  set(".grid, .here", { stroke: "#999", "stroke-width": 0.5 });
+  set(".band", { fill: "own", opacity: 0.15 });
+  set(".line", { stroke: "own", fill: "none", "stroke-width": 2 });
+  set(".oracle", { "stroke-dasharray": "5 4" });
+  set("circle", { fill: "own" });
+  save(`flip-rate-${task().name.replaceAll("/", "_")}.svg`, "image/svg+xml", new XMLSerializer().serializeToString(copied));
+}
+
+/* -- the gallery ------------------------------------------------------------------------------------------------- */
+
+function drawFilters() {
+  const classes = [["", "any"], ...task().classes.map((name, place) => [String(place), name])];
+  options($("own"), classes, S.own);
+  options($("target"), classes, S.target);
+  options($("method"), [["", "any method"], ...names().filter(answered).map((name) => [name, name])], S.method);
+  options($("outcome"), Object.entries(OUTCOMES), S.outcome);
+  options($("order"), Object.entries(ORDERS), S.order);
+  options($("view"), Object.entries(VIEWS), S.view);
+}
+
+let updates = []; // what a step of the slider calls: one function a picture
+let updatesOfOne = [];
+
+function drawGallery() {
+  const found = fitting(), methods = galleryMethods(), pages = Math.max(1, Math.ceil(found.length / PAGE));
+  S.page = Math.min(S.page, pages - 1);
+  const shown = found.slice(S.page * PAGE, (S.page + 1) * PAGE);
+  updates = [];
+  $("gallery-count").textContent = counted(found);
+  $("page").textContent = `page ${S.page + 1} of ${pages}`;
+  $("before").disabled = S.page === 0;
+  $("after").disabled = S.page >= pages - 1;
+  $("scale").hidden = S.view !== "difference";
+  $("pictures").hidden = !set();
+  $("pictures-head").parentNode.style.setProperty("--columns", methods.length + 1);
+  $("pictures-head").replaceChildren(el("tr", {}, el("th", { scope: "col" }, "query"), ...methods.map((method) =>
+    el("th", { scope: "col", class: method === chosen() ? "chosen" : "" }, coloured(el("span", { class: "dot", "aria-hidden": "true" }), method),
+      el("span", { class: "name" }, method, isReference(method) ? el("small", {}, " (reference)") : null)))));
+  $("pictures-body").replaceChildren(...shown.map((query) => galleryRow(query, methods)));
+  for (const update of updates) update();
+}
+
+function counted(found) {
+  if (!set()) return task().choices.length ? "The answers of single queries are not on disk any more; benchmark run makes them again." : "";
+  const about = [chosen() || (S.outcome === "any" ? "" : "some method"), S.outcome === "any" ? "" : OUTCOMES[S.outcome]].filter(Boolean).join(" ");
+  const classes = `${S.own === "" ? "" : `, seen as ${task().classes[S.own]}`}${S.target === "" ? "" : `, to become ${task().classes[S.target]}`}`;
+  const kept = found.filter((query) => query < set().pictures).length;
+  return `${count(found.length)} of n = ${many(set().n, "query")}${about ? `: ${about} at r = ${task().relaxations[S.r]}` : ""}${classes}; seed ${seedOfPictures()}`
+    + (kept < found.length ? `; pictures of ${count(kept)} (the page holds the first ${set().pictures})` : "");
+}
+
+function galleryRow(query, methods) {
+  const row = el("tr", { "data-query": String(query), class: String(query) === S.query ? "current" : "" },
+    el("th", { scope: "row" }, el("button", { class: "query", title: "all methods and all r for this query", onclick: () => openQuery(query) },
+      query < set().pictures ? plain(picture(set().sheet, 0, query, `query ${query}`)) : el("span", { class: "blank" }, "no picture"),
+      el("span", { class: "caption" }, `${task().classes[own(query)]} → ${task().classes[target(query)]}`))));
+  for (const method of methods) {
+    const { box, update } = answerBox(method, query);
+    updates.push(() => update(S.r));
+    row.append(el("td", {}, box));
+  }
+  return row;
+}
+
+function plain(canvas) {
+  canvas.plain = true;
+  return canvas;
+}
+
+/* A picture with what the judges see in it, and a function that shows the answer at another r. */
+function answerBox(method, query) {
+  const of = answered(method), classes = task().classes, wanted = classes[target(query)];
+  const canvas = of.sheet && query < set().pictures ? picture(of.sheet, 0, query, "") : null;
+  const classifier = el("span", {}), oracle = el("span", {});
+  const box = el("div", { class: "answer" }, canvas || el("span", { class: "blank" }, "no picture"), el("span", { class: "caption" }, classifier, oracle));
+  const update = (place) => {
+    const found = answer(method, query, place);
+    box.className = `answer ${found ? found.outcome : "missing"}`;
+    classifier.textContent = found ? `sees ${classes[found.seen]}, ${found.sure} %` : "not asked";
+    oracle.textContent = found ? `oracle ${classes[found.oracle]}, ${found.oracleSure} %` : "";
+    if (found) {
+      const meant = { both: "both see the target", one: "only the classifier sees the target", neither: "not flipped" }[found.outcome];
+      box.title = `${method}, target ${wanted}: ${meant}; ${classifier.textContent}; ${oracle.textContent}; L1 ${found.l1.toFixed(4)}`;
+      if (canvas) {
+        canvas.shows[1] = found.column;
+        canvas.setAttribute("aria-label", `${method}: classifier sees ${classes[found.seen]}, oracle ${classes[found.oracle]}`);
+        draw(canvas);
+      }
+    } else if (canvas) canvas.getContext("2d").clearRect(0, 0, canvas.width, canvas.height);
+  };
+  return { box, update };
+}
+
+/* -- one query --------------------------------------------------------------------------------------------------- */
+
+function openQuery(query) {
+  S.query = String(query);
+  changed(["one"]);
+  $("one").scrollIntoView();
+  $("one-title").focus({ preventScroll: true });
+}
+
+function drawOne() {
+  for (const row of $("pictures-body").children) row.classList.toggle("current", row.dataset.query === S.query);
+  const query = Number(S.query), there = S.query !== "" && set() && query < set().n;
+  $("one").hidden = !there;
+  updatesOfOne = [];
+  if (!there) return;
+  const rs = task().relaxations, places = rs.map((_, place) => place).reverse();
+  $("one-title").textContent = `Query ${query}: ${task().classes[own(query)]} → ${task().classes[target(query)]}`;
+  $("one-query").replaceChildren(...(query < set().pictures ? [plain(picture(set().sheet, 0, query, "the query"))] : []));
+  const heads = places.map((place) => el("th", { scope: "col" }, el("button", { onclick: () => moveTo(place) }, `r = ${rs[place]}`)));
+  updatesOfOne.push(() => heads.forEach((head, at) => head.classList.toggle("chosen", places[at] === S.r)));
+  $("one-head").replaceChildren(el("tr", {}, el("th", { scope: "col" }, "method"), ...heads, el("th", { scope: "col" }, "how")));
+  $("one-body").replaceChildren(...galleryMethods().map((method) => el("tr", {}, el("th", { scope: "row" }, method),
+    ...places.map((place) => {
+      const { box, update } = answerBox(method, query);
+      update(place);
+      const found = answer(method, query, place);
+      if (found) box.lastChild.append(el("span", {}, `L1 ${found.l1.toFixed(4)}`));
+      return el("td", {}, box);
+    }), el("td", { class: "how" }, ...howOf(method, query)))));
+  for (const update of updatesOfOne) update();
+}
+
+/* What the method has intervened on: its path, and what it tells in words. */
+function howOf(method, query) {
+  const of = answered(method), parts = [];
+  if (query >= set().pictures) return parts;
+  if (of.path) {
+    const steps = Array.from({ length: of.steps }, (_, step) => plain(picture(of.path, step, query, `step ${step + 1} of the path`)));
+    parts.push(el("div", { class: "path" }, el("span", {}, "path:"), ...steps));
+  }
+  for (const [name, texts] of Object.entries(of.told || {})) parts.push(el("div", {}, `${name}: ${texts[query]}`));
+  return parts;
+}
+
+/* -- the state: drawn again where it changed, kept in the address ------------------------------------------------- */
+
+const DRAWN = { said: drawSaid, table: drawTable, columns: drawColumns, legend: drawLegend, curve: drawCurve,
+  filters: drawFilters, gallery: drawGallery, one: drawOne };
+
+function changed(parts) {
+  for (const part of parts) DRAWN[part]();
+  remember();
+}
+
+/* A step of the slider: the pictures stay where they are, unless what fits depends on r. */
+function moveTo(place) {
+  S.r = Math.max(0, Math.min(task().relaxations.length - 1, place));
+  showR();
+  for (const part of [drawSaid, drawTable, drawCurve]) part();
+  if (S.outcome !== "any" || S.order !== "asked") drawGallery();
+  else {
+    for (const update of updates) update();
+    $("gallery-count").textContent = counted(fitting());
+  }
+  for (const update of updatesOfOne) update();
+  remember();
+}
+
+function showR() {
+  const rs = task().relaxations;
+  Object.assign($("r"), { max: Math.max(0, rs.length - 1), value: S.r, disabled: rs.length < 2 });
+  const extreme = { 0: " (full)", 1: " (none)" }[rs[S.r]] || "";
+  const text = rs.length ? `r = ${rs[S.r]}${extreme}` : "no answers";
+  $("r-shown").textContent = text;
+  $("r").setAttribute("aria-valuetext", text);
+}
+
+function remember() {
+  const kept = new URLSearchParams();
+  for (const [name, value] of Object.entries(S)) if (value !== DEFAULTS[name]) kept.set(name, value);
+  kept.set("task", task().name);
+  if (task().relaxations.length) kept.set("r", task().relaxations[S.r]);
+  history.replaceState(null, "", `#${kept}`);
+}
+
+function restore() {
+  const kept = new URLSearchParams(location.hash.slice(1));
+  Object.assign(S, DEFAULTS);
+  for (const [name, value] of kept) if (name in DEFAULTS) S[name] = typeof DEFAULTS[name] === "string" ? value : value === "true";
+  S.task = Math.max(0, D.tasks.findIndex((one) => one.name === kept.get("task")));
+  S.r = Math.max(0, task().relaxations.indexOf(Number(kept.get("r"))));
+  S.page = Math.max(0, Number(kept.get("page")) || 0);
+  if (!task().choices.includes(S.seed)) S.seed = "";
+  const valid = [["outcome", OUTCOMES], ["order", ORDERS], ["view", VIEWS]];
+  for (const [name, known] of valid) if (!(S[name] in known)) S[name] = DEFAULTS[name];
+  for (const name of ["own", "target"]) if (!(S[name] in task().classes)) S[name] = "";
+  if (!/^\d*$/.test(S.query)) S.query = "";
+  drawAll();
+}
+
+function drawAll() {
+  options($("task"), D.tasks.map((one, place) => [String(place), one.name]), String(S.task));
+  options($("seed"), task().choices.map((one) => [one, one === "mean" ? `mean of ${task().choices.length - 1} seeds` : `seed ${one}`]), choice());
+  showR();
+  blink();
+  changed(Object.keys(DRAWN));
+}
+
+function listen() {
+  const set = (name, parts) => $(name).addEventListener("change", (event) => {
+    Object.assign(S, { [name]: event.target.value, page: 0 });
+    if (name === "view") blink();
+    changed(parts);
+  });
+  $("task").addEventListener("change", (event) => {
+    const r = task().relaxations[S.r], place = Number(event.target.value);
+    Object.assign(S, { task: place, seed: "", own: "", target: "", method: "", query: "", page: 0, r: Math.max(0, D.tasks[place].relaxations.indexOf(r)) });
+    drawAll();
+  });
+  $("seed").addEventListener("change", (event) => { Object.assign(S, { seed: event.target.value, query: "", page: 0 }); drawAll(); });
+  $("r").addEventListener("input", (event) => moveTo(Number(event.target.value)));
+  for (const name of ["own", "target", "method", "outcome", "order"]) set(name, ["gallery", "one"]);
+  set("view", ["gallery", "one"]);
+  for (const [name, step] of [["before", -1], ["after", 1]]) $(name).addEventListener("click", () => { S.page += step; changed(["gallery"]); });
+  $("reset").addEventListener("click", () => { Object.assign(S, { own: "", target: "", method: "", outcome: "any", order: "asked", page: 0 }); changed(["filters", "gallery", "one"]); });
+  $("close").addEventListener("click", () => { S.query = ""; changed(["one"]); $("gallery").scrollIntoView(); });
+  $("save-curve").addEventListener("click", saveCurve);
+  for (const [name, text] of [["markdown", markdown], ["latex", latex], ["csv", csv]]) $(`copy-${name}`).addEventListener("click", () => copy(text(), $("copied")));
+  for (const button of document.querySelectorAll("[data-copies]")) {
+    button.addEventListener("click", () => copy($(button.dataset.copies).textContent, button.nextElementSibling));
+  }
+  for (const link of document.querySelectorAll("[data-jump]")) {
+    link.addEventListener("click", (event) => { event.preventDefault(); $(link.dataset.jump).scrollIntoView(); });
+  }
+  document.addEventListener("keydown", keyed);
+  addEventListener("hashchange", restore);
+  addEventListener("resize", drawCurve);
+}
+
+/* Arrows: left and right are r; up and down are the query, once one is open. */
+function keyed(event) {
+  if (event.altKey || event.ctrlKey || event.metaKey || /^(INPUT|SELECT|TEXTAREA)$/.test(event.target.tagName)) return;
+  const sideways = { ArrowLeft: -1, ArrowRight: 1 }[event.key], upright = { ArrowUp: -1, ArrowDown: 1 }[event.key];
+  if (sideways) moveTo(S.r + sideways);
+  else if (upright && S.query !== "") {
+    const found = fitting(), at = found.indexOf(Number(S.query));
+    const next = found[Math.max(0, Math.min(found.length - 1, at + upright))];
+    if (next === undefined) return;
+    event.preventDefault();
+    S.query = String(next);
+    const page = Math.floor(found.indexOf(next) / PAGE);
+    if (page !== S.page) { S.page = page; drawGallery(); }
+    changed(["one"]);
+  }
+}
+
+if (D.tasks.length) {
+  listen();
+  restore();
+}

@@ -1,0 +1,125 @@
+"""What the numbers say, in a few plain sentences: who flips, who convinces, who changes least, what is not known."""
+
+from collections.abc import Mapping, Sequence
+
+import torch
+
+from benchmark.records.record import Record
+from benchmark.report.page.columns import ALL_SEEDS, Cell
+from metrics import METRICS
+from metrics.intervals import proportion
+
+CONVINCING = 0.8
+"""Of those that convince the oracle so often, the one is named that changes least."""
+READS = 0.9
+"""An oracle whose accuracy on test pictures is below this, with all of its interval, is warned of."""
+FOOLED = 0.2
+"""A flip rate that is so much higher than what convinces the oracle is warned of."""
+
+Rows = Mapping[str, Mapping[str, Sequence[Cell | None]]]
+"""Method -> column -> cells."""
+
+
+def sentences(task: str, rows: Rows, references: set[str], relaxation: float, place: int, choice: str) -> list[str]:
+    """Of one task at one relaxation: what a newcomer should take away."""
+    convinced, changed, flipped = (
+        {method: cell for method, row in rows.items() if (cell := _at(row, name, place)) is not None}
+        for name in ("oracle_aware_flips", "l1", "flip_rate")
+    )
+    own = {method: cell[0] for method, cell in convinced.items() if method not in references}
+    if not own:
+        return [f"On {task} no method has an answer at r = {relaxation:g}."]
+    best = max(own, key=lambda method: (own[method], -_value(changed, method)))
+    n = convinced[best][3]
+    told = [
+        f"On {task} at r = {relaxation:g}, {best} convinces most often: classifier and oracle both see the target in "
+        f"{_rate(own[best])} of its {n:,} answers, at a change (L1) of {_change(changed, best)}."
+        if own[best]
+        else f"On {task} at r = {relaxation:g}, no answer of any method convinces both classifier and oracle."
+    ]
+    told += _least(own, changed, best)
+    told += _fooled(own, flipped)
+    told += _reference(convinced, references, own[best])
+    return [*told, _unknown(choice)]
+
+
+def _at(row: Mapping[str, Sequence[Cell | None]], name: str, place: int) -> Cell | None:
+    return row[name][place] if name in row else None
+
+
+def _value(cells: Mapping[str, Cell], method: str) -> float:
+    return float(cells[method][0]) if method in cells else 1.0
+
+
+def _rate(value: float) -> str:
+    return f"{METRICS['flip_rate'].shown.text(value)} %"
+
+
+def _change(cells: Mapping[str, Cell], method: str) -> str:
+    return METRICS["l1"].shown.text(cells[method][0]) if method in cells else "unknown size"
+
+
+def _least(own: Mapping[str, float], changed: Mapping[str, Cell], best: str) -> list[str]:
+    """Who changes least, of those that convince."""
+    convincing = [method for method, rate in own.items() if rate >= CONVINCING and method in changed]
+    if not convincing:
+        return []
+    least = min(convincing, key=lambda method: _value(changed, method))
+    share = f"{100 * CONVINCING:.0f} %"
+    if least == best:
+        return [f"Of those that convince in at least {share}, it also changes least."]
+    return [
+        f"Of those that convince in at least {share}, {least} changes least (L1 {_change(changed, least)}, "
+        f"convinces in {_rate(own[least])})."
+    ]
+
+
+def _fooled(own: Mapping[str, float], flipped: Mapping[str, Cell]) -> list[str]:
+    """Whose flips the oracle believes least."""
+    gaps = {method: flipped[method][0] - rate for method, rate in own.items() if method in flipped}
+    worst = max(gaps, key=lambda method: gaps[method], default="")
+    if not worst or gaps[worst] < FOOLED:
+        return []
+    return [
+        f"A flip alone proves little: {worst} flips the classifier in {_rate(flipped[worst][0])}, and convinces both "
+        f"in {_rate(own[worst])}."
+    ]
+
+
+def _reference(convinced: Mapping[str, Cell], references: set[str], rate: float) -> list[str]:
+    """Whether a reference, which explains nothing, convinces as often."""
+    beating = [method for method, cell in convinced.items() if method in references and cell[0] > 0 and cell[0] >= rate]
+    kind = "the reference" if len(beating) == 1 else "the references"
+    return [f"No method convinces more often than {kind} {' and '.join(beating)}."] * bool(beating)
+
+
+def _unknown(choice: str) -> str:
+    trained = "how much another training of the same would differ is only as well known as few seeds can tell"
+    if choice != ALL_SEEDS:
+        trained = f"how another training would turn out (seed {choice} only)"
+    return f"Not known: {trained}; and what people would see, for the oracle is a network too."
+
+
+def warnings(records: Sequence[Record]) -> list[str]:
+    """What has to be read before any number."""
+    found = [f"Partial run: --limit {record.limit}." for record in records if record.limit]
+    if any(record.preset == "smoke" for record in records):
+        found.insert(0, "Preset smoke: a test that everything runs. Its numbers and pictures mean nothing.")
+    for record in records:
+        found += [f"{record.task}: {remark}" for remark in record.data.get("remarks", [])]
+        found += _poor(record)
+    return list(dict.fromkeys(found))
+
+
+def _poor(record: Record) -> list[str]:
+    """A judge that does not read the pictures well enough to judge."""
+    judge = record.oracle
+    if judge is None:
+        return []
+    value, low, high, n = proportion(torch.arange(judge.test_n) < round(judge.test_accuracy * judge.test_n))
+    if high >= READS:
+        return []
+    return [
+        f"{record.task}: the oracle is right on {value:.1%} [{low:.1%}, {high:.1%}] of {n:,} test pictures only. "
+        "What it says of answers, in the columns with its name and in FID, is little to rely on."
+    ]

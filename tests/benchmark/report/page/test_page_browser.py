@@ -1,0 +1,334 @@
+"""The page in a real browser, without a network. Where there is none: apt-get install chromium."""
+
+import csv
+import io
+import socket
+
+import pytest
+
+from methods import METHODS
+
+pytestmark = pytest.mark.slow
+
+SHOTS = "[...document.querySelectorAll('#pictures-body td canvas')].map((one) => one.toDataURL())"
+
+
+def rows(page):
+    """The names in the table, from the top."""
+    return page.locator("#body tr:not(.apart):not(.failed) th").all_inner_texts()
+
+
+def cell(page, method, column):
+    return page.locator(f'#body [data-column="{column}"][data-method="{method}"]')
+
+
+def shown(page):
+    """The queries of which the gallery shows a row."""
+    return [int(row.get_attribute("data-query")) for row in page.locator("#pictures-body tr").all()]
+
+
+def counted(page):
+    """(fitting, n) as the gallery tells them."""
+    first, _, rest = page.locator("#gallery-count").inner_text().partition(" of n = ")
+    return int(first.replace(",", "")), int(rest.split()[0].replace(",", ""))
+
+
+def drawn(page):
+    page.wait_for_function("[...sheets.values()].every((image) => image.ready)")
+    return page.evaluate(SHOTS)
+
+
+def test_slider_moves_pictures_and_numbers(make_results, opened):
+    """A step of the slider shows other pictures, other captions, other numbers and another sentence; back, the same."""
+    page = opened(make_results().page)
+
+    def state():
+        parts = ("#said", "#body", "#pictures-body")
+        return drawn(page), *(page.locator(part).inner_text() for part in parts)
+
+    before = state()
+    page.locator("#r").press("ArrowRight")
+    assert page.locator("#r-shown").inner_text() == "r = 0.5"
+    after = state()
+    assert all(one != other for one, other in zip(before, after, strict=True))
+    assert len(set(after[0])) > len(after[0]) / 2  # pictures, and not one picture many times
+    page.locator("#r").press("ArrowLeft")
+    assert state() == before
+
+
+def test_numbers_are_those_of_the_records(make_results, opened):
+    """The table shows what the records say, to the last digit, at every r."""
+    folder = make_results()
+    page = opened(folder.page)
+    for place, r in enumerate((0.0, 0.5, 1.0)):
+        page.evaluate(f"moveTo({place})")
+        for record in folder.records:
+            value = next(row.value for row in record.rows if (row.metric, row.relaxation) == ("flip_rate", r))
+            text = cell(page, record.method, "flip_rate").inner_text()
+            assert text.split(" ")[0] == f"{100 * value:.1f}"
+
+
+def test_sorted_by_what_is_better(make_results, opened):
+    """A heading sorts the better end up, a second click turns the order; references stay below."""
+    page = opened(make_results(methods=("vaex", "hybrid", "dvae", "null", "nearest-unlike")).page)
+    for column, sign in (("flip_rate", -1), ("l1", 1)):
+        page.locator(f'[data-sort="{column}"]').click()
+        names = rows(page)
+        values = [sign * float(cell(page, name, column).inner_text().split()[0]) for name in names]
+        assert values[:3] == sorted(values[:3])
+        assert set(names[3:]) == {"null", "nearest-unlike"}
+        page.locator(f'[data-sort="{column}"]').click()
+        assert rows(page)[:3] == names[:3][::-1]
+
+
+def test_filters_leave_what_fits(make_results, opened):
+    """Queries of one class are those, and the outcome is asked of the method that is chosen."""
+    page = opened(make_results().page)
+    page.locator("#own").select_option(label="one")
+    assert shown(page) == page.evaluate(
+        "Array.from({length: set().n}, (_, q) => q).filter((q) => own(q) === 1).slice(0, PAGE)"
+    )
+    page.locator("#method").select_option("dvae")
+    page.locator("#outcome").select_option("one")
+    assert shown(page)
+    frames = page.locator("#pictures-body tr td:nth-child(2) .answer").all()
+    assert {frame.get_attribute("class") for frame in frames} == {"answer one"}
+    assert page.locator("#pictures-head th").all_inner_texts()[1] == "dvae"
+
+
+def test_least_changed_comes_first(make_results, opened):
+    """Queries sorted by L1 are in its order, of the method that is chosen."""
+    page = opened(make_results().page)
+    page.locator("#method").select_option("vaex")
+    page.locator("#order").select_option("l1")
+    values = page.evaluate("fitting().map((query) => answer('vaex', query).l1)")
+    assert len(values) == 40
+    assert values == sorted(values)
+
+
+def test_what_is_copied_is_what_is_shown(make_results, opened):
+    """All three forms hold the headings and cells of the table: chosen columns, the order, references last."""
+    page = opened(make_results().page)
+    page.locator("#table summary").click()
+    page.locator("#columns label", has_text="MSE").locator("input").uncheck()
+    page.locator('[data-sort="flip_rate"]').click()
+    heads = [text.rstrip(" ▾▴") for text in page.locator("#head th").all_inner_texts()]
+    table = [
+        [text.replace("–", "") for text in row.locator("th, td").all_inner_texts()]
+        for row in page.locator("#body tr:not(.apart)").all()
+    ]
+    assert "MSE ↓" not in heads
+    page.locator("#copy-csv").click()
+    lines = list(csv.reader(io.StringIO(clipboard(page))))
+    assert [line[:-1] for line in lines] == [heads, *table]
+    assert [line[-1] for line in lines[1:]] == ["false", "false", "true"]
+    page.locator("#copy-markdown").click()
+    lines = [[text.strip(" *") for text in line.strip("|").split("|")] for line in clipboard(page).splitlines()]
+    assert [lines[0], *lines[2:]] == [heads, *table]
+    page.locator("#copy-latex").click()
+    body = [line for line in clipboard(page).splitlines() if line.endswith(r"\\")]
+    assert [line.removesuffix(r" \\").split(" & ") for line in body[1:]] == table
+    assert r"\%" in body[0]
+
+
+def clipboard(page):
+    page.wait_for_function("document.getElementById('copied').textContent === 'copied'")
+    page.evaluate("document.getElementById('copied').textContent = ''")
+    return page.evaluate("navigator.clipboard.readText()")
+
+
+def test_a_link_restores_the_state(make_results, opened):
+    """The address holds task, seed, r, filter, view and query: opened elsewhere it shows the same."""
+    folder = make_results(tasks=("mnist", "mnist/3-8"), seeds=(0, 1))
+    page = opened(folder.page)
+    page.locator("#task").select_option(label="mnist/3-8")
+    page.locator("#seed").select_option("1")
+    page.locator("#r").press("ArrowRight")
+    page.locator("#target").select_option(label="two")
+    page.locator("#method").select_option("dvae")
+    page.locator("#view").select_option("difference")
+    page.locator('.key[data-method="null"]').click()
+    page.locator("#pictures-body .query").nth(2).click()
+
+    def state(page):
+        chosen = [page.locator(f"#{name}").input_value() for name in ("task", "seed", "r", "target", "method", "view")]
+        return (
+            chosen,
+            drawn(page),
+            *(page.locator(f"#{part}").inner_text() for part in ("said", "body", "gallery", "one", "chart")),
+        )
+
+    fragment = page.evaluate("location.hash")
+    assert state(opened(folder.page, fragment)) == state(page)
+
+
+def test_a_link_that_is_wrong_is_no_error(make_results, opened):
+    """Nonsense in the address is left out."""
+    page = opened(make_results().page, "#task=none&r=7&own=99&outcome=x&query=-1&method=nobody&sort=__proto__&page=-3")
+    assert len(rows(page)) == 3
+    assert counted(page) == (40, 40)
+
+
+@pytest.mark.parametrize("column", ["flip_rate", "oracle_aware_flips", "l1", "mse", "n"])
+def test_a_number_leads_to_the_queries_behind_it(make_results, opened, column):
+    """A click on a rate shows the queries that make it up, on any other number all n."""
+    page = opened(make_results().page)
+    text = cell(page, "dvae", column).inner_text()
+    n = int(cell(page, "dvae", "n").inner_text())
+    cell(page, "dvae", column).click()
+    fitting = round(float(text.split()[0]) / 100 * n) if column in ("flip_rate", "oracle_aware_flips") else n
+    assert counted(page) == (fitting, n)
+    assert len(shown(page)) == min(24, fitting)
+    assert page.locator("#method").input_value() == "dvae"
+
+
+def test_one_query_shows_every_answer(make_results, opened):
+    """A query opens with all methods at all r, their paths and what they intervened on; arrows go to the next one."""
+    page = opened(make_results().page)
+    page.locator("#pictures-body .query").first.click()
+    assert page.locator("#one-body tr").count() == 3
+    assert page.locator("#one-body .answer").count() == 9
+    how = page.locator("#one-body .how").first
+    assert how.locator("canvas").count() == 3
+    assert "bits:" in how.inner_text()
+    page.keyboard.press("ArrowDown")
+    assert page.locator("#one-title").inner_text().startswith("Query 1:")
+    page.keyboard.press("ArrowRight")
+    assert page.locator("#r-shown").inner_text() == "r = 0.5"
+
+
+def test_difference_and_blink_draw_other_pictures(make_results, opened):
+    """The difference to the query is white where nothing changed; blinking shows the query itself."""
+    page = opened(make_results().page)
+    answers = drawn(page)
+    page.locator("#view").select_option("difference")
+    assert all(one != other for one, other in zip(answers, drawn(page), strict=True))
+    page.evaluate("blinked = true; S.view = 'blink'; drawPictures()")
+    assert len(set(drawn(page))) == 24  # each row shows its query
+
+
+def test_a_name_hides_and_isolates(make_results, opened):
+    """A click on a name takes its curve and pictures away, a double click all the others."""
+    page = opened(make_results().page)
+    curves = page.locator("#chart g")
+    page.locator('.key[data-method="vaex"]').click()
+    assert [curve.get_attribute("data-method") for curve in curves.all()] == ["dvae", "null"]
+    assert page.locator("#pictures-head th").count() == 3
+    page.locator('.key[data-method="dvae"]').dblclick()
+    assert [curve.get_attribute("data-method") for curve in curves.all()] == ["dvae"]
+    page.locator('.key[data-method="dvae"]').dblclick()
+    assert curves.count() == 3
+
+
+def test_curve_is_saved_as_a_figure(make_results, opened, tmp_path):
+    """The file is SVG with its own colours and names, and no part of the page's style."""
+    page = opened(make_results().page)
+    with page.expect_download() as download:
+        page.locator("#save-curve").click()
+    download.value.save_as(tmp_path / "curve.svg")
+    text = (tmp_path / "curve.svg").read_text()
+    assert text.startswith("<svg")
+    assert "var(" not in text
+    assert ">dvae</text>" in text
+    assert text.count("<polyline") == 6
+
+
+def test_hostile_names_are_text(make_results, opened):
+    """A method that is a tag and a class that ends a script are shown as they are written, and do nothing."""
+    method, label = "<img src=x onerror=alert(1)>", "</script><script>alert(1)</script>"
+    page = opened(
+        make_results(methods=(method, "vaex"), classes=("zero", label), failed=(("dvae", "<b>why</b>"),)).page
+    )
+    page.on("dialog", lambda dialog: pytest.fail(dialog.message))
+    assert method in rows(page)
+    assert label in page.locator("#own option").all_inner_texts()
+    assert "<b>why</b>" in page.locator(".failed").inner_text()
+    page.locator("#pictures-body .query").first.click()
+    assert page.locator("img[src=x]").count() == 0
+    assert "alert(1)" in page.locator("#one-title").inner_text()
+
+
+def test_nothing_there(make_results, opened):
+    """A page without records, and one on which all failed, say so."""
+    assert "no records" in opened(make_results(methods=()).page).locator("main").inner_text()
+    page = opened(make_results(methods=(), failed=(("vaex", "no memory"),)).page)
+    assert "no memory" in page.locator("#body").inner_text()
+    assert "No job of mnist has succeeded" in page.locator("#said").inner_text()
+
+
+def test_one_query_of_one_method(make_results, opened):
+    """The smallest run has a page."""
+    page = opened(make_results(methods=("vaex",), n=1).page)
+    assert counted(page) == (1, 1)
+    assert rows(page) == ["vaex"]
+
+
+def test_a_failed_job_is_in_the_table(make_results, opened):
+    """It stands there with its seed and its reason."""
+    page = opened(make_results(failed=(("hybrid", "out of memory"),)).page)
+    assert "out of memory" in page.locator(".failed", has_text="hybrid").inner_text()
+    assert len(rows(page)) == 3
+
+
+def test_many(make_results, opened):
+    """14 methods on 2 tasks under 3 seeds: the mean, or each seed, of each task."""
+    folder = make_results(methods=tuple(METHODS)[:14], tasks=("mnist", "mnist/3-8"), seeds=(0, 1, 2), n=30)
+    page = opened(folder.page)
+    assert len(rows(page)) == len(METHODS)
+    assert "±" in cell(page, "vaex", "flip_rate").inner_text()
+    page.locator("#task").select_option(label="mnist/3-8")
+    page.locator("#seed").select_option("2")
+    value = next(
+        row.value
+        for one in folder.records
+        if (one.method, one.task, one.seed) == ("vaex", "mnist/3-8", 2)
+        for row in one.rows
+    )
+    assert cell(page, "vaex", "flip_rate").inner_text().split()[0] == f"{100 * value:.1f}"
+    assert "seed 2" in page.locator("#gallery-count").inner_text()
+
+
+def test_no_request_can_leave(make_results, chromium):
+    """The page's own policy forbids what a script might ask for: nobody knocks, though the browser is online."""
+    context = chromium.new_context()
+    page = context.new_page()
+    page.goto(make_results().page.resolve().as_uri())
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.setblocking(False)
+        there = f"http://127.0.0.1:{server.getsockname()[1]}"
+        assert page.evaluate(f"fetch('{there}').then(() => 'answered', (error) => error.name)") == "TypeError"
+        page.evaluate(f"document.body.append(Object.assign(new Image(), {{src: '{there}/x.png'}}))")
+        page.wait_for_timeout(300)
+        with pytest.raises(BlockingIOError):
+            server.accept()
+    context.close()
+
+
+@pytest.mark.parametrize("width", [390, 1600])
+def test_nothing_is_wider_than_the_screen(make_results, opened, width):
+    """What is wide scrolls in itself; the page does not."""
+    page = opened(make_results(methods=tuple(METHODS)).page, viewport={"width": width, "height": 800})
+    page.locator("#pictures-body .query").first.click()
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_the_keyboard_is_enough(make_results, opened):
+    """By the tab key alone one comes to the slider, a heading, a number and a query, each of which shows its focus."""
+    page = opened(make_results().page)
+    reached = set()
+    for _ in range(150):
+        page.keyboard.press("Tab")
+        reached.add(
+            page.evaluate(
+                "document.activeElement.id || document.activeElement.className || document.activeElement.dataset.sort"
+            )
+        )
+        assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") != "none"
+        if {"r", "number", "query", "flip_rate"} <= reached:
+            break
+    assert {"r", "number", "query", "flip_rate"} <= reached
+
+
+def test_it_can_be_printed(make_results, opened):
+    """The page becomes a PDF."""
+    assert opened(make_results().page).pdf().startswith(b"%PDF")
