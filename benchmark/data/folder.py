@@ -2,10 +2,10 @@
 
 import hashlib
 import json
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
 from functools import partial
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +13,8 @@ import numpy as np
 from benchmark.data import ImageData, Source, digest_of
 from benchmark.data.cache import cached_images, in_threads
 from benchmark.data.decoding import BrokenPictureError, Facts, decode, facts_of
-from benchmark.data.folder_config import SMALLEST, FolderConfig, Size
+from benchmark.data.folder_config import SMALLEST, FolderConfig
+from benchmark.data.folder_remarks import counted, remarks_of
 from benchmark.data.listing import Listing, list_folder
 from benchmark.errors import UserError
 from methods.files import write_whole
@@ -62,12 +63,7 @@ def load(source: Source) -> ImageData:
         attributes=listing.attributes,
         official=official,
         twins=twins,
-        remarks=(
-            *left_out,
-            *_on_files(listing, facts),
-            *_on_pixels(facts, chosen),
-            *_on_twins(listing, twins, doubled),
-        ),
+        remarks=(*left_out, *remarks_of(listing, facts, chosen, twins, doubled)),
     )
 
 
@@ -77,8 +73,8 @@ def load(source: Source) -> ImageData:
 def _survey(listing: Listing, source: Source) -> list[Facts | str]:
     """What there is to know of each picture, or why it is broken; kept in the cache."""
     kept = source.cache and source.cache / f"folder-{_key(listing)[:16]}.json"
-    if kept and kept.is_file():
-        return [row if isinstance(row, str) else Facts(**row) for row in json.loads(kept.read_text())]
+    if kept and (before := _kept_survey(kept)):
+        return before
     found: list[Facts | str] = [""] * len(listing)
 
     def look(row: int) -> None:
@@ -92,6 +88,14 @@ def _survey(listing: Listing, source: Source) -> list[Facts | str]:
         kept.parent.mkdir(parents=True, exist_ok=True)
         write_whole(kept, json.dumps([row if isinstance(row, str) else asdict(row) for row in found]).encode())
     return found
+
+
+def _kept_survey(path: Path) -> list[Facts | str]:
+    """What an earlier survey found; empty if there is none that can be read."""
+    try:
+        return [row if isinstance(row, str) else Facts(**row) for row in json.loads(path.read_bytes())]
+    except (OSError, ValueError, TypeError):
+        return []
 
 
 def _whole(
@@ -110,14 +114,14 @@ def _whole(
         return listing, facts, ()
     if not skip:
         raise UserError(
-            f"{_count(len(broken), 'broken picture')} in {listing.folder}: {'; '.join(broken)}; "
+            f"{counted(len(broken), 'broken picture')} in {listing.folder}: {'; '.join(broken)}; "
             "mend or remove them, or leave them out by --skip-broken"
         )
     kept = listing.only(np.array([row for row, found in enumerate(survey) if isinstance(found, Facts)], np.int64))
     if lost := set(listing.class_names) - set(kept.class_names):
         raise UserError(f"all pictures of class '{min(lost)}' of {listing.folder} are broken: mend or remove them")
     some = "; ".join(broken[:3]) + (f"; and {len(broken) - 3} more" if len(broken) > 3 else "")
-    return kept, facts, (f"left out: {_count(len(broken), 'broken picture')} (--skip-broken): {some}",)
+    return kept, facts, (f"left out: {counted(len(broken), 'broken picture')} (--skip-broken): {some}",)
 
 
 def _chosen(config: FolderConfig, facts: Sequence[Facts]) -> FolderConfig:
@@ -174,9 +178,17 @@ def _pixels(listing: Listing, chosen: FolderConfig, source: Source) -> tuple[np.
 
 def _key(listing: Listing) -> str:
     """A name for everything that decides what is read, without opening a picture; the folder may move."""
-    stats = (listing.path(row).stat() for row in range(len(listing)))
-    stamps = np.array([(stat.st_size, stat.st_mtime_ns) for stat in stats], np.int64)
+    stamps = np.array([_stamp(listing.path(row)) for row in range(len(listing))], np.int64)
     return digest_of(f"folder {VERSION}", *_words(listing), json.dumps(listing.names), stamps)
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    """Size in bytes and time of change in nanoseconds; of a link to nothing, which is found broken later, -1."""
+    try:
+        status = path.stat()
+    except OSError:
+        return -1, -1
+    return status.st_size, status.st_mtime_ns
 
 
 def _digest(images: np.ndarray, listing: Listing) -> str:
@@ -196,8 +208,8 @@ def _kept_twins(images: np.ndarray, path: Path) -> np.ndarray:
         twins: np.ndarray = np.load(path, allow_pickle=False)
     except (OSError, EOFError, ValueError):
         twins = _twins(images)
-        with path.open("wb") as file:
-            np.save(file, twins)
+        np.save(file := BytesIO(), twins)
+        write_whole(path, file.getvalue())
     return twins if twins.shape == images.shape[:1] else _twins(images)
 
 
@@ -223,62 +235,3 @@ def _official(listing: Listing, twins: np.ndarray) -> tuple[dict[str, np.ndarray
             official[part] = random.permutation(kept)
         taken, doubled = np.union1d(taken, twins[rows]), doubled + len(rows) - len(kept)
     return official, doubled
-
-
-# -- remarks -----------------------------------------------------------------------------------------------------------
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}" + "s" * (number != 1)
-
-
-def _on_files(listing: Listing, facts: Sequence[Facts]) -> list[str]:
-    remarks = []
-    if listing.passed_over:
-        what = ", ".join(f"{kind} ({number})" for kind, number in listing.passed_over.items())
-        remarks.append(f"passed over: {what}")
-    if several := sum(fact.frames > 1 for fact in facts):
-        remarks.append(f"the first frame alone is taken of {_count(several, 'file')} with several")
-    return remarks
-
-
-def _on_pixels(facts: Sequence[Facts], chosen: FolderConfig) -> list[str]:
-    """What was done to sizes and colours."""
-    assert chosen.size is not None  # noqa: S101 - it was decided
-    remarks, grey = [], sum(fact.grey for fact in facts)
-    if transparent := sum(fact.transparent for fact in facts):
-        remarks.append(f"{_count(transparent, 'transparent picture')} set on white")
-    if chosen.channels == 1 and grey < len(facts):
-        remarks.append(f"{_count(len(facts) - grey, 'colour picture')} read as grey")
-    if chosen.channels == 3 and grey:
-        remarks.append(f"{_count(grey, 'grey picture')} read as colour")
-    sizes = Counter((fact.width, fact.height) for fact in facts)
-    if set(sizes) != {chosen.size}:
-        least, most = (f"{size[0]} x {size[1]}" for size in (min(sizes, key=_area), max(sizes, key=_area)))
-        had = f"of {least}" if len(sizes) == 1 else f"of {len(sizes)} sizes, {least} to {most},"
-        how = {
-            "crop": "cropped to their middle and resized",
-            "fit": "fitted with black margins",
-            "stretch": "stretched",
-        }
-        width, height = chosen.size
-        remarks.append(f"pictures {had} {how[chosen.resize]} to {width} x {height} pixels (--image-size, --resize)")
-    return remarks
-
-
-def _area(size: Size) -> int:
-    return size[0] * size[1]
-
-
-def _on_twins(listing: Listing, twins: np.ndarray, doubled: int) -> list[str]:
-    """Identical pictures: how many, whether they have two labels, and what was left out for them."""
-    remarks, copies = [], np.flatnonzero(twins != np.arange(len(twins)))
-    if len(copies):
-        remarks.append(f"{_count(len(copies), 'picture')} identical to another one; no two splits share them")
-    if disagreeing := int((listing.labels[copies] != listing.labels[twins[copies]]).sum()):
-        remarks.append(f"{disagreeing} of them in another class than the first of the kind: one of the labels is wrong")
-    if doubled:
-        remarks.append(
-            f"{_count(doubled, 'picture')} left out of training or validation, because test or validation has it"
-        )
-    return remarks

@@ -80,9 +80,9 @@ class Question:
 def _check_classes(train: Subset) -> None:
     """Refuse training images without a class, which could be a target all the same."""
     names = train.data.class_names
-    missing = set(range(len(names))) - set(train.labels.tolist())
+    missing = (train.labels.bincount(minlength=len(names)) == 0).nonzero()[:, 0].tolist()
     if missing:
         raise UserError(
-            f"none of the {len(train)} training images is of class '{names[min(missing)]}' of {train.data.name}: "
+            f"none of the {len(train)} training images is of class '{names[missing[0]]}' of {train.data.name}: "
             "take more by --set data.train_images=..., or null for all"
         )

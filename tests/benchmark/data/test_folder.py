@@ -250,14 +250,18 @@ def test_all_broken_pictures_in_one_message(animals):
     """Every broken file is named with its reason at once; on request they are left out, and that is said."""
     (animals / "cat" / "empty.png").write_bytes(b"")
     (animals / "dog" / "text.jpg").write_text("hello")
+    (animals / "dog" / "link.png").symlink_to(animals / "nowhere.png")
     whole = (animals / "owl" / "200.png").read_bytes()
     (animals / "owl" / "200.png").write_bytes(whole[: len(whole) // 2])
     message = refusal(animals)
-    assert message.startswith("3 broken pictures")
-    assert all(name in message for name in ("cat/empty.png (is empty)", "dog/text.jpg", "owl/200.png", "--skip-broken"))
+    assert message.startswith("4 broken pictures")
+    assert all(
+        name in message
+        for name in ("cat/empty.png (is empty)", "dog/link.png", "dog/text.jpg", "owl/200.png", "--skip-broken")
+    )
     data = loaded(animals, skip_broken=True)
     assert len(data) == 35
-    assert "3 broken pictures" in said(data, "left out")
+    assert "4 broken pictures" in said(data, "left out")
 
 
 @pytest.mark.parametrize("count", [1, 9])
