@@ -273,12 +273,12 @@ EXAMINED = 500
 """Validation pictures that a user's classifier is looked over on, at most."""
 
 
-def examined(spec: ClassifierSpec, task: str, preset: Preset, data_root: Location | None = None) -> Examination:
-    """What `classifier check` finds on validation pictures of `task`."""
-    protocol = protocol_of(RESULTS, preset, data_root=data_root, classifier=spec)
-    data = images_of(one_of(tasks_of(task), "task"), protocol)
+def examined(task: str | None, protocol: Protocol) -> Examination:
+    """What `classifier check` finds of the user's classifier on validation pictures of `task`, by default their own."""
+    assert protocol.classifier is not None  # noqa: S101 - it is asked of one
+    data = images_of(one_of(tasks_of(task, protocol.own_tasks), "task"), protocol)
     some = split(data, 0).validation.first(EXAMINED)
-    return examine(load_classifier(spec, data), some.batch(slice(None)), some.labels)
+    return examine(load_classifier(protocol.classifier, data), some.batch(slice(None)), some.labels)
 
 
 def score_record(files: Files, task: str | None, name: str, seed: Given, protocol: Protocol) -> Record:

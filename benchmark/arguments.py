@@ -9,6 +9,7 @@ import torch
 
 from benchmark.data.folder_config import FolderConfig, folder_config
 from benchmark.data.tasks import check_name
+from benchmark.data.wanted import Wanted
 from benchmark.errors import UserError, unknown
 from benchmark.jobs.protocol import Protocol
 from benchmark.jobs.settings import parse_overrides
@@ -52,6 +53,7 @@ class Options(Pictures, total=False):
     accelerator: Accelerator
     devices: int
     precision: Precision
+    wanted: Wanted | None
     studies: bool
     raise_errors: bool
 
@@ -80,6 +82,7 @@ def protocol_of(results: Location, preset: Preset, **options: Unpack[Options]) -
         `inception_weights`: file of pytorch-fid's weights; by default they are downloaded.
         `accelerator`: "auto" (default), "cpu", "cuda" or "mps"; `devices`: how many one training uses.
         `precision`: of trainings, "32-true" (default) or "bf16-mixed".
+        `wanted`: pictures of the user's own as queries, with targets.
         `studies`: whether methods make tables and figures of their own (default).
         `raise_errors`: whether the first error ends the run instead of its job.
 
@@ -106,6 +109,7 @@ def protocol_of(results: Location, preset: Preset, **options: Unpack[Options]) -
         extractors=extractors_of(options.get("fid", "oracle")),
         inception_weights=_weights(path_of(options.get("inception_weights"))),
         devices=Devices(_accelerator(options.get("accelerator", "auto")), devices, precision),
+        wanted=options.get("wanted"),
         studies=options.get("studies", True),
         raise_errors=options.get("raise_errors", False),
     )

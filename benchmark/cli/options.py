@@ -24,6 +24,7 @@ RecordedTasks = Annotated[
     str, typer.Option("--tasks", "--task", help="Comma-separated, or 'all': those with a record.")
 ]
 Task = Annotated[str, typer.Option("--task", "--tasks", help="One, as in mnist, mnist/3-8 or celeba/Male.")]
+OwnTask = Annotated[str | None, typer.Option("--task", "--tasks", help="One. [default: that of --data, or mnist]")]
 Seeds = Annotated[str, typer.Option("--seeds", "--seed", help="Comma-separated numbers.")]
 RecordedSeeds = Annotated[str, typer.Option("--seeds", "--seed", help="Comma-separated numbers, or 'all'.")]
 Relaxations = Annotated[str, typer.Option("--relaxations", "--r", help="Comma-separated values of r in [0, 1].")]
@@ -50,6 +51,11 @@ Channels = Annotated[
 ]
 SkipBroken = Annotated[
     bool, typer.Option("--skip-broken", help="Of --data: leave out what cannot be read, and say so.")
+]
+Query = Annotated[Path | None, typer.Option("--query", help="One picture of yours instead of the test pictures.")]
+Target = Annotated[str | None, typer.Option("--target", help="The class that --query is to become.")]
+Targets = Annotated[
+    Path | None, typer.Option("--targets", help="csv with the header file,target: pictures of yours, and classes.")
 ]
 Split = Annotated[names.Split, typer.Option(help="Queries: validation to choose settings, test to report.")]
 DataRoot = Annotated[Path | None, typer.Option(help="Folder of data sets that are not embedded.")]

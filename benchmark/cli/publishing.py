@@ -17,7 +17,12 @@ from methods.files import write_whole
 
 DRAWN_BY = ("benchmark.report.figures", "benchmark.report.tables", "benchmark.papers.pages")
 """The modules whose code makes tables and figures of records; the papers' own are found beside them."""
-PAGED_BY = ("benchmark.report.page.html", "benchmark.papers.chapter", "benchmark.bias.chapter")
+PAGED_BY = (
+    "benchmark.report.page.html",
+    "benchmark.report.page.blind",
+    "benchmark.papers.chapter",
+    "benchmark.bias.chapter",
+)
 """The modules whose code makes the page, beside its template, style and script."""
 
 
@@ -70,32 +75,40 @@ def _write(records: Sequence[Record], runs: Path, folder: Path, formats: Collect
     write_tables(shared, folder, runs, formats)
 
 
-def write_report(
-    results: Path, records: Sequence[Record], preset: Preset | None = None, folder: Path | None = None
-) -> Path:
-    """Write the page of `records` and of the planted biases in `results`, to it or to another `folder`.
+def write_report(results: Path, records: Sequence[Record], preset: Preset | None = None) -> Path:
+    """Write the page of `records` and of the planted biases in `results`; one that was made of the same is left alone.
 
-    One that was made of the same is left alone. `preset` is that of the records, where there may be none.
+    `preset` is that of the records, where there may be none.
     """
-    # Imported here for the reason that `_write` gives.
-    from benchmark.bias import chapter as biases  # noqa: PLC0415
-    from benchmark.papers import chapter as papers  # noqa: PLC0415
-    from benchmark.report.page.html import FILES, HERE, NAME, write_page  # noqa: PLC0415
+    from benchmark.report.page.html import FILES, HERE, NAME  # noqa: PLC0415 - for the reason that `_write` gives
 
-    runs, path = results / "runs", (folder or results) / NAME
-    asked = preset or records[0].preset
-    with locked(runs / "locks" / "tables.lock"):
-        stamp, files = runs / "paged", [file_digest(HERE / name) for name in FILES]
+    stamp, path = results / "runs" / "paged", results / NAME
+    files = [file_digest(HERE / name) for name in FILES]
+    with locked(results / "runs" / "locks" / "tables.lock"):
         if not path.exists() or not stamp.exists() or stamp.read_text() != _page_state(records, results, path, files):
-            chapters = [*papers.chapters(records, runs, results / "tables"), *biases.chapters(asked, runs)]
-            write_page(records, runs, path.parent, chapters, run_again(records))
+            fill_report(results, records, results, preset or records[0].preset)
             write_whole(stamp, _page_state(records, results, path, files).encode())
     return path
 
 
+def fill_report(results: Path, records: Sequence[Record], folder: Path, preset: str) -> Path:
+    """Write the page of `records`, which rest on what is in `results`, to `folder`."""
+    # Imported here for the reason that `_write` gives.
+    from benchmark.bias import chapter as biases  # noqa: PLC0415
+    from benchmark.papers import chapter as papers  # noqa: PLC0415
+    from benchmark.report.page import blind  # noqa: PLC0415
+    from benchmark.report.page.html import write_page  # noqa: PLC0415
+
+    runs = results / "runs"
+    chapters = [*blind.chapters(records, runs, results), *papers.chapters(records, runs, results / "tables")]
+    chapters += biases.chapters(preset, runs)
+    return write_page(records, runs, folder, chapters, run_again(records))
+
+
 def _page_state(records: Sequence[Record], results: Path, path: Path, files: Sequence[str]) -> str:
     """The same of the page at `path`, which is filled into `files`."""
-    return _state(records, results, [*files, str(path), file_digest(path)], PAGED_BY)
+    sheets = [file_digest(sheet) for sheet in sorted(results.glob("blind*.json"))]
+    return _state(records, results, [*files, *sheets, str(path), file_digest(path)], PAGED_BY)
 
 
 def on_disk(results: Path, preset: Preset) -> list[Record]:

@@ -26,6 +26,11 @@ class Talk(Listener):
         self.preset, self.quiet = preset, quiet
         self.done = self.total = 0
 
+    def loads(self, task: str, remarks: Sequence[str]) -> None:
+        """What was done to a user's own pictures, and whether they are few."""
+        for remark in remarks if not self.quiet else ():
+            say(f"{task}: {remark}")
+
     def begins(self, jobs: Sequence[Job], found: Sequence[Record | None], workers: int, needs: Needs = NOTHING) -> None:
         """What will be made, what is there, and, if the records of another seed tell, how long the rest takes."""
         there = [record for record in found if record is not None]

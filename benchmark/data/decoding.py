@@ -1,5 +1,6 @@
 """One picture file of any common kind as an upright 8-bit picture of a given size."""
 
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -16,6 +17,8 @@ SUFFIXES = (".png", ".jpg", ".jpeg", ".jfif", ".webp", ".bmp", ".tif", ".tiff", 
 
 Channels = Literal[1, 3]
 
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)  # such pictures are refused below
+
 WHITE = (255, 255, 255, 255)
 SIXTEEN_BITS = {"I;16", "I;16L", "I;16B", "I;16N", "I"}
 """Pillow's modes of 16-bit grey; "I" has 32 bits, and older versions read 16 into it."""
@@ -25,7 +28,7 @@ class BrokenPictureError(ValueError):
     """A file that cannot be read as a picture; the message says why."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Facts:
     """What there is to know of a picture before its size is chosen."""
 

@@ -80,11 +80,10 @@ def _survey(listing: Listing, source: Source) -> list[Facts | str]:
     if kept and kept.is_file():
         return [row if isinstance(row, str) else Facts(**row) for row in json.loads(kept.read_text())]
     found: list[Facts | str] = [""] * len(listing)
-    paths = listing.paths
 
     def look(row: int) -> None:
         try:
-            found[row] = facts_of(paths[row])
+            found[row] = facts_of(listing.path(row))
         except BrokenPictureError as error:
             found[row] = str(error)
 
@@ -149,17 +148,19 @@ def _pixels(listing: Listing, chosen: FolderConfig, source: Source) -> tuple[np.
     assert chosen.size is not None  # noqa: S101 - it was decided
     assert chosen.channels is not None  # noqa: S101 - likewise
     width, height = chosen.size
-    shape, paths = (len(listing), chosen.channels, height, width), listing.paths
+    shape = (len(listing), chosen.channels, height, width)
     decoded = partial(decode, size=chosen.size, resize=chosen.resize, channels=chosen.channels)
 
     def fill(images: np.ndarray) -> None:
         def place(row: int) -> None:
             try:
-                images[row] = decoded(paths[row])
+                images[row] = decoded(listing.path(row))
             except BrokenPictureError as error:
-                raise UserError(f"{paths[row]} has changed since it was first read ({error}): try again") from error
+                raise UserError(
+                    f"{listing.path(row)} has changed since it was first read ({error}): try again"
+                ) from error
 
-        in_threads(place, len(paths), lambda done, total: source.advance(total + done, 2 * total))
+        in_threads(place, len(listing), lambda done, total: source.advance(total + done, 2 * total))
 
     if source.cache is None:
         images = np.empty(shape, np.uint8)
@@ -173,7 +174,7 @@ def _pixels(listing: Listing, chosen: FolderConfig, source: Source) -> tuple[np.
 
 def _key(listing: Listing) -> str:
     """A name for everything that decides what is read, without opening a picture; the folder may move."""
-    stats = [path.stat() for path in listing.paths]
+    stats = (listing.path(row).stat() for row in range(len(listing)))
     stamps = np.array([(stat.st_size, stat.st_mtime_ns) for stat in stats], np.int64)
     return digest_of(f"folder {VERSION}", *_words(listing), json.dumps(listing.names), stamps)
 

@@ -52,10 +52,9 @@ class Listing:
         place = {name: number for number, name in enumerate(self.class_names)}
         return np.array([place[name] for name in self.classes], np.int64)
 
-    @property
-    def paths(self) -> list[Path]:
-        """Of the files."""
-        return [self.folder / name for name in self.names]
+    def path(self, row: int) -> Path:
+        """Of the file of one picture."""
+        return self.folder / self.names[row]
 
     def only(self, rows: np.ndarray) -> "Listing":
         """The pictures at `rows` (n,)."""
@@ -64,7 +63,7 @@ class Listing:
         return replace(self, names=chosen[0], classes=chosen[1], parts=chosen[2], attributes=kept)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class _Entry:
     name: str
     label: str
@@ -98,7 +97,7 @@ def list_folder(folder: Path) -> Listing:
         classes=tuple(entry.label for entry in entries),
         parts=tuple(entry.part for entry in entries),
         attributes=pd.DataFrame(values, columns=list(columns)) if columns else None,
-        passed_over=dict(sorted(passed_over.items())),
+        passed_over={kind: number for kind, number in sorted(passed_over.items()) if number},
     )
 
 
@@ -165,14 +164,15 @@ def _kind(name: str) -> str:
 
 def _from_subfolders(folder: Path, below: str, passed_over: Counter[str]) -> list[_Entry]:
     """A class a subfolder of `folder` / `below`, with all pictures below it, however deep."""
-    entries = []
+    entries: list[_Entry] = []
     for path in _subfolders(folder / below):
-        label = _class_name(path.name, str(path))
+        label, before = _class_name(path.name, str(path)), len(entries)
         for name in _files(folder, f"{below}{path.name}"):
             if kind := _kind(name):
                 passed_over[kind] += 1
             else:
                 entries.append(_Entry(name, label))
+        passed_over["folders without pictures"] += len(entries) == before
     _count_outside(folder / below, passed_over)
     return entries
 

@@ -7,6 +7,8 @@ from torch import Tensor
 
 from benchmark.data import ImageData, Subset
 from benchmark.data.tasks import Splits, split
+from benchmark.data.wanted import Wanted
+from benchmark.errors import UserError
 from methods.training import derived_seed
 
 PURPOSES = ("training", "classifier", "oracle", "fit", "targets", "explain", "show", "probe", "autoencoders", "panel")
@@ -27,22 +29,38 @@ class Question:
     queries: Subset
 
     @classmethod
-    def of(cls, data: ImageData, seed: int, split_name: str, *, train_images: int | None, queries: int) -> "Question":
-        """The question of `data` split under `seed`, with at most `train_images` and `queries`.
+    def of(
+        cls,
+        data: ImageData,
+        seed: int,
+        split_name: str,
+        *,
+        train_images: int | None,
+        queries: int,
+        wanted: Wanted | None = None,
+    ) -> "Question":
+        """The question of `data` split under `seed`, with at most `train_images` and `queries`; or with those `wanted`.
 
         Raises
         ------
         UserError
-            If a class has too few images for every split.
+            If a class has too few images to stand in every split, or none among the training images.
         """
         splits = split(data, seed)
         asked = splits.named(split_name)
         train = splits.train.first(train_images or len(splits.train))
-        return cls(data, seed, splits, train, asked, asked.first(queries))
+        _check_classes(train)
+        own = asked.first(queries) if wanted is None else wanted.queries(data)
+        return cls(data, seed, splits, train, asked, own)
 
     def seed_for(self, purpose: str, *rest: int) -> int:
         """The seed of one of `PURPOSES`, and of its parts."""
         return derived_seed(self.seed, PURPOSES.index(purpose), *rest)
+
+    @property
+    def foreign(self) -> dict[str, str]:
+        """The hash of queries that are not the data's own; empty for those that are."""
+        return {} if self.queries.data is self.data else {"queries": self.queries.data.digest}
 
     @property
     def class_count(self) -> int:
@@ -57,3 +75,14 @@ class Question:
     def reals(self) -> Tensor:
         """The last `real_count` images of the split, disjoint from the queries compared, (M, C, H, W) uint8."""
         return torch.from_numpy(self.data.images[self.asked.indices[len(self.asked) - self.real_count :]])
+
+
+def _check_classes(train: Subset) -> None:
+    """Refuse training images without a class, which could be a target all the same."""
+    names = train.data.class_names
+    missing = set(range(len(names))) - set(train.labels.tolist())
+    if missing:
+        raise UserError(
+            f"none of the {len(train)} training images is of class '{names[min(missing)]}' of {train.data.name}: "
+            "take more by --set data.train_images=..., or null for all"
+        )

@@ -1,14 +1,18 @@
 """The commands that make records again: their tasks, methods and seeds, and whatever else was not the default."""
 
 import json
+import shlex
 from collections.abc import Callable, Iterable, Sequence
 
 from pydantic import BaseModel
 
 from benchmark.jobs.settings import CLASSIFIER, ORACLE, method_config
+from benchmark.judges.spec import ClassifierSpec
 from benchmark.records.record import Record
 from methods import METHODS
 
+SOURCE = "source"
+"""The key that only a classifier of the user's own has in its settings."""
 USUAL = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
 """Relaxations unless others are asked for."""
 
@@ -77,12 +81,30 @@ def _changed(record: Record) -> list[str]:
     channels = record.data.get("shape", [1])[0]
     usual: BaseModel = method_config(record.method, record.preset, {}, channels)
     found = [(record.method, record.config, usual)]
+    own = _own_classifier(record)
     for section, judge in ((CLASSIFIER, record.classifier), (ORACLE, record.oracle)):
-        if judge is not None:
+        if judge is not None and SOURCE not in judge.config:
             found.append((section.name, judge.config, section.resolved(record.preset, {}, channels)))
-    return [
+    return own + [
         f"--set {name}.{field}={json.dumps(values[field])}"
         for name, values, known in found
         for field, value in known.model_dump(mode="json").items()
         if field in values and values[field] != value
     ]
+
+
+def _own_classifier(record: Record) -> list[str]:
+    """The options that name a classifier of the user's own; paths are theirs."""
+    config = record.classifier.config if record.classifier is not None else {}
+    if SOURCE not in config:
+        return []
+    said = ClassifierSpec.model_validate(config)
+    options = {
+        "--classifier": said.source,
+        "--classifier-weights": said.weights,
+        "--input": said.input.text(),
+        "--output": said.output if said.output != "logits" else "",
+        "--output-columns": ",".join(map(str, said.columns or ())),
+        "--features": said.features,
+    }
+    return [f"{name} {shlex.quote(str(value))}" for name, value in options.items() if value]

@@ -40,6 +40,7 @@ def _key(work: Work, fit: Artefact, start: int) -> str:
         split=work.protocol.split,
         start=start,
         count=min(CHUNK, len(work.question.queries) - start),
+        **work.question.foreign,
     )
 
 
@@ -52,10 +53,9 @@ class _Ask:
 
     def __call__(self, start: int, _: Artefact) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """The answers to one chunk of queries, as 8-bit images, so that the scores are about visible pictures."""
-        work, data = self.work, self.work.question.data
+        work, queries = self.work, self.work.question.queries
         self.method = method = self.method or fitted(work, self.fit)
-        indices = work.question.queries.indices[start : start + CHUNK]
-        images = data.batch(indices).to(work.workshop.device)
+        images = queries.batch(slice(start, start + CHUNK)).to(work.workshop.device)
         with torch.no_grad():
             predicted = method.classifier(images).argmax(1)
         target = self._targets(start, predicted)
@@ -68,7 +68,7 @@ class _Ask:
         with torch.no_grad():
             reconstructions, diagnostics = method.reconstruct(images), method.diagnostics(images)
         tensors = {
-            "queries": torch.from_numpy(data.images[indices]),
+            "queries": torch.from_numpy(queries.data.images[queries.indices[start : start + CHUNK]]),
             "targets": target,
             "predicted": predicted,
             "images": pictures,
@@ -83,8 +83,10 @@ class _Ask:
         }
 
     def _targets(self, start: int, predicted: Tensor) -> Tensor:
-        """A random class other than the predicted one for each query, the same for all methods."""
-        question = self.work.question
+        """The classes that were asked for, or one at random other than the predicted, the same for all methods."""
+        question, wanted = self.work.question, self.work.protocol.wanted
+        if wanted is not None:
+            return torch.tensor(wanted.classes(question.data)[start : start + CHUNK]).to(predicted)
         others = question.class_count - 1
         random = np.random.default_rng(question.seed_for("targets", start))
         steps = torch.from_numpy(random.integers(1, others + 1, CHUNK))[: len(predicted)]

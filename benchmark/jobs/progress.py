@@ -38,6 +38,9 @@ class Listener:
     quiet = False
     """Whether progress bars are off too."""
 
+    def loads(self, task: str, remarks: Sequence[str]) -> None:
+        """The images of `task` are there, with what their user has to know of them."""
+
     def begins(self, jobs: Sequence[Job], found: Sequence[Record | None], workers: int, needs: Needs = NOTHING) -> None:
         """Called before the first job; `found` has the valid record on disk of each job, or None."""
 
@@ -76,6 +79,10 @@ class Board:
     def channel(self, job: str) -> Advance:
         """The channel for the progress of `job`."""
         return silent if self.queue is None else Channel(job, self.queue)
+
+    def loads(self, task: str, remarks: Sequence[str]) -> None:
+        """Tell that the images of `task` are there."""
+        self.listener.loads(task, remarks)
 
     def begins(self, jobs: Sequence[Job], found: Sequence[Record | None], workers: int, needs: Needs = NOTHING) -> None:
         """Announce the jobs, of which some are `found` on disk."""

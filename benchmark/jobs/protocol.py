@@ -8,6 +8,7 @@ from pydantic import BaseModel
 from benchmark.data import ImageData, Source
 from benchmark.data.folder_config import FolderConfig
 from benchmark.data.tasks import data_set_of, file_name, knows_attributes, knows_truth, load_task
+from benchmark.data.wanted import Wanted
 from benchmark.jobs.settings import Overrides, source_settings
 from benchmark.judges.spec import ClassifierSpec
 from methods import METHODS
@@ -32,6 +33,8 @@ class Protocol:
     devices: Devices = field(default_factory=Devices)
     classifier: ClassifierSpec | None = None
     """The user's own; None: one is trained for each task and seed."""
+    wanted: Wanted | None = None
+    """Pictures of the user's own as queries, with their targets; None: the first of a split."""
     studies: bool = True
     """Whether methods make tables and figures of their own, which may take longer than all their answers."""
     threads: int = 1
@@ -69,7 +72,8 @@ class Job:
 
     def path(self, protocol: Protocol) -> Path:
         """The path of its record."""
-        folder = protocol.runs / "records" / protocol.preset / file_name(self.task) / self.method
+        asked = "records" if protocol.wanted is None else f"asked/{protocol.wanted.key}"
+        folder = protocol.runs / asked / protocol.preset / file_name(self.task) / self.method
         return folder / f"seed-{self.seed}.json"
 
 

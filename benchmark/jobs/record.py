@@ -35,6 +35,7 @@ def determinants(work: Work) -> dict[str, Any]:
         "config": method.config.model_dump(),
         **work.workshop.conditions(),
         "queries": len(work.question.queries),
+        **({"foreign": work.question.foreign} if work.question.foreign else {}),
         "split": work.protocol.split,
         "relaxations": work.protocol.relaxations,
         "probes": work.settings.probes,
@@ -105,7 +106,7 @@ def _stages(work: Work, learnt: Artefact) -> dict[str, Sequence[Artefact]]:
         "probe": [probe(work, learnt, chunks[0])],
         "autoencoders": [work.autoencoders.made()],
     }
-    if work.question.data.exact is not None:
+    if work.question.queries.data.exact is not None:
         made["exact"] = [exact(work, chunks)]
     if work.attributes is not None:
         made["attributes"] = [work.attributes.made()]

@@ -49,7 +49,7 @@ def run(jobs: Sequence[Job], protocol: Protocol, workers: int, board: Board, *, 
         Before any computation, if a task cannot be loaded or a method refuses its settings.
     """
     for task in dict.fromkeys(job.task for job in jobs):
-        images_of(task, protocol, board.channel(task))
+        board.loads(task, images_of(task, protocol, board.channel(task)).remarks)
     found = [finished(job, protocol) for job in jobs]
     unasked = _checked([job for job, record in zip(jobs, found, strict=True) if record is None], protocol, suiting)
     found = [record or unasked.get(job) for job, record in zip(jobs, found, strict=True)]

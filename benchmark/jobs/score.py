@@ -65,7 +65,7 @@ def _answers(work: Work, made: Mapping[str, Sequence[Artefact]], samples: Tensor
         diagnostics=_joined(parts, "diagnostic", 0),
         samples=samples,
         evidence=_joined(parts, "evidence", 1),
-        labels=work.question.queries.labels,
+        labels=None if work.question.foreign else work.question.queries.labels,
         probed=work.settings.probes,
         probes=made["probe"][0].tensors(),
         exact=made["exact"][0].tensors()["images"] if "exact" in made else None,

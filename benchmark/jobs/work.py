@@ -1,7 +1,10 @@
 """One job, resolved: its question, the judges of its answers, and its method's settings."""
 
+import torch
+
 from benchmark.data import ImageData
 from benchmark.data.question import Question
+from benchmark.data.wanted import Wanted
 from benchmark.errors import UserError
 from benchmark.jobs.protocol import Job, Protocol, images_of
 from benchmark.jobs.settings import ATTRIBUTE_ORACLES, AUTOENCODERS, CLASSIFIER, DATA, ORACLE, method_config
@@ -40,6 +43,7 @@ class Work:
             protocol.split,
             train_images=self.settings.train_images,
             queries=min(self.settings.queries, protocol.limit or self.settings.queries),
+            wanted=protocol.wanted,
         )
         self.workshop = Workshop(self.question, protocol.runs, protocol.devices, self.advance)
         self.classifier: TrainedClassifier | GivenClassifier
@@ -93,7 +97,10 @@ class Work:
         except ValueError as error:
             raise UserError(f"{self.job.method} on {self.job.task}: {error}") from error
         self.check_extractors()
-        if method.takes_truth and data.exact is None:
+        self._check_asked(method)
+        if self.protocol.wanted is not None:
+            self._check_wanted(self.protocol.wanted)
+        if method.takes_truth and self.question.queries.data.exact is None:
             raise UserError(
                 f"{data.name} has no exact counterfactuals; {self.job.method} is for tasks such as avatars/Smiling"
             )
@@ -106,6 +113,16 @@ class Work:
             raise UserError(
                 f"{self.job.method} asks the classifier for {method.asks}, and this one offers {offers} ({how})"
             )
+
+    def _check_wanted(self, wanted: Wanted) -> None:
+        """Refuse a target that the classifier sees already, once it is there to be asked."""
+        if not isinstance(self.classifier, GivenClassifier):
+            return
+        with torch.no_grad():
+            seen = self.classifier.network()(self.question.queries.batch(slice(None))).argmax(1).tolist()
+        for path, target, own in zip(wanted.files, wanted.classes(self.question.data), seen, strict=True):
+            if target == own:
+                raise UserError(f"the classifier sees {self.question.data.class_names[own]} in {path}: ask for another")
 
     def check_extractors(self) -> None:
         """Raise UserError for Inception features of grey images."""

@@ -54,8 +54,9 @@ def _edited(method: AttributeSearch, asked: Asked) -> Illustration:
     if label in method.names:
         columns.append(_with(method, queries, label))
     captions = [["", "", words, ""][: len(columns)] for words in _changes(asked.intervention).words()[:ROWS]]
-    headings = ("original", "reconstructed", f"optimised, {label} held", f"{label} set")[: len(columns)]
-    return Illustration("edits of the first queries", torch.stack(columns, dim=1), captions, headings)
+    headings = ("original", "reconstructed", "optimised", f"{label} edited")[: len(columns)]
+    title = f"the first queries, optimised with {label} held, and {label} alone edited"
+    return Illustration(title, torch.stack(columns, dim=1), captions, headings)
 
 
 def _walks(asked: Asked, walks: Mapping[str, Tensor]) -> Illustration:

@@ -17,7 +17,7 @@ from benchmark.report.cells import Results
 from benchmark.report.page.chapters import Chapter, Kind, Line, Matrix, Part, Picture
 from benchmark.report.page.sprites import address
 
-NUMBER = re.compile(r": (-?[\d.,]+(?: ± [\d.]+)?(?: \[[^\]]*\])?(?: %)?)")
+NUMBER = re.compile(r": (-?\d[\d.]*(?: ± [\d.]+)?(?: \[[^\]]*\])?(?: %)?)")
 """The first number in the words behind a verdict, with spread and interval."""
 WIDEST = 1100
 """Pixels of a figure inside a page, at most."""

@@ -166,6 +166,7 @@ def _built(work: Work, build: dict[str, object]) -> ConvClassifier:
     config = work.classifier.config.model_copy(update=build)
     artefact = workshop.artefact("panel", config=config.model_dump(), code=code_of(classifiers.__name__))
 
+    @torch.enable_grad()  # an experiment needs none, but this is trained within one
     def make(artefact: Artefact) -> tuple[Mapping[str, Tensor], dict[str, object]]:
         training = partial(classifiers.train, config, question.train, question.class_count)
         network, seconds = timed("classifier", workshop.trainer("panel", artefact), training)
@@ -186,13 +187,13 @@ def _redrawn(work: Work, attribute: str) -> tuple[Tensor, Tensor]:
 
 def all_of(*experiments: Experiment) -> Experiment:
     """One after another, as one."""
+    return lambda method, asked: merged([experiment(method, asked) for experiment in experiments])
 
-    def conduct_all(method: Method, asked: Asked) -> Outcome:
-        found = [experiment(method, asked) for experiment in experiments]
-        illustrations = {name: shown for one in found for name, shown in one.illustrations.items()}
-        return Outcome(illustrations, {name: study for one in found for name, study in one.studies.items()})
 
-    return conduct_all
+def merged(outcomes: Sequence[Outcome]) -> Outcome:
+    """All of `outcomes`, whose names differ, in one."""
+    illustrations = {name: shown for one in outcomes for name, shown in one.illustrations.items()}
+    return Outcome(illustrations, {name: study for one in outcomes for name, study in one.studies.items()})
 
 
 def _answered(record: Record, runs: Path) -> dict[str, Tensor]:

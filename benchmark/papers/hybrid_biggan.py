@@ -1,6 +1,5 @@
 """What Besserve et al. do with a class-conditional generator (Sec. 4.2): classifiers look at hybrids across classes."""
 
-from collections import ChainMap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -9,7 +8,7 @@ import torch
 from torch import Tensor
 
 from benchmark.papers import Claim
-from benchmark.papers.experiments import FEW, ROWS, Asked, Network, Outcome, Row, estimated
+from benchmark.papers.experiments import FEW, ROWS, Asked, Network, Outcome, Row, estimated, merged
 from benchmark.papers.measures import Measure, at_end, study
 from benchmark.papers.verdicts import more
 from methods.base import Illustration, Method, Study
@@ -76,12 +75,6 @@ def across_classes(method: Method, asked: Asked) -> Outcome:
     pairs = [(0, 1), (2, 3) if len(asked.names) > LAST else (0, 1)]
     first, second = (probe.of_classes(*pair) for pair in pairs)
     return merged([measured(probe), collected(first), collected(second, "second-")])
-
-
-def merged(outcomes: Sequence[Outcome]) -> Outcome:
-    """All of `outcomes` in one."""
-    pictures, numbers = zip(*outcomes, strict=True)
-    return Outcome(dict(ChainMap(*reversed(pictures))), dict(ChainMap(*reversed(numbers))))
 
 
 # -- numbers -----------------------------------------------------------------------------------------------------------

@@ -19,8 +19,8 @@ from torchvision.models import get_model, get_model_weights, list_models
 
 from benchmark.errors import UserError
 from benchmark.jobs.estimate import Forecast, Part
-from benchmark.papers.experiments import FEW, ROWS, Outcome
-from benchmark.papers.hybrid_biggan import SWAPPED, Probe, collected, measured, merged
+from benchmark.papers.experiments import FEW, ROWS, Outcome, merged
+from benchmark.papers.hybrid_biggan import SWAPPED, Probe, collected, measured
 from benchmark.records.record import peak_memory
 from benchmark.records.store import file_digest
 from methods.hybrid.biggan_deep import CONFIG, WEIGHTS, load

@@ -50,30 +50,30 @@ def lowest_seed(records: Sequence[Record], runs: Path) -> list[tuple[Record, Ans
     return [(record, answers) for record, answers in found if answers is not None]
 
 
-def answers_of(record: Record, runs: Path) -> Answers | None:
-    """The first queries of a record and their answers; None if the pictures are not on disk any more."""
+def answers_of(record: Record, runs: Path, count: int = QUERIES) -> Answers | None:
+    """The first `count` queries of a record and their answers; None if the pictures are not on disk any more."""
     answered, scored = (find(runs, record.artefacts.get(stage, ""))[0] for stage in ("explain", "score"))
     if not answered or not scored:
         return None
     order = np.argsort(-np.array(record.relaxations)).copy()
-    classes, targets = record.data["classes"], answered["targets"][:QUERIES]
+    classes, targets = record.data["classes"], answered["targets"][:count]
     seen, judged, probability = (
-        scored[name][order][:, :QUERIES] for name in ("answer_classes", "answer_oracle_classes", "target_probability")
+        scored[name][order][:, :count] for name in ("answer_classes", "answer_oracle_classes", "target_probability")
     )
     paths, changes = answered.get("intervention.path"), Changes.of([answered])
     return Answers(
-        queries=answered["queries"][:QUERIES].clone(),  # no view, which would keep all of them in memory
-        images=answered["images"][order][:, :QUERIES].clone(),
+        queries=answered["queries"][:count].clone(),  # no view, which would keep all of them in memory
+        images=answered["images"][order][:, :count].clone(),
         relaxations=[record.relaxations[place] for place in order],
-        predicted=[classes[label] for label in answered["predicted"][:QUERIES].tolist()],
+        predicted=[classes[label] for label in answered["predicted"][:count].tolist()],
         targets=[classes[label] for label in targets.tolist()],
         seen=[[classes[label] for label in row] for row in seen.T.tolist()],
         reached=seen == targets,
         agreed=judged == targets,
         probability=probability,
-        paths=None if paths is None else paths[:QUERIES].clone(),
-        arrived=[] if paths is None else answered["intervention.flipped"][:QUERIES].tolist(),
-        changes=[] if changes is None else changes.words()[:QUERIES],
+        paths=None if paths is None else paths[:count].clone(),
+        arrived=[] if paths is None else answered["intervention.flipped"][:count].tolist(),
+        changes=[] if changes is None else changes.words()[:count],
     )
 
 

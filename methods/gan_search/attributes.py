@@ -44,19 +44,15 @@ class AttGANConfig(MethodConfig):
     attribute_weight: float = Field(10.0, ge=0, description="of the cross entropy of edited images (AttGAN)")
     reconstruction_weight: float = Field(100.0, ge=0, description="of the L1 of reconstructions in [−1, 1] (AttGAN)")
     critic_steps: Positive = Field(1, description="steps of the critic to one of the generator (AttGAN: 5)")
-    epochs: Positive = Field(4, description="passes over the training images (ours)")
+    epochs: Positive = Field(2, description="passes over the training images (ours)")
     min_steps: int = Field(0, ge=0, description="steps of the critic, at least (ours)")
     batch_size: Positive = Field(16, description="images a step (ours)")
-    learning_rate: float = Field(1e-3, gt=0, description="Adam's, falling to 0 by half a cosine (AttGAN: 2e-4)")
+    learning_rate: float = Field(2e-3, gt=0, description="Adam's, falling to 0 by half a cosine (AttGAN: 2e-4)")
     momentum: float = Field(0.5, ge=0, lt=1, description="Adam's β_1 (AttGAN)")
 
 
 class AttributeSearchConfig(SearchConfig, AttGANConfig):
     """Settings of `attribute-search`."""
-
-    search_rate: float = Field(
-        0.1, gt=0, description="Adam's at the start; an attribute can cross the box in 10 steps (ours)"
-    )
 
 
 @dataclass(frozen=True)
@@ -101,7 +97,7 @@ class AttributeSearch(Method):
             "steps": 100,
         },
         "faces": {"steps": 20, "bisections": 4},
-        "bias": {"widths": (24, 48, 64), "critic": (24, 48, 64), "epochs": 8, "steps": 20, "bisections": 4},
+        "bias": {"widths": (24, 48, 64), "critic": (24, 48, 64), "epochs": 6, "steps": 20, "bisections": 4},
     }
     one_generator = True
     takes_attributes = True

@@ -35,7 +35,7 @@ class HybridBeganConfig(HybridConfig):
     )
     gamma: float = Field(0.7, gt=0, le=1, description="γ: the share of ℓ(x) that ℓ(G(z)) is held at (BEGAN: .5 to .7)")
     balance_rate: float = Field(
-        0.05, ge=0, description="λ_k: how fast k follows (ours; BEGAN: .001 in longer trainings)"
+        0.01, ge=0, description="λ_k: how fast k follows (ours; BEGAN: .001 in longer trainings)"
     )
     average: float = Field(0.995, ge=0, lt=1, description="share of the running average that a step keeps (ours)")
     epochs: Positive = Field(10, description="passes over the training images, of the BEGAN (ours)")

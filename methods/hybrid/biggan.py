@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping
 from functools import partial
-from typing import Any, ClassVar
+from itertools import pairwise
+from typing import Any, ClassVar, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor, nn
 from torch.optim import Adam
 
@@ -24,7 +25,9 @@ class HybridBigganConfig(HybridConfig):
     layers_a_width: ClassVar[int] = len(INTERVENED)
 
     generator: tuple[Positive, ...] = Field(
-        (128, 64, 32), description="channels that enter each block, coarse to fine; each doubles the size (ours)"
+        (128, 64, 32),
+        description="channels that enter each block, coarse to fine; each doubles the size, the last one halves "
+        "its channels (ours)",
     )
     layer: Positive = Field(
         3, description="whose channels are swapped: three a block, the last one what leaves it (Sec. 4.2)"
@@ -51,6 +54,13 @@ class HybridBigganConfig(HybridConfig):
     momentum: float = Field(0.0, ge=0, lt=1, description="Adam's β_1, of generator and discriminator (BigGAN-deep)")
     inversion_steps: int = Field(30, ge=0, description="of gradient descent from the encoder's guess at a query (ours)")
     inversion_rate: float = Field(0.1, gt=0, description="Adam's in the inversion, falling to 0 (ours)")
+
+    @model_validator(mode="after")
+    def _blocks_narrow(self) -> Self:
+        least = max(2, self.reduction)
+        if min(self.generator) < least or any(later > before for before, later in pairwise(self.generator)):
+            raise ValueError(f"the generator's channels must not grow from block to block, nor fall below {least}")
+        return self
 
 
 class HybridBiggan(Hybridization):
@@ -136,7 +146,7 @@ class HybridBiggan(Hybridization):
         if 2**depth > min(shape[1:]):
             raise ValueError(f"images of {min(shape[1:])} pixels cannot be halved {depth} times")
         start, *finer = levels(shape, len(config.generator))
-        leaving = (*config.generator[1:], config.generator[-1])
+        leaving = (*config.generator[1:], config.generator[-1] // 2)
         blocks = [
             BlockShape(entering, left, size, doubles=True)
             for entering, left, size in zip(config.generator, leaving, finer, strict=True)

@@ -138,13 +138,11 @@ class Vaex(Method):
         Raises
         ------
         ValueError
-            If the images are too small for the number of levels, or z_0 has too few channels for the classes.
+            If z_0 has too few channels for the classes.
         """
         config = self.config
         conditioning = {"adain": AdaIN, "concatenation": Concatenation}[config.conditioning]
         sizes = Sizes(shape, class_count, config.widths, config.latents, config.depth, conditioning)
-        if 2 ** len(config.widths) > sizes.side - 1:
-            raise ValueError(f"{len(config.widths)} widths are too many for images of {sizes.side} pixels")
         if config.latents[0] < class_count:
             raise ValueError(f"z_0 needs {class_count} channels or more for {class_count} classes: latents[0]")
         return HierarchicalVAE(

@@ -208,8 +208,8 @@ class Sizes:
 
     @property
     def side(self) -> int:
-        """The smallest 2^n + 1 that holds an image."""
-        return int(2 ** math.ceil(math.log2(max(self.shape[1:]) - 1)) + 1)
+        """The smallest 2^n + 1 that holds an image, and can be halved to each of the widths."""
+        return int(2 ** max(len(self.widths), math.ceil(math.log2(max(self.shape[1:]) - 1))) + 1)
 
     @property
     def levels(self) -> list[int]:

@@ -2,6 +2,7 @@ import re
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from typing import get_args
 
 import numpy as np
@@ -178,7 +179,9 @@ def test_mistakes_in_other_commands(cli, command):
 @pytest.mark.slow
 def test_mistake_in_a_real_process(shell, tmp_path):
     """Seen from outside, too, a mistake is one line and exit code 2, with nothing of a library's around it."""
-    one_line(shell("run", *SMOKE, "--results", tmp_path / "results", "--set", "vaex.epoch=3"), "did you mean 'epochs'")
+    outcome = shell("run", *SMOKE, "--results", tmp_path / "results", "--set", "vaex.epoch=3")
+    assert outcome.out == "getting ready ...\n"
+    one_line(replace(outcome, out=""), "did you mean 'epochs'")
     assert not (tmp_path / "results").exists()
 
 

@@ -147,7 +147,11 @@ def test_ctrl_c_is_one_line(popen, tmp_path, jobs):
         time.sleep(0.01)
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does
     out, err = process.communicate(timeout=300)
-    assert (process.returncode, out, err) == (130, "", "stopped; the same command goes on; 0 of 2 done\n")
+    assert (process.returncode, out, err) == (
+        130,
+        "getting ready ...\n",
+        "stopped; the same command goes on; 0 of 2 done\n",
+    )
     deadline = time.monotonic() + 30
     while is_there(process.pid) and time.monotonic() < deadline:
         time.sleep(0.1)

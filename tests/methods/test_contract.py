@@ -261,6 +261,36 @@ def test_pickled_methods_answer_alike(fitted):
     assert torch.equal(fitted.explain().images, fitted.explain(other).images)
 
 
+SIZES = [(3, 16, 16), (1, 17, 23), (3, 64, 48), (1, 20, 64)]
+"""Shapes that the networks have to pad and crop, or round, somewhere."""
+
+
+@pytest.mark.parametrize("shape", SIZES, ids=str)
+@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.slow
+def test_any_size_from_sixteen_pixels(name, shape):
+    """Odd, small and oblong images are learnt from, explained and drawn by every method at their own size."""
+    data = squares(shape, 2, 32, seed=0)
+    classifier = ConvClassifier(ClassifierConfig(channels=(4, 8), features=8), shape, 2).eval().requires_grad_(False)
+    method = METHODS[name].load()(method_config(name, "smoke", {}, shape[0]))
+    method.fit(data, classifier, trainer=Trainer(seed=3))
+    images = data.batch(slice(0, 4))
+    with torch.no_grad():
+        answers = method.explain(images, torch.tensor([0, 1, 0, 1]), (0.0, 1.0)).images
+        pictures = [*answers, method.reconstruct(images), *method.samples(4).values()]
+    assert all(each.shape == images.shape and in_unit_range(each) for each in pictures)
+
+
+@pytest.mark.parametrize(("preset", "shape"), [("default", (3, 16, 16)), ("paper", (1, 16, 16))])
+@pytest.mark.parametrize("name", METHODS)
+def test_small_images_suit_every_preset(name, preset, shape):
+    """No preset is too large for small images: its network is built for them."""
+    classifier = ConvClassifier(CLASSIFIER.resolved(preset, {}, shape[0]), shape, 2)
+    method = METHODS[name].load()(method_config(name, preset, {}, shape[0]))
+    network = method.prepare(shape, classifier)
+    assert all(torch.isfinite(value).all() for value in network.parameters())
+
+
 # -- fitting -----------------------------------------------------------------------------------------------------------
 
 

@@ -13,7 +13,7 @@ from tests.methods.thirds import CLASSES, Pictures, Places
 SHAPE = (1, 13, 10)
 LATENT = 4
 SETTINGS = {
-    "generator": (8, 4),
+    "generator": (16, 8),
     "reduction": 2,
     "latent": LATENT,
     "embedded": 3,
@@ -36,7 +36,9 @@ def generator():
     blocks = untrained().blocks
     with torch.no_grad():
         for name, value in blocks.network.state_dict().items():
-            if "running" in name:
+            if "running_mean" in name:
+                value.normal_(std=0.3)
+            elif "running_var" in name:
                 value.uniform_(0.5, 2)
     return blocks
 
@@ -135,3 +137,10 @@ def test_layers_that_are_not_there_are_refused():
     HybridBigganConfig(**SETTINGS, layer=count)
     with pytest.raises(ValidationError, match=f"has {count} layers"):
         HybridBigganConfig(**SETTINGS, layer=count + 1)
+
+
+@pytest.mark.parametrize("changes", [{"generator": (8, 16)}, {"generator": (8, 1)}, {"reduction": 10}])
+def test_blocks_that_cannot_be_are_refused(changes):
+    """A block has no more channels than the one before, and some are left inside."""
+    with pytest.raises(ValidationError, match="channels must not grow"):
+        HybridBigganConfig(**SETTINGS | changes)

@@ -1,18 +1,21 @@
 """`benchmark audit`."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from benchmark.api import examined, run_records
-from benchmark.arguments import entries_of, one_of, protocol_of
+from benchmark.arguments import Pictures, one_of, protocol_of, tasks_of
 from benchmark.cli import options
+from benchmark.cli.answers import write_answers
 from benchmark.cli.own import classifier_of
-from benchmark.cli.publishing import exit_code, publish
+from benchmark.cli.publishing import exit_code, on_disk, publish
 from benchmark.cli.talk import Talk, say
 from benchmark.data.question import Question
 from benchmark.data.tasks import file_name
+from benchmark.data.wanted import wanted_of
 from benchmark.errors import UserError
 from benchmark.jobs.protocol import Protocol, images_of
 from benchmark.jobs.settings import DATA
@@ -31,8 +34,16 @@ def command(
     classes: options.Classes = None,
     features: options.Features = None,
     trust_code: options.TrustCode = False,
-    task: options.Task = "mnist",
+    task: options.OwnTask = None,
     data_root: options.DataRoot = None,
+    data: options.Data = None,
+    image_size: options.ImageSize = None,
+    resize: options.Resize = "crop",
+    channels: options.Channels = None,
+    skip_broken: options.SkipBroken = False,
+    query: options.Query = None,
+    target: options.Target = None,
+    targets: options.Targets = None,
     methods: options.Methods = "all",
     seeds: options.Seeds = "0",
     preset: options.Preset = "default",
@@ -53,13 +64,23 @@ def command(
     )
     if spec is None:
         raise UserError("audit explains a classifier of yours: name it by --classifier")
-    task = one_of(entries_of(task, "task"), "task")
+    pictures: Pictures = {
+        "data": data,
+        "image_size": image_size,
+        "resize": resize,
+        "channels": channels,
+        "skip_broken": skip_broken,
+    }
+    protocol = protocol_of(
+        results or RESULTS, preset, settings=settings, data_root=data_root, classifier=spec, **pictures
+    )
+    task = one_of(tasks_of(task, protocol.own_tasks), "task")
     folder = results or RESULTS / "audits" / f"{spec.name.replace(':', '-')}-{file_name(task)}"
-    talk = Talk(preset, quiet=quiet)
+    protocol = replace(protocol, results=folder)
+    asked, talk = wanted_of(query, target, targets, resize), Talk(preset, quiet=quiet)
     try:
-        protocol = protocol_of(folder, preset, settings=settings, data_root=data_root, classifier=spec)
         if not quiet:
-            for finding in examined(spec, task, preset, data_root).findings:
+            for finding in examined(task, protocol).findings:
                 say(f"{'ok  ' if finding.fine else 'LOOK'} {finding.what}: {finding.words}")
             for line in plan(task, protocol):
                 say(line)
@@ -74,6 +95,8 @@ def command(
             limit=limit,
             data_root=data_root,
             classifier=spec,
+            **pictures,
+            wanted=asked,
             accelerator=accelerator,
             studies=studies,
             raise_errors=debug,
@@ -82,7 +105,10 @@ def command(
         for record in records:
             if record.status == "unasked":
                 say(f"not asked: {record.reason}")
-        publish(records, folder, quiet=quiet)
+        if asked is None:
+            publish(records, folder, paged=on_disk(folder, preset), quiet=quiet)
+        else:
+            write_answers(records, asked, folder)
     except KeyboardInterrupt as error:
         raise options.StoppedError(talk.stopped) from error
     return exit_code(records)

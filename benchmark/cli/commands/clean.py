@@ -12,7 +12,16 @@ from benchmark.cli import options
 from benchmark.errors import UserError
 from benchmark.names import RESULTS
 
-RUNS = {"artefacts": True, "bias": True, "cache": True, "locks": True, "records": True, "published": False}
+RUNS = {
+    "artefacts": True,
+    "asked": True,
+    "bias": True,
+    "cache": True,
+    "locks": True,
+    "records": True,
+    "published": False,
+    "paged": False,
+}
 """What a run keeps, and whether it is a folder; one that holds anything else is not ours to remove."""
 
 

@@ -8,9 +8,11 @@ from benchmark import names
 from benchmark.api import run_records
 from benchmark.arguments import RELAXATIONS
 from benchmark.cli import options
+from benchmark.cli.answers import write_answers
 from benchmark.cli.own import classifier_of
 from benchmark.cli.publishing import exit_code, on_disk, publish
 from benchmark.cli.talk import Talk
+from benchmark.data.wanted import wanted_of
 from benchmark.names import RESULTS
 
 
@@ -35,6 +37,9 @@ def command(
     resize: options.Resize = "crop",
     channels: options.Channels = None,
     skip_broken: options.SkipBroken = False,
+    query: options.Query = None,
+    target: options.Target = None,
+    targets: options.Targets = None,
     split: options.Split = "test",
     limit: Annotated[
         int | None, typer.Option(min=1, help="Queries, at most; tables say that the run is partial.")
@@ -54,6 +59,7 @@ def command(
     spec = classifier_of(
         classifier, classifier_weights, wanted, output, output_columns, classes, features, trust_code=trust_code
     )
+    asked = wanted_of(query, target, targets, resize)
     try:
         records = run_records(
             methods,
@@ -71,6 +77,7 @@ def command(
             resize=resize,
             channels=channels,
             skip_broken=skip_broken,
+            wanted=asked,
             split=split,
             limit=limit,
             fid=fid,
@@ -81,7 +88,10 @@ def command(
             raise_errors=debug,
             listener=talk,
         )
-        publish(records, results, paged=on_disk(results, preset), quiet=quiet)
+        if asked is None:
+            publish(records, results, paged=on_disk(results, preset), quiet=quiet)
+        else:
+            write_answers(records, asked, results)
     except KeyboardInterrupt as error:
         raise options.StoppedError(talk.stopped) from error
     return exit_code(records)

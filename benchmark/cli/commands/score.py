@@ -8,7 +8,7 @@ import typer
 from benchmark.api import score_record
 from benchmark.arguments import protocol_of
 from benchmark.cli import options
-from benchmark.cli.publishing import on_disk, write_report
+from benchmark.cli.publishing import fill_report, on_disk
 from benchmark.jobs.outside import Files
 from benchmark.names import RESULTS
 from benchmark.records.store import check_writable
@@ -44,8 +44,8 @@ def command(
     out: Annotated[Path | None, typer.Option(help="Folder to write the tables to. [default: only print]")] = None,
     results: options.Results = RESULTS,
 ) -> int:
-    """Score files, print the tables, write them if a folder is named, and the page beside what was run."""
-    check_writable(out or results, option="--out" if out else "--results")
+    """Score files and print the tables; where a folder is named, write them, and a page beside what was run."""
+    check_writable(*([out] if out else []), option="--out")
     protocol = protocol_of(
         results,
         preset,
@@ -61,5 +61,6 @@ def command(
     record = score_record(Files(queries, counterfactuals, targets, reconstructions), task, name, seed, protocol)
     for table in write_tables([record], out) if out else tables([record]):
         typer.echo(table.markdown())
-    typer.echo(str(write_report(results, [*on_disk(results, preset), record], preset, out)))
+    if out:
+        typer.echo(str(fill_report(results, [*on_disk(results, preset), record], out, preset)))
     return 0

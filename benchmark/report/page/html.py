@@ -45,7 +45,7 @@ def fill(name: str, title: str, data: Mapping[str, Any], **parts: Any) -> str:  
     environment = Environment(
         loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
-    style, script = ((HERE / file).read_text(encoding="utf-8") for file in ("page.css", f"{name}.js"))
+    style, script = (_text(HERE / file) for file in ("page.css", f"{name}.js"))
     return environment.get_template(f"{name}.html.j2").render(
         title=title,
         data=data,
@@ -56,6 +56,11 @@ def fill(name: str, title: str, data: Mapping[str, Any], **parts: Any) -> str:  
         script_hash=digest(script),
         **parts,
     )
+
+
+def _text(path: Path) -> str:
+    """A file of the package; nothing, where a page needs none."""
+    return path.read_text(encoding="utf-8") if path.exists() else ""
 
 
 def as_json(data: Mapping[str, Any]) -> str:

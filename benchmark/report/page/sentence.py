@@ -1,13 +1,18 @@
 """What the numbers say, in a few plain sentences: who flips, who convinces, who changes least, what is not known."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
+import torch
+
+from benchmark.records.record import Record
 from benchmark.report.page.columns import ALL_SEEDS, Cell
 from metrics import METRICS
+from metrics.intervals import proportion
 
 CONVINCING = 0.8
 """Of those that convince the oracle so often, the one is named that changes least."""
+READS = 0.9
+"""An oracle whose accuracy on test pictures is below this, with all of its interval, is warned of."""
 FOOLED = 0.2
 """A flip rate that is so much higher than what convinces the oracle is warned of."""
 
@@ -95,9 +100,26 @@ def _unknown(choice: str) -> str:
     return f"Not known: {trained}; and what people would see, for the oracle is a network too."
 
 
-def warnings(records: Sequence[Any]) -> list[str]:
+def warnings(records: Sequence[Record]) -> list[str]:
     """What has to be read before any number."""
     found = [f"Partial run: --limit {record.limit}." for record in records if record.limit]
     if any(record.preset == "smoke" for record in records):
         found.insert(0, "Preset smoke: a test that everything runs. Its numbers and pictures mean nothing.")
+    for record in records:
+        found += [f"{record.task}: {remark}" for remark in record.data.get("remarks", [])]
+        found += _poor(record)
     return list(dict.fromkeys(found))
+
+
+def _poor(record: Record) -> list[str]:
+    """A judge that does not read the pictures well enough to judge."""
+    judge = record.oracle
+    if judge is None:
+        return []
+    value, low, high, n = proportion(torch.arange(judge.test_n) < round(judge.test_accuracy * judge.test_n))
+    if high >= READS:
+        return []
+    return [
+        f"{record.task}: the oracle is right on {value:.1%} [{low:.1%}, {high:.1%}] of {n:,} test pictures only. "
+        "What it says of answers, in the columns with its name and in FID, is little to rely on."
+    ]

@@ -10,6 +10,7 @@ from PIL import Image
 
 from benchmark.data import Source, decoding
 from benchmark.data.folder_config import folder_config
+from benchmark.data.question import Question
 from benchmark.data.tasks import load_task, split
 from benchmark.errors import UserError
 
@@ -149,6 +150,7 @@ def test_clutter_is_passed_over(animals):
     for name in (".DS_Store", "cat/Thumbs.db", "cat/._001.png", "dog/desktop.ini", "dog/notes.txt", "stray.png"):
         (animals / name).write_bytes(b"x")
     (animals / ".cache").mkdir()
+    (animals / "empty").mkdir()
     data = loaded(animals)
     assert len(data) == 36
     remark = said(data, "passed over")
@@ -158,6 +160,7 @@ def test_clutter_is_passed_over(animals):
         "desktop.ini (1)",
         "*.txt (1)",
         "pictures outside every class (1)",
+        "folders without pictures (1)",
     ):
         assert part in remark
 
@@ -283,6 +286,12 @@ def test_ten_pictures_are_enough(tmp_path):
     data = loaded(tmp_path / "set")
     for seed in range(20):
         assert all(set(data.labels[list(part)]) == {0, 1, 2, 3} for part in parts_of(data, seed))
+
+
+def test_a_class_beyond_the_first_training_images_is_refused(animals):
+    """A limit on training images that leaves a class out is refused, for that class could be a target."""
+    with pytest.raises(UserError, match=r"none of the 2 training images is of class '\w+' of animals"):
+        Question.of(loaded(animals), 0, "test", train_images=2, queries=5)
 
 
 def test_few_pictures_are_remarked(animals):

@@ -52,6 +52,15 @@ def trained():
     return train(config, bars(256, seed=0), 2, Trainer(seed=1))
 
 
+@pytest.mark.parametrize("shape", [(1, 16, 16), (3, 17, 23), (3, 64, 48), (1, 20, 64)], ids=str)
+@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize("section", [CLASSIFIER, ORACLE], ids=lambda section: section.name)
+def test_every_preset_takes_any_size(section, preset, shape):
+    """Odd, small and oblong images are classified under every preset, by either judge."""
+    classifier = ConvClassifier(section.resolved(preset, {}, shape[0]), shape, 3).eval()
+    assert classifier(pictures(shape)).shape == (5, 3)
+
+
 @pytest.mark.parametrize("layer", get_args(Layer))
 @pytest.mark.parametrize("pooling", ["max", "average"])
 @pytest.mark.parametrize("kernel_size", [3, 5])

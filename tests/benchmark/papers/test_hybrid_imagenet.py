@@ -1,7 +1,7 @@
 import subprocess
 import sys
+from itertools import product
 
-import pandas as pd
 import pytest
 import torch
 from torchvision.models import get_model
@@ -28,8 +28,11 @@ def folder(tmp_path_factory):
 
 
 def command(folder, results, *options):
+    """The command line in a process of its own, with fewer hybrids than a reader of the page would want."""
     asked = ["paper", "hybrid", "--pretrained", str(folder), "--results", str(results), *options]
-    return subprocess.run([sys.executable, "-m", "benchmark", *asked], capture_output=True, text=True, check=False)
+    few = "from benchmark.papers import hybrid_biggan as of; of.FEW = 7; from benchmark.cli import main; "
+    run = [sys.executable, "-c", f"{few} main({asked!r})"]
+    return subprocess.run(run, capture_output=True, text=True, check=False)
 
 
 def linked(folder, to, without=""):
@@ -48,9 +51,9 @@ def test_one_command_makes_the_section(folder, tmp_path):
     assert "in all: about" in done.stderr
     tables = tmp_path / "tables"
     for pair in PAIRS:
-        rows = pd.read_csv(tables / f"block-recognition-imagenet_{pair}.csv")
-        assert set(rows["classifier"]) == set(NAMES)
-        assert set(rows["block"]) == set(BLOCKS)
+        lines = (tables / f"block-recognition-imagenet_{pair}.md").read_text(encoding="utf-8").splitlines()
+        for name, block in product(NAMES, BLOCKS):
+            assert any({name, str(block)} <= {cell.strip() for cell in line.split("|")} for line in lines)
         assert all(
             (tables / f"{name}-imagenet_{pair}-hybrid-biggan.png").exists() for name in ("collection", "verdicts")
         )

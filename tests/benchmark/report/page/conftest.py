@@ -1,11 +1,14 @@
 import shutil
 from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from playwright.sync_api import sync_playwright
 
+from benchmark.records.record import Record
 from benchmark.records.store import Artefact
 from benchmark.report.page.html import write_page
 from methods import METHODS
@@ -16,75 +19,94 @@ SIDE = 8
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 
+SURE = ("target_probability", "answer_probability", "answer_oracle_probability")
+
+
 @dataclass(frozen=True)
 class Folder:
-    """A results folder that no run has made, and its records."""
+    """A results folder that no run has made: where its artefacts are, its records, its page."""
 
-    runs: object
-    records: list
-    page: object
+    runs: Path
+    records: list[Record]
+    page: Path
+
+
+def questions(seed, n, classes):
+    """What is asked of every method alike: pictures, the classes that the classifier sees, targets."""
+    asked = np.random.default_rng([seed, n])
+    predicted = torch.from_numpy(asked.integers(0, len(classes), n))
+    queries = torch.from_numpy(asked.integers(0, 256, (n, 1, SIDE, SIDE))).to(torch.uint8)
+    return {"queries": queries, "predicted": predicted, "targets": (predicted + 1) % len(classes)}
+
+
+def answers(question, random, strength):
+    """What the stages explain and score keep of answers that convince each judge so often at r = 0."""
+    n, often = len(question["targets"]), strength * (1 - np.array(RS))[:, None]
+    flipped, agreed = (torch.from_numpy(random.random((len(RS), n)) < often) for _ in range(2))
+    images = torch.from_numpy(random.integers(0, 256, (len(RS), n, 1, SIDE, SIDE))).to(torch.uint8)
+    explained = question | {"images": images}
+    explained["intervention.bits"] = torch.from_numpy(random.random((n, 4)) < 0.5)
+    explained["intervention.path"] = images.transpose(0, 1).clone(memory_format=torch.contiguous_format)
+    values = {"flip_rate": flipped, "oracle_agreement": agreed, "oracle_aware_flips": flipped & agreed}
+    values |= {"adversarial_flips": flipped & ~agreed, "l1": torch.from_numpy(random.random((len(RS), n)))}
+    scored = {name: question[name] for name in ("targets", "predicted")} | {"asked": torch.arange(n)}
+    seen, judged = (torch.where(yes, question["targets"], question["predicted"]) for yes in (flipped, agreed))
+    scored |= {"answer_classes": seen, "answer_oracle_classes": judged}
+    scored |= {name: torch.from_numpy(random.random((len(RS), n))) for name in SURE}
+    return explained, scored | {f"value.{name}": value for name, value in values.items()}
 
 
 @pytest.fixture
 def make_results(tmp_path, make_record, make_row):
-    """Writes a folder: what each method answers is drawn by its own numbers, and counted as a run counts."""
+    """Writes a folder, in which every number is counted from answers that are drawn at random."""
 
-    def of_job(method, task, seed, n, classes, **changes):
-        # The questions are the task's and seed's, the answers the method's.
-        asked = np.random.default_rng([seed, n])
-        random = np.random.default_rng(list(f"{method}{task}{seed}".encode()))
-        predicted = torch.from_numpy(asked.integers(0, len(classes), n))
-        targets = (predicted + 1) % len(classes)
-        flipped, agreed = (
-            torch.from_numpy(random.random((len(RS), n)) < 0.8 * (1 - np.array(RS))[:, None]) for _ in "ab"
-        )
-        seen, judged = (torch.where(yes, targets, predicted) for yes in (flipped, agreed))
-        images = torch.from_numpy(random.integers(0, 256, (len(RS), n, 1, SIDE, SIDE))).to(torch.uint8)
-        l1 = torch.from_numpy(random.random((len(RS), n)))
-        queries = torch.from_numpy(asked.integers(0, 256, (n, 1, SIDE, SIDE))).to(torch.uint8)
-        explained = {"queries": queries, "targets": targets, "predicted": predicted, "images": images}
-        explained["intervention.bits"] = torch.from_numpy(random.random((n, 4)) < 0.5)
-        explained["intervention.path"] = images.transpose(0, 1).clone(memory_format=torch.contiguous_format)
-        values = {"flip_rate": flipped, "oracle_agreement": agreed, "oracle_aware_flips": flipped & agreed}
-        values |= {"adversarial_flips": flipped & ~agreed, "l1": l1}
-        scored = {"asked": torch.arange(n), "targets": targets, "predicted": predicted}
-        scored |= {"answer_classes": seen, "answer_oracle_classes": judged}
-        scored |= {name: torch.from_numpy(random.random((len(RS), n))) for name in SURE}
-        scored |= {f"value.{name}": value for name, value in values.items()}
-        rows = [
+    def rows(scored, n):
+        values = {name.removeprefix("value."): value for name, value in scored.items() if name.startswith("value.")}
+        found = [
             make_row(name, float(value[place].double().mean()), r, n=n)
             for name, value in values.items()
             for place, r in enumerate(RS)
         ]
-        rows += [make_row("mse", 0.01234, n=n), *(make_row("fid_oracle", random.random(), r, n=n) for r in RS)]
-        rows += [make_row("classifier_accuracy", 0.95), make_row("oracle_accuracy", 0.9)]
-        stages = {}
-        for stage, tensors in (("explain", explained), ("score", scored)):
-            name = f"{method}{task}{seed}".encode().hex()
-            artefact = Artefact(tmp_path / "runs", stage, name)
-            artefact.make(lambda _, tensors=tensors: (tensors, {}))
-            stages[stage] = artefact.name
-        facts = {
-            "data": {"classes": list(classes), "queries": n},
-            "relaxations": list(RS),
-            "rows": rows,
-            "artefacts": stages,
-        }
-        facts["reference"] = method in METHODS and METHODS[method].reference
-        facts["timings"] = [make_row("seconds_per_counterfactual", 0.0123, n=n)]
-        return make_record(method, seed=seed, task=task, **(facts | changes))
+        found += [make_row("mse", 0.01234, n=n), *(make_row("fid_oracle", 1 + r, r, n=n) for r in RS)]
+        return [*found, make_row("classifier_accuracy", 0.95), make_row("oracle_accuracy", 0.9)]
 
-    def make(methods=("vaex", "dvae", "null"), tasks=("mnist",), seeds=(0,), n=40, classes=CLASSES, failed=()):
-        records = [of_job(*job, n, classes) for job in ((m, t, s) for t in tasks for s in seeds for m in methods)]
-        records += [
-            make_record(method, status="failed", reason=reason, rows=[], timings=[]) for method, reason in failed
-        ]
-        return Folder(tmp_path / "runs", records, write_page(records, tmp_path / "runs", tmp_path))
+    def of_job(folder, method, task, seed, n, classes, strength):
+        random = np.random.default_rng(list(f"{method}{task}{seed}".encode()))
+        explained, scored = answers(questions(seed, n, classes), random, strength)
+        artefacts = {}
+        for stage, tensors in (("explain", explained), ("score", scored)):
+            artefact = Artefact(folder / "runs", stage, f"{method}{task}{seed}".encode().hex())
+            artefact.make(lambda _, tensors=tensors: (tensors, {}))
+            artefacts[stage] = artefact.name
+        return make_record(
+            method,
+            seed=seed,
+            task=task,
+            data={"classes": list(classes), "queries": n},
+            relaxations=list(RS),
+            rows=rows(scored, n),
+            artefacts=artefacts,
+            reference=method in METHODS and METHODS[method].reference,
+            timings=[make_row("seconds_per_counterfactual", 0.0123, n=n)],
+        )
+
+    def make(
+        methods=("vaex", "dvae", "null"),
+        tasks=("mnist",),
+        seeds=(0,),
+        n=40,
+        classes=CLASSES,
+        failed=(),
+        strength=0.8,
+        name="results",
+    ):
+        folder, jobs = tmp_path / name, product(tasks, seeds, methods)
+        records = [of_job(folder, method, task, seed, n, classes, strength) for task, seed, method in jobs]
+        failures = {"status": "failed", "rows": [], "timings": []}
+        records += [make_record(method, reason=reason, **failures) for method, reason in failed]
+        return Folder(folder / "runs", records, write_page(records, folder / "runs", folder))
 
     return make
-
-
-SURE = ("target_probability", "answer_probability", "answer_oracle_probability")
 
 
 @pytest.fixture(scope="session")
@@ -104,13 +126,12 @@ def opened(chromium):
     """Opens a page, (path, part of its address) -> page; whatever it asks for, or complains of, is an error."""
     contexts, wrong = [], []
 
+    def note(request):
+        if not request.url.startswith(("file:", "data:", "blob:")):
+            wrong.append(request.url)
+
     def hear(page):
-        page.on(
-            "request",
-            lambda request: (
-                wrong.append(request.url) if not request.url.startswith(("file:", "data:", "blob:")) else None
-            ),
-        )
+        page.on("request", note)
         page.on("pageerror", lambda error: wrong.append(str(error)))
         page.on("console", lambda message: wrong.append(message.text) if message.type == "error" else None)
 
