@@ -10,6 +10,7 @@ from benchmark.bias.tables import side_by_side
 from benchmark.bias.trial import MAJORITIES, Planted
 from benchmark.jobs.progress import Board
 from benchmark.jobs.protocol import images_of
+from metrics.bias import signed_changes
 
 LACKING, HAVING = MAJORITIES
 MALE = Planted.parse("Male-on-Smiling")
@@ -48,34 +49,57 @@ def test_kinds_of_discovery_keep_their_strength(trial):
 # -- the table ---------------------------------------------------------------------------------------------------------
 
 
-def answered(signs, target):
-    """What is kept of answers whose second attribute changes by `signs` towards class 1; the first never does."""
-    signs, target = torch.tensor(signs, dtype=torch.int8), torch.tensor(target)
-    raw = signs * (2 * target.to(torch.int8) - 1)
-    changes, before = torch.stack([0 * signs, signs], dim=1), torch.stack([raw < 0, raw < 0], dim=1)
-    return {"changes": changes, "before": before, "target": target, "valid": torch.ones(len(signs), dtype=torch.bool)}
+def answered(before, after, target):
+    """What is kept of valid answers whose second attribute is so before and after; the first never changes."""
+    before, after, target = (torch.tensor(part, dtype=torch.bool)[:, None] for part in (before, after, target))
+    before, after = torch.cat([before, before], dim=1), torch.cat([before, after], dim=1)
+    changes = signed_changes(before, after, target[:, 0].int())
+    valid = torch.ones(len(target), dtype=torch.bool)
+    return {"changes": changes, "before": before, "target": target[:, 0].int(), "valid": valid}
+
+
+TARGET = [1, 1, 0, 0] * 5
+BEFORE = [1, 0, 1, 0] * 5
 
 
 def test_directions_are_counted():
-    """Answers in which the attribute appears and vanishes are counted by classifier and target, and contrasted."""
-    target = [1, 1, 1, 1, 0, 0]
-    answers = {LACKING: answered([-1, -1, 0, 1, -1, -1], target), HAVING: answered([1, 1, 1, 1, 1, 1], target)}
+    """Answers in which the attribute appears and vanishes are counted by classifier and target."""
+    answers = {LACKING: answered(BEFORE, [0, 0, 1, 0] * 5, TARGET), HAVING: answered(BEFORE, [1, 1, 0, 1] * 5, TARGET)}
     rows = majorities(answers, MALE, place=1).rows
     assert [(row["classifier"], row["towards"], row["n"]) for row in rows] == [
-        ("mostly not Male", "Smiling", 4),
-        ("mostly not Male", "not Smiling", 2),
-        ("mostly Male", "Smiling", 4),
-        ("mostly Male", "not Smiling", 2),
-        (DIFFERENCE, "both", 6),
+        ("mostly not Male", "Smiling", 10),
+        ("mostly not Male", "not Smiling", 10),
+        ("mostly Male", "Smiling", 10),
+        ("mostly Male", "not Smiling", 10),
+        (DIFFERENCE, "both", 20),
     ]
-    assert [(row["appears"], row["vanishes"]) for row in rows[:4]] == [(0.25, 0.5), (1, 0), (1, 0), (0, 1)]
-    assert [(row["Male in x̃"], row["Male in x'"]) for row in rows[:4]] == [(0.5, 0.25), (0, 1), (0, 1), (1, 0)]
-    assert rows[-1]["signed change"] == pytest.approx((6 - -3) / 6)
+    assert [(row["appears"], row["vanishes"]) for row in rows[:4]] == [(0, 0.5), (0, 0), (0.5, 0), (0.5, 0.5)]
+    assert [(row["Male in x̃"], row["Male in x'"]) for row in rows[:4]] == [(0.5, 0), (0.5, 0.5), (0.5, 1), (0.5, 0.5)]
+    assert [row["signed change"] for row in rows[:4]] == [-0.5, 0, 0.5, 0]
 
 
-def test_one_and_the_same_classifier_has_no_opposite():
-    """Equal answers differ by nothing, and a target that nobody had has no row."""
-    same = answered([1, -1, 0], [1, 1, 1])
+def test_opposite_answers_differ_most():
+    """Answers that lack the attribute where they have the label, against answers that have both or neither."""
+    answers = {kind: answered(BEFORE, after, TARGET) for kind, after in ((LACKING, [0, 0, 1, 1] * 5), (HAVING, TARGET))}
+    last = majorities(answers, MALE, place=1).rows[-1]
+    assert last["signed change"] == pytest.approx(1)
+    assert last["low"] > 0
+    swapped = dict(zip(answers, reversed(answers.values()), strict=True))
+    assert majorities(swapped, MALE, place=1).rows[-1]["signed change"] == pytest.approx(-1)
+
+
+@pytest.mark.parametrize("share", [0, 1, 3])
+def test_changes_whatever_the_target_are_no_difference(share):
+    """A method that always draws men shows nothing, whichever targets a classifier that goes by sex sends them to."""
+    opposite = {LACKING: [1, 0] * 10, HAVING: [0, 1] * 10}  # men are asked to smile, or not to
+    target = {kind: [*whole[: 20 - 4 * share], *[1, 1, 0, 0] * share] for kind, whole in opposite.items()}
+    answers = {kind: answered([1, 0] * 10, [1] * 20, target[kind]) for kind in MAJORITIES}
+    assert majorities(answers, MALE, place=1).rows[-1]["signed change"] == pytest.approx(0, abs=1e-6)
+
+
+def test_target_that_nobody_had_has_no_row():
+    """Where one target was never asked for there is no share of it, and equal answers do not differ."""
+    same = answered([1, 0, 1], [0, 0, 1], [1, 1, 1])
     rows = majorities({LACKING: same, HAVING: same}, MALE, place=1).rows
     assert [row["towards"] for row in rows] == ["Smiling", "Smiling", "both"]
     assert (rows[-1]["signed change"], rows[-1]["low"], rows[-1]["high"]) == (0, 0, 0)
