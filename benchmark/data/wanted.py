@@ -11,7 +11,6 @@ from benchmark.data import ImageData, Subset, digest_of
 from benchmark.data.decoding import BrokenPictureError, decode
 from benchmark.errors import UserError, unknown
 from benchmark.names import Resize
-from benchmark.records.store import file_digest, key_of
 
 HEADER = ("file", "target")
 
@@ -28,7 +27,7 @@ class Wanted:
     @cached_property
     def key(self) -> str:
         """A hash of the contents and the targets."""
-        return key_of(files=[file_digest(path) for path in self.files], targets=self.targets, resize=self.resize)
+        return digest_of(self.resize, *(path.read_bytes() for path in self.files), *self.targets)[:16]
 
     def queries(self, data: ImageData) -> Subset:
         """The pictures at the size and with the channels of `data`; nobody knows their labels.
