@@ -1,0 +1,55 @@
+"""How quick a page is in a browser, each as a share of its goal; and a picture of it, for the README.
+
+`python perf/page.py results/local/report.html [PICTURE.png]`, on an idle machine; needs chromium.
+"""
+
+import shutil
+import sys
+from io import BytesIO
+from pathlib import Path
+
+from PIL import Image
+from playwright.sync_api import Page, sync_playwright
+
+GOALS = {"load event": 2000.0, "a step of the slider": 50.0, "size": 10e6}
+"""Milliseconds, and bytes of the default run's page."""
+STEPS = """() => {
+  const taken = [];
+  for (let step = 0; step < 12; step++) {
+    const started = performance.now();
+    moveTo((S.r + 1) % task().relaxations.length);
+    document.body.offsetHeight; // so that the browser lays it out now
+    taken.push(performance.now() - started);
+  }
+  return taken.sort((one, other) => one - other)[6];
+}"""
+COLOURS = 64
+"""In the palette of the picture."""
+
+
+def main(path: Path, picture: Path | None = None) -> None:
+    """Open the page, measure, and draw it."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
+        page = browser.new_page(viewport={"width": 1200, "height": 1000})
+        page.goto(path.resolve().as_uri())
+        page.wait_for_function("[...sheets.values()].every((image) => image.ready)")
+        entry = "performance.getEntriesByType('navigation')[0].loadEventEnd"
+        found = {"load event": page.evaluate(entry), "a step of the slider": page.evaluate(STEPS)}
+        for name, taken in {**found, "size": path.stat().st_size}.items():
+            print(f"{name}: {taken:.0f} = {taken / GOALS[name]:.2f} of its goal of {GOALS[name]:.0f}")
+        if picture is not None:
+            draw(page, picture)
+        browser.close()
+
+
+def draw(page: Page, picture: Path) -> None:
+    """The table and, below it, the first pictures at full strength."""
+    page.evaluate("moveTo(0)")
+    page.evaluate("$('curve').hidden = true; document.querySelector('nav').hidden = true")
+    image = Image.open(BytesIO(page.screenshot(full_page=False)))
+    image.convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE).save(picture, optimize=True)
+
+
+if __name__ == "__main__":
+    main(*map(Path, sys.argv[1:3]))

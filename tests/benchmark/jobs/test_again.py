@@ -1,0 +1,55 @@
+"""The command that a page names makes its very records."""
+
+import shlex
+
+from benchmark.jobs.again import paper_again, run_again
+from benchmark.jobs.settings import method_config, parse_overrides
+
+
+def options(line):
+    """The options of a command, by name; repeated ones as a list."""
+    found = {}
+    words = shlex.split(line)
+    for name, value in zip(words[4::2], words[5::2], strict=True):
+        found.setdefault(name, []).append(value)
+    return found
+
+
+def test_tasks_that_were_asked_alike_are_one_line(make_record):
+    """A line for all tasks of the same methods and seeds; then nothing has to be put together."""
+    records = [make_record(task=task, seed=seed) for task in ("mnist", "mnist/3-8") for seed in (0, 2)]
+    line = "python -m benchmark run --tasks mnist,mnist/3-8 --methods vaex --seeds 0,2 --relaxations 0,1"
+    assert run_again(records) == line
+
+
+def test_tasks_that_were_asked_otherwise_are_lines_of_their_own(make_record):
+    """Each has its methods and seeds, and a report at the end puts them together."""
+    records = [make_record("vaex", seed=1), make_record("dvae", task="mnist/3-8", preset="smoke")]
+    first, second, last = run_again(records).splitlines()
+    assert options(first)["--seeds"] == ["1"]
+    assert options(second)["--methods"] == ["dvae"]
+    assert options(second)["--preset"] == ["smoke"]
+    assert last == "python -m benchmark report"
+
+
+def test_settings_come_back(make_record):
+    """What --set says of a method leads to the very settings of its record; usual ones are not told."""
+    usual = method_config("vaex", "default", {})
+    changed = method_config("vaex", "default", parse_overrides(["vaex.epochs=3"]))
+    for config in (usual, changed):
+        record = make_record(config=config.model_dump(mode="json"), classifier=None, oracle=None)
+        told = options(run_again([record])).get("--set", [])
+        assert method_config("vaex", "default", parse_overrides(told)) == config
+        assert bool(told) == (config != usual)
+
+
+def test_a_partial_run_is_told(make_record):
+    """Split and limit are part of the command."""
+    told = options(run_again([make_record(split="validation", limit=20)]))
+    assert (told["--split"], told["--limit"]) == (["validation"], ["20"])
+
+
+def test_a_paper_names_its_seeds(make_record):
+    """Verdicts rest on all seeds, so the command has them; methods are the paper's."""
+    records = [make_record(seed=seed) for seed in (2, 0, 1)]
+    assert paper_again("vaex", records) == "python -m benchmark paper vaex --task mnist --seeds 0,1,2"
