@@ -1,7 +1,7 @@
 """The commands as functions; the command line is a thin layer over them, and so is `import benchmark`."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
@@ -30,11 +30,11 @@ from benchmark.jobs.protocol import Job, Protocol
 from benchmark.jobs.settings import check_overrides
 from benchmark.judges.features import inception_network
 from benchmark.names import RESULTS, Accelerator, Precision, Preset
+from benchmark.plugins import load
 from benchmark.records import record as store
 from benchmark.records.record import Record
 from benchmark.records.store import check_writable
 from benchmark.report.cells import tidy
-from methods import METHODS
 
 if TYPE_CHECKING:
     from benchmark.explainer import Explainer
@@ -51,6 +51,7 @@ def run(
     preset: Preset = "default",
     seeds: Given = 0,
     *,
+    plugins: Iterable[Location] = (),
     jobs: int | None = None,
     results: Location = RESULTS,
     **options: Unpack[Options],
@@ -63,6 +64,8 @@ def run(
         One or several: "vaex,hybrid" or ["vaex", "hybrid"]; "all" of methods and tasks.
     preset
         "smoke", "default" or "paper".
+    plugins
+        Python files with methods, data sets and metrics of yours; see `benchmark.plugins`.
     jobs
         Jobs at once; by default one a core, or one on a GPU.
     results
@@ -81,7 +84,7 @@ def run(
     UserError
         For an argument that is wrong, with the command line's words, and if all jobs failed.
     """
-    records = run_records(methods, task, preset, seeds, jobs=jobs, results=results, **options)
+    records = run_records(methods, task, preset, seeds, plugins=plugins, jobs=jobs, results=results, **options)
     reasons = failures(records)
     if reasons and all(record.status != "ok" for record in records):
         raise UserError("; ".join(reasons))
@@ -96,6 +99,7 @@ def fit(
     preset: Preset = "default",
     seed: int = 0,
     *,
+    plugins: Iterable[Location] = (),
     settings: Sequence[str] | None = None,
     data_root: Location | None = None,
     accelerator: Accelerator = "auto",
@@ -114,7 +118,7 @@ def fit(
         Folder of data sets that are not embedded.
     accelerator, precision
         "auto", "cpu", "cuda" or "mps"; "32-true" or "bf16-mixed".
-    preset, results
+    plugins, preset, results
         As for `run`.
 
     Raises
@@ -124,6 +128,7 @@ def fit(
     """
     from benchmark.explainer import Explainer  # noqa: PLC0415 - it draws, and nothing else here loads what draws
 
+    load(plugins)
     protocol = protocol_of(
         results, preset, settings=settings, data_root=data_root, accelerator=accelerator, precision=precision
     )
@@ -209,12 +214,14 @@ def run_records(
     preset: Preset,
     seeds: Given,
     *,
+    plugins: Iterable[Location] | None = None,
     jobs: int | None,
     results: Location,
     listener: Listener | None = None,
     **options: Unpack[Options],
 ) -> list[Record]:
     """The records that `run` makes, also of jobs that failed; `listener` hears how it goes."""
+    load(plugins)
     names = methods_of(methods)
     protocol = protocol_of(results, preset, **options)
     check_overrides(names, preset, protocol.overrides or {})
@@ -244,20 +251,20 @@ def score_record(files: Files, task: str, name: str, seed: Given, protocol: Prot
 
 
 def read_records(results: Location, preset: Preset, methods: Given, tasks: Given, seeds: Given) -> list[Record]:
-    """The records on disk that were asked for.
+    """The records on disk that were asked for, also of methods that no plugin brings now.
 
     Raises
     ------
     UserError
         If there are none.
     """
-    names = methods_of(methods)
+    load()
     wanted_tasks = None if tasks == "all" else tasks_of(tasks)
     wanted_seeds = None if seeds == "all" else seeds_of(seeds)
     found = {path: store.read(path) for path in (Path(results) / "runs" / "records" / preset).glob("*/*/seed-*.json")}
     for path in (path for path, record in found.items() if record is None):
         log.warning("%s cannot be read and is left out; benchmark run makes it again", path)
-    order = {name: place for place, name in enumerate(METHODS)}
+    names = methods_of(methods, {record.method for record in found.values() if record is not None})
     chosen = [
         record
         for record in found.values()
@@ -268,7 +275,7 @@ def read_records(results: Location, preset: Preset, methods: Given, tasks: Given
     ]
     if not chosen:
         raise UserError(f"{results} holds no such records of the preset {preset}; make them with benchmark run")
-    return sorted(chosen, key=lambda record: (record.task, record.seed, order[record.method]))
+    return sorted(chosen, key=lambda record: (record.task, record.seed, names.index(record.method)))
 
 
 def failures(records: Sequence[Record]) -> list[str]:

@@ -5,7 +5,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
-from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
@@ -14,18 +13,8 @@ from pydantic import BaseModel
 from torch import Tensor
 
 from benchmark.errors import unknown
+from benchmark.names import DATASETS
 from methods.pictures import unit
-
-DATASETS: Mapping[str, str] = MappingProxyType(
-    {
-        "mnist": "benchmark.data.mnist:load",
-        "mnist-full": "benchmark.data.idx:load_mnist",
-        "fashion-mnist": "benchmark.data.idx:load_fashion_mnist",
-        "celeba": "benchmark.data.celeba:load",
-        "avatars": "benchmark.data.avatars:load",
-    }
-)
-"""Name -> "module:function"; each function takes a `Source` and returns an `ImageData`."""
 
 Advance = Callable[[int, int], None]
 """Progress of something slow: called with (done, total)."""

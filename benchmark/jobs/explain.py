@@ -13,6 +13,7 @@ from benchmark.jobs.work import Work
 from benchmark.records.record import peak_memory
 from benchmark.records.store import Artefact, key_of
 from methods.base import Method
+from methods.contract import check_answers, check_diagnostics, check_pictures, check_unchanged
 from methods.pictures import eight_bit
 
 CHUNK = 250
@@ -60,13 +61,19 @@ class _Ask:
             predicted = method.classifier(images).argmax(1)
         target = self._targets(start, predicted)
         torch.manual_seed(work.question.seed_for("explain", start))
+        asked = images.clone()
         started = time.perf_counter()
         with torch.no_grad():
-            answers = method.explain(images, target, work.protocol.relaxations)
+            answers = method.explain(asked, target, work.protocol.relaxations)
+            check_answers(answers, images, len(work.protocol.relaxations))
             pictures = eight_bit(answers.images).cpu()  # waits until a GPU is done
         seconds = time.perf_counter() - started
+        check_unchanged(asked, images, "explain")
         with torch.no_grad():
-            reconstructions, diagnostics = method.reconstruct(images), method.diagnostics(images)
+            reconstructions, diagnostics = method.reconstruct(asked), method.diagnostics(asked)
+        check_unchanged(asked, images, "reconstruct or diagnostics")
+        check_pictures(reconstructions, images.shape, "reconstruct's answer (N, C, H, W)")
+        check_diagnostics(diagnostics, len(images))
         tensors = {
             "queries": torch.from_numpy(data.images[indices]),
             "targets": target,

@@ -30,6 +30,7 @@ def determinants(work: Work) -> dict[str, Any]:
         "method": work.job.method,
         "path": work.entry.path,
         "version": method.version,
+        **work.plugin,
         "config": method.config.model_dump(),
         **work.workshop.conditions(),
         "queries": len(work.question.queries),

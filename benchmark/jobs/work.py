@@ -9,7 +9,8 @@ from benchmark.judges.attributes import TrainedAttributeOracles
 from benchmark.judges.autoencoders import TrainedAutoencoders
 from benchmark.judges.classifier import TrainedClassifier
 from benchmark.judges.workshop import Workshop
-from methods import METHODS, Entry
+from benchmark.records.store import code_of
+from methods import METHODS, OUTSIDE, Entry
 from methods.base import Method
 from methods.training import Advance, silent
 
@@ -52,6 +53,11 @@ class Work:
     def judges(self) -> dict[str, TrainedClassifier]:
         """The classifier and the oracle, by their roles."""
         return {"classifier": self.classifier, "oracle": self.oracle}
+
+    @property
+    def plugin(self) -> dict[str, str]:
+        """The hash of the code of another's method; nothing for ours, whose `version` says when answers change."""
+        return {"plugin": code_of(self.entry.path.split(":")[0])} if self.job.method in OUTSIDE else {}
 
     @property
     def entry(self) -> Entry:

@@ -32,6 +32,7 @@ def command(
     devices: Annotated[int, typer.Option(min=1, help="Devices that one training uses.")] = 1,
     precision: Annotated[names.Precision, typer.Option(help="Number format of trainings.")] = "32-true",
     results: options.Results = RESULTS,
+    plugins: options.Plugins = None,
     quiet: options.Quiet = False,
     debug: options.Debug = False,
 ) -> int:
@@ -43,6 +44,7 @@ def command(
             tasks,
             preset,
             seeds,
+            plugins=plugins,
             jobs=jobs,
             results=results,
             relaxations=relaxations,
