@@ -21,16 +21,19 @@ from benchmark.arguments import (
     tasks_of,
     workers_of,
 )
-from benchmark.data.tasks import knows_truth
+from benchmark.data.tasks import file_name, knows_truth
 from benchmark.errors import UserError
 from benchmark.jobs import runner
+from benchmark.jobs.answered import score_answers, write_table
+from benchmark.jobs.export import export, recorded, write_answers
 from benchmark.jobs.outside import Files, score_files
 from benchmark.jobs.progress import Listener, board
-from benchmark.jobs.protocol import Job, Protocol
+from benchmark.jobs.protocol import Job, Protocol, images_of
 from benchmark.jobs.settings import check_overrides
+from benchmark.jobs.work import Work
 from benchmark.judges.features import inception_network
 from benchmark.names import RESULTS, Accelerator, Precision, Preset
-from benchmark.plugins import load
+from benchmark.plugins import NAME, load
 from benchmark.records import record as store
 from benchmark.records.record import Record
 from benchmark.records.store import check_writable
@@ -248,6 +251,33 @@ def score_record(files: Files, task: str, name: str, seed: Given, protocol: Prot
     check_writable(protocol.runs)
     with board(Console(stderr=True)) as drawn:
         return score_files(files, job, protocol, drawn)
+
+
+def export_task(out: Path, task: str, seed: Given, methods: Given | None, protocol: Protocol) -> None:
+    """Write what `export` writes: the questions of a task, and recorded answers of `methods`."""
+    name, number = one_of(tasks_of(task), "task"), one_of(seeds_of(seed), "seed")
+    asked = [] if methods is None else methods_of(methods)
+    check_writable(out, option="--out")
+    check_writable(protocol.runs)
+    with board(Console(stderr=True)) as drawn, runner.limited(protocol.threads):
+        images_of(name, protocol, drawn.channel(name))
+        answered = [Work(Job(name, method, number), protocol) for method in asked]
+        records = [recorded(work) for work in answered]
+        export(Work(Job(name, "export", number), protocol, drawn.channel(f"export {name}")), out)
+        for work, record in zip(answered, records, strict=True):
+            write_answers(work, record, out / "answers")
+
+
+def score_export(
+    folder: Path, answers: Path, name: str, protocol: Protocol, out: Path | None = None
+) -> tuple[Record, list[Path]]:
+    """Score what another program answered to an exported folder; the record, and the files of single answers."""
+    if not NAME.fullmatch(name):
+        raise UserError("--name takes letters, digits, '-', '_' and '.', as it stands in a path and in tables")
+    check_writable(protocol.runs)
+    record, table = score_answers(folder, answers, name, protocol)
+    place = out or protocol.results / "outside" / file_name(record.task) / name / f"seed-{record.seed}"
+    return record, write_table(table, place)
 
 
 def read_records(results: Location, preset: Preset, methods: Given, tasks: Given, seeds: Given) -> list[Record]:

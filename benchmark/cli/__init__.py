@@ -32,7 +32,8 @@ Start here:
   benchmark paper vaex                 a paper's numbers and claims beside ours, as a page (all: of all four)
   benchmark bias                       which methods show a bias that was planted in a classifier
   benchmark compare vaex gan-search    differences between two methods, and whether they exceed chance
-  benchmark score --help               numbers for counterfactuals that another program made
+  benchmark export --out DIR           queries, targets and classifier as files, for any program
+  benchmark score DIR ANSWERS          its answers, scored and kept beside the methods of a run
   benchmark check-method NAME          whether a method, yours too, does what all methods do
   benchmark check                      the numbers against results/baselines
   benchmark clean                      remove weights, counterfactuals and records
@@ -54,6 +55,7 @@ COMMANDS = {
     "figure": "A figure for a paper: flip rate against r, or the answers of all methods; pdf, svg or png.",
     "check-method": "Hold a method, of ours or yours, to the laws that all methods obey; seconds.",
     "clean": "Remove what runs have kept, once you agree; tables and figures stay.",
+    "export": "Write the queries, targets and classifier of a task as files, for any program to answer.",
     "score": "Score counterfactuals that another program made, by the judges and metrics of a run.",
 }
 """Name -> its line of help. The file of that name (`_` for `-`), with its function `command`, is loaded on use."""

@@ -1,6 +1,7 @@
 """The second stage of a job: its method answers every query with a counterfactual at every relaxation."""
 
 import time
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -8,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from benchmark.data.question import Question
 from benchmark.jobs.fit import fitted
 from benchmark.jobs.work import Work
 from benchmark.records.record import peak_memory
@@ -44,6 +46,40 @@ def _key(work: Work, fit: Artefact, start: int) -> str:
     )
 
 
+def targets_of(question: Question, start: int, predicted: Tensor) -> Tensor:
+    """For each query of the chunk from `start` a class other than the `predicted` one; the same for all methods."""
+    others = question.class_count - 1
+    random = np.random.default_rng(question.seed_for("targets", start))
+    steps = torch.from_numpy(random.integers(1, others + 1, CHUNK))[: len(predicted)]
+    return (predicted + steps.to(predicted)) % (others + 1)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What every method is asked, on the CPU."""
+
+    queries: Tensor
+    """(N, C, H, W) uint8."""
+    predicted: Tensor
+    """(N,): what the classifier sees in them."""
+    targets: Tensor
+    """(N,)."""
+
+    @classmethod
+    def of(cls, work: Work) -> "Asked":
+        """The queries of a job and their targets, as the stage "explain" has them."""
+        queries, network = work.question.queries, work.classifier.network()
+        starts = range(0, len(queries), CHUNK)
+        predicted, targets = [], []
+        for start in starts:
+            images = queries.data.batch(queries.indices[start : start + CHUNK]).to(work.workshop.device)
+            with torch.no_grad():
+                predicted.append(network(images).argmax(1).cpu())
+            targets.append(targets_of(work.question, start, predicted[-1]))
+        pictures = torch.from_numpy(queries.data.images[queries.indices])
+        return cls(pictures, torch.cat(predicted), torch.cat(targets))
+
+
 class _Ask:
     """Asks a fitted method, which is loaded at the first question only."""
 
@@ -59,7 +95,7 @@ class _Ask:
         images = data.batch(indices).to(work.workshop.device)
         with torch.no_grad():
             predicted = method.classifier(images).argmax(1)
-        target = self._targets(start, predicted)
+        target = targets_of(work.question, start, predicted)
         torch.manual_seed(work.question.seed_for("explain", start))
         asked = images.clone()
         started = time.perf_counter()
@@ -88,11 +124,3 @@ class _Ask:
             "explain_seconds": seconds,
             "peak_memory": peak_memory(),
         }
-
-    def _targets(self, start: int, predicted: Tensor) -> Tensor:
-        """For each query a class other than the predicted one; the same for all methods."""
-        question = self.work.question
-        others = question.class_count - 1
-        random = np.random.default_rng(question.seed_for("targets", start))
-        steps = torch.from_numpy(random.integers(1, others + 1, CHUNK))[: len(predicted)]
-        return (predicted + steps.to(predicted)) % (others + 1)
