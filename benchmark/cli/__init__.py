@@ -32,8 +32,10 @@ Start here:
   benchmark paper vaex                 a paper's numbers and claims beside ours, as a page (all: of all four)
   benchmark bias                       which methods show a bias that was planted in a classifier
   benchmark compare vaex gan-search    differences between two methods, and whether they exceed chance
-  benchmark score --help               numbers for counterfactuals that another program made
   benchmark audit --help               explain a classifier of your own
+  benchmark export --out DIR           queries, targets and classifier as files, for any program
+  benchmark score DIR ANSWERS          its answers, scored and kept beside the methods of a run
+  benchmark check-method NAME          whether a method, yours too, does what all methods do
   benchmark check                      the numbers against results/baselines
   benchmark clean                      remove weights, counterfactuals and records
 
@@ -54,10 +56,12 @@ COMMANDS = {
     "show": "One number of one method, with interval and n.",
     "table": "A narrow table for a paper: chosen methods and metrics, the best in bold, as LaTeX, Markdown or csv.",
     "figure": "A figure for a paper: flip rate against r, or the answers of all methods; pdf, svg or png.",
+    "check-method": "Hold a method, of ours or yours, to the laws that all methods obey; seconds.",
     "clean": "Remove what runs have kept, once you agree; tables and figures stay.",
+    "export": "Write the queries, targets and classifier of a task as files, for any program to answer.",
     "score": "Score counterfactuals that another program made, by the judges and metrics of a run.",
 }
-"""Name -> its line of help. The file of that name, with its function `command`, is loaded when it is asked for."""
+"""Name -> its line of help. The file of that name (`_` for `-`), with its function `command`, is loaded on use."""
 
 
 def application(arguments: Sequence[str]) -> typer.Typer:
@@ -66,7 +70,7 @@ def application(arguments: Sequence[str]) -> typer.Typer:
     app.callback(invoke_without_command=True, help=INTRODUCTION)(introduction)
     asked = next((argument for argument in arguments if not argument.startswith("-")), None)
     for name, meaning in COMMANDS.items():
-        command = import_module(f"benchmark.cli.commands.{name}").command if name == asked else _not_loaded
+        command = _loaded(name) if name == asked else _not_loaded
         app.command(name, help=meaning)(command)
     return app
 
@@ -112,6 +116,11 @@ def _waiting(typed: Sequence[str]) -> AbstractContextManager[object]:
     from rich.console import Console  # noqa: PLC0415 - help and version do without it
 
     return Console(stderr=True).status("getting ready ...")
+
+
+def _loaded(name: str) -> Callable[..., object]:
+    command: Callable[..., object] = import_module(f"benchmark.cli.commands.{name.replace('-', '_')}").command
+    return command
 
 
 def _not_loaded() -> None:
