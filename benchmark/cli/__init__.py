@@ -25,6 +25,7 @@ INTRODUCTION = """Visual counterfactual explanations of image classifiers, compa
 
 \b
 Start here:
+  benchmark demo                       digits and their counterfactuals in seconds; nothing is trained
   benchmark run                        every method on real digits, minutes on two cores
   benchmark run --preset smoke         the same in seconds; the numbers mean nothing
   benchmark list                       methods, tasks, metrics, presets
@@ -44,6 +45,7 @@ goes on where an interrupted one was.
 """
 
 COMMANDS = {
+    "demo": "Draw counterfactuals of digits that you pick, by networks that come with the package.",
     "run": "Fit, explain, score; then write and print the tables.",
     "paper": "Run the methods of papers, and write a page a paper: its numbers and claims beside ours.",
     "list": "Methods, tasks, metrics and presets.",
