@@ -1,7 +1,7 @@
 """`benchmark score`."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, cast
 
 import typer
 
@@ -11,7 +11,7 @@ from benchmark.cli import options
 from benchmark.cli.publishing import fill_report, on_disk
 from benchmark.errors import UserError
 from benchmark.jobs.outside import Files
-from benchmark.names import RESULTS
+from benchmark.names import RESULTS, Preset
 from benchmark.records.record import Record
 from benchmark.records.store import check_writable
 from benchmark.report.tables import tables, write_tables
@@ -94,7 +94,7 @@ def _show(record: Record, out: Path | None, results: Path) -> None:
     for table in write_tables([record], out) if out else tables([record]):
         typer.echo(table.markdown())
     if out:
-        kept = [other for other in on_disk(results, record.preset) if not _same(other, record)]
+        kept = [other for other in on_disk(results, cast(Preset, record.preset)) if not _same(other, record)]
         typer.echo(str(fill_report(results, [*kept, record], out, record.preset)))
 
 
