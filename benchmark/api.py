@@ -1,7 +1,7 @@
 """The commands as functions; the command line is a thin layer over them, and so is `import benchmark`."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
@@ -22,23 +22,26 @@ from benchmark.arguments import (
     tasks_of,
     workers_of,
 )
-from benchmark.data.tasks import data_set_of, split
+from benchmark.data.tasks import data_set_of, file_name, split
 from benchmark.errors import UserError
 from benchmark.jobs import runner
+from benchmark.jobs.answered import score_answers, write_table
+from benchmark.jobs.export import export, recorded, write_answers
 from benchmark.jobs.outside import Files, score_files
 from benchmark.jobs.progress import Listener, board
 from benchmark.jobs.protocol import Job, Protocol, images_of
 from benchmark.jobs.settings import check_overrides
+from benchmark.jobs.work import Work
 from benchmark.judges.examine import Examination, examine
 from benchmark.judges.features import inception_network
 from benchmark.judges.loading import load_classifier
 from benchmark.judges.spec import ClassifierSpec, classifier_spec
 from benchmark.names import RESULTS, Accelerator, Precision, Preset
+from benchmark.plugins import NAME, load
 from benchmark.records import record as store
 from benchmark.records.record import Record
 from benchmark.records.store import check_writable
 from benchmark.report.cells import tidy
-from methods import METHODS
 
 if TYPE_CHECKING:
     from benchmark.explainer import Explainer
@@ -55,6 +58,7 @@ def run(
     preset: Preset = "default",
     seeds: Given = 0,
     *,
+    plugins: Iterable[Location] = (),
     jobs: int | None = None,
     results: Location = RESULTS,
     **options: Unpack[Options],
@@ -68,6 +72,8 @@ def run(
         folder that the option `data` names, or mnist.
     preset
         "smoke", "default" or "paper".
+    plugins
+        Python files with methods, data sets and metrics of yours; see `benchmark.plugins`.
     jobs
         Jobs at once; by default one a core, or one on a GPU.
     results
@@ -86,7 +92,7 @@ def run(
     UserError
         For an argument that is wrong, with the command line's words, and if all jobs failed.
     """
-    records = run_records(methods, task, preset, seeds, jobs=jobs, results=results, **options)
+    records = run_records(methods, task, preset, seeds, plugins=plugins, jobs=jobs, results=results, **options)
     reasons = failures(records)
     if reasons and all(record.status != "ok" for record in records):
         raise UserError("; ".join(reasons))
@@ -101,6 +107,7 @@ def fit(
     preset: Preset = "default",
     seed: int = 0,
     *,
+    plugins: Iterable[Location] = (),
     settings: Sequence[str] | None = None,
     data_root: Location | None = None,
     accelerator: Accelerator = "auto",
@@ -120,7 +127,7 @@ def fit(
         Folder of data sets that are not embedded.
     accelerator, precision
         "auto", "cpu", "cuda" or "mps"; "32-true" or "bf16-mixed".
-    preset, results
+    plugins, preset, results
         As for `run`.
     **pictures
         `data` and what goes with it, as for `benchmark.arguments.protocol_of`.
@@ -132,6 +139,7 @@ def fit(
     """
     from benchmark.explainer import Explainer  # noqa: PLC0415 - it draws, and nothing else here loads what draws
 
+    load(plugins)
     protocol = protocol_of(
         results,
         preset,
@@ -245,12 +253,14 @@ def run_records(
     preset: Preset,
     seeds: Given,
     *,
+    plugins: Iterable[Location] | None = None,
     jobs: int | None,
     results: Location,
     listener: Listener | None = None,
     **options: Unpack[Options],
 ) -> list[Record]:
     """The records that `run` makes, also of jobs that failed; `listener` hears how it goes."""
+    load(plugins)
     names = methods_of(methods)
     protocol = protocol_of(results, preset, **options)
     check_overrides(names, preset, protocol.overrides or {})
@@ -293,22 +303,49 @@ def score_record(files: Files, task: str | None, name: str, seed: Given, protoco
         return score_files(files, job, protocol, drawn)
 
 
+def export_task(out: Path, task: str, seed: Given, methods: Given | None, protocol: Protocol) -> None:
+    """Write what `export` writes: the questions of a task, and recorded answers of `methods`."""
+    name, number = one_of(tasks_of(task), "task"), one_of(seeds_of(seed), "seed")
+    asked = [] if methods is None else methods_of(methods)
+    check_writable(out, option="--out")
+    check_writable(protocol.runs)
+    with board(Console(stderr=True)) as drawn, runner.limited(protocol.threads):
+        images_of(name, protocol, drawn.channel(name))
+        answered = [Work(Job(name, method, number), protocol) for method in asked]
+        records = [recorded(work) for work in answered]
+        export(Work(Job(name, "export", number), protocol, drawn.channel(f"export {name}")), out)
+        for work, record in zip(answered, records, strict=True):
+            write_answers(work, record, out / "answers")
+
+
+def score_export(
+    folder: Path, answers: Path, name: str, protocol: Protocol, out: Path | None = None
+) -> tuple[Record, list[Path]]:
+    """Score what another program answered to an exported folder; the record, and the files of single answers."""
+    if not NAME.fullmatch(name):
+        raise UserError("--name takes letters, digits, '-', '_' and '.', as it stands in a path and in tables")
+    check_writable(protocol.runs)
+    record, table = score_answers(folder, answers, name, protocol)
+    place = out or protocol.results / "outside" / file_name(record.task) / name / f"seed-{record.seed}"
+    return record, write_table(table, place)
+
+
 def read_records(results: Location, preset: Preset, methods: Given, tasks: Given, seeds: Given) -> list[Record]:
-    """The records on disk that were asked for.
+    """The records on disk that were asked for, also of methods that no plugin brings now.
 
     Raises
     ------
     UserError
         If there are none.
     """
-    names = methods_of(methods)
+    load()
     wanted_seeds = None if seeds == "all" else seeds_of(seeds)
     found = {path: store.read(path) for path in (Path(results) / "runs" / "records" / preset).glob("*/*/seed-*.json")}
     for path in (path for path, record in found.items() if record is None):
         log.warning("%s cannot be read and is left out; benchmark run makes it again", path)
-    recorded = {data_set_of(record.task) for record in found.values() if record is not None}
-    wanted_tasks = None if tasks == "all" else tasks_of(tasks, recorded)
-    order = {name: place for place, name in enumerate(METHODS)}
+    recorded = [record for record in found.values() if record is not None]
+    names = methods_of(methods, {record.method for record in recorded})
+    wanted_tasks = None if tasks == "all" else tasks_of(tasks, {data_set_of(record.task) for record in recorded})
     chosen = [
         record
         for record in found.values()
@@ -319,7 +356,7 @@ def read_records(results: Location, preset: Preset, methods: Given, tasks: Given
     ]
     if not chosen:
         raise UserError(f"{results} holds no such records of the preset {preset}; make them with benchmark run")
-    return sorted(chosen, key=lambda record: (record.task, record.seed, order[record.method]))
+    return sorted(chosen, key=lambda record: (record.task, record.seed, names.index(record.method)))
 
 
 def failures(records: Sequence[Record]) -> list[str]:

@@ -127,16 +127,17 @@ def entries_of(given: Given, option: str) -> list[str]:
     return entries
 
 
-def methods_of(given: Given) -> list[str]:
-    """Registered methods, in the order of the tables; all of them for "all"."""
-    names = list(METHODS) if given == "all" else [method_of(name) for name in entries_of(given, "methods")]
-    return [name for name in METHODS if name in names]
+def methods_of(given: Given, recorded: Iterable[str] = ()) -> list[str]:
+    """Registered methods and `recorded` ones, in the order of the tables; all of them for "all"."""
+    known = list(dict.fromkeys([*METHODS, *sorted(recorded)]))
+    names = known if given == "all" else [method_of(name, known) for name in entries_of(given, "methods")]
+    return [name for name in known if name in names]
 
 
-def method_of(name: str) -> str:
-    """`name`, if it is a registered method."""
-    if name not in METHODS:
-        raise unknown("method", name, METHODS)
+def method_of(name: str, known: Collection[str] = METHODS.keys()) -> str:
+    """`name`, if it is a `known` method."""
+    if name not in known:
+        raise unknown("method", name, known)
     return name
 
 

@@ -1,5 +1,6 @@
 """Names that a user may give, and what they mean; importing them takes no time."""
 
+from collections import ChainMap
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -24,6 +25,21 @@ PRESETS: Mapping[Preset, str] = MappingProxyType(
 
 RESULTS = Path("results") / "local"
 """Where everything is written unless a folder is named; git ignores it."""
+
+OUR_DATASETS: Mapping[str, str] = MappingProxyType(
+    {
+        "mnist": "benchmark.data.mnist:load",
+        "mnist-full": "benchmark.data.idx:load_mnist",
+        "fashion-mnist": "benchmark.data.idx:load_fashion_mnist",
+        "celeba": "benchmark.data.celeba:load",
+        "avatars": "benchmark.data.avatars:load",
+    }
+)
+OUTSIDE_DATASETS: dict[str, str] = {}
+"""Those of other packages and of plugin files, which `benchmark.plugins` enters."""
+
+DATASETS: Mapping[str, str] = MappingProxyType(ChainMap(OUTSIDE_DATASETS, dict(OUR_DATASETS)))
+"""Name -> "module:function"; each function takes a `benchmark.data.Source` and returns an `ImageData`."""
 
 DIGITS = ("mnist", "mnist/3-8")
 FACES = ("avatars/Smiling", "avatars/Eyeglasses", "avatars/Young")

@@ -1,8 +1,9 @@
 """The methods: every way to make a counterfactual that the benchmark knows.
 
-To add one, write a folder with a `Method` in it and name it in `METHODS`; the contract test then runs over it.
+To add one, write a folder with a `Method` in it and name it in `OURS`; the contract test then runs over it.
 """
 
+from collections import ChainMap
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
@@ -27,8 +28,9 @@ class Entry:
 
     @property
     def family(self) -> str:
-        """The package that holds the class: methods of one family share what they train."""
-        return self.path.split(":")[0].rpartition(".")[0]
+        """The package that holds the class, or its module where it is in none: one family shares what it trains."""
+        module = self.path.split(":")[0]
+        return module.rpartition(".")[0] or module
 
     def load(self) -> type["Method"]:
         """The method's class."""
@@ -50,7 +52,7 @@ DVAE = (
     "Learns boolean concepts of the classifier's own layer, flips some, and draws the representation that results.",
 )
 
-METHODS: Mapping[str, Entry] = MappingProxyType(
+OURS: Mapping[str, Entry] = MappingProxyType(
     {
         "vaex": Entry(*VAEX),
         "vaex-cat": Entry(*VAEX, {"conditioning": "concatenation"}),
@@ -99,7 +101,13 @@ METHODS: Mapping[str, Entry] = MappingProxyType(
         ),
     }
 )
-"""Name -> what it stands for, in the order of the tables."""
+"""The methods of this package."""
+
+OUTSIDE: dict[str, Entry] = {}
+"""Those of other packages and of plugin files, which `benchmark.plugins` enters."""
+
+METHODS: Mapping[str, Entry] = MappingProxyType(ChainMap(OUTSIDE, dict(OURS)))
+"""Name -> what it stands for, in the order of the tables: ours first."""
 
 BASELINE = "nearest-unlike"
 """What a method must beat, or explain."""

@@ -3,7 +3,7 @@
 To add a metric:
 
 1. write a pure function of tensors in `metrics/<file>.py` that returns an `Estimate`;
-2. add a line to `METRICS`: the function, the evidence it needs in the order of its arguments, and how tables show it;
+2. add a line to `OURS`: the function, the evidence it needs in the order of its arguments, and how tables show it;
 3. test it in `tests/metrics/`: a perfect, a useless and a degenerate input.
 
 Nothing else is needed: the number then is in `metrics.csv` and in the table that the line names.
@@ -12,6 +12,7 @@ Evidence is what the networks of a run put out. Evidence whose name begins with 
 other evidence once per job. A function is imported on use.
 """
 
+from collections import ChainMap
 from collections.abc import Mapping
 from types import MappingProxyType
 
@@ -21,7 +22,7 @@ from metrics.metric import ANY, FRACTION, POSITIVE, RATE, Format, Metric
 
 __all__ = ["METRICS", "Estimate", "Metric"]
 
-METRICS: Mapping[str, Metric] = MappingProxyType(
+OURS: Mapping[str, Metric] = MappingProxyType(
     {
         "flip_rate": Metric(
             "metrics.rates:flip_rate",
@@ -346,3 +347,10 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
         **to_reals("inception", "Inception", 20),
     }
 )
+"""The metrics of this package."""
+
+OUTSIDE: dict[str, Metric] = {}
+"""Those of other packages and of plugin files, which `benchmark.plugins` enters."""
+
+METRICS: Mapping[str, Metric] = MappingProxyType(ChainMap(OUTSIDE, dict(OURS)))
+"""Name -> its line, in the order of the tables: ours first."""

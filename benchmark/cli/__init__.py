@@ -25,6 +25,7 @@ INTRODUCTION = """Visual counterfactual explanations of image classifiers, compa
 
 \b
 Start here:
+  benchmark demo                       digits and their counterfactuals in seconds; nothing is trained
   benchmark run                        every method on real digits, minutes on two cores
   benchmark run --preset smoke         the same in seconds; the numbers mean nothing
   benchmark list                       methods, tasks, metrics, presets
@@ -32,8 +33,10 @@ Start here:
   benchmark paper vaex                 a paper's numbers and claims beside ours, as a page (all: of all four)
   benchmark bias                       which methods show a bias that was planted in a classifier
   benchmark compare vaex gan-search    differences between two methods, and whether they exceed chance
-  benchmark score --help               numbers for counterfactuals that another program made
   benchmark audit --help               explain a classifier of your own
+  benchmark export --out DIR           queries, targets and classifier as files, for any program
+  benchmark score DIR ANSWERS          its answers, scored and kept beside the methods of a run
+  benchmark check-method NAME          whether a method, yours too, does what all methods do
   benchmark check                      the numbers against results/baselines
   benchmark clean                      remove weights, counterfactuals and records
 
@@ -42,6 +45,7 @@ goes on where an interrupted one was.
 """
 
 COMMANDS = {
+    "demo": "Draw counterfactuals of digits that you pick, by networks that come with the package.",
     "run": "Fit, explain, score; then write and print the tables.",
     "paper": "Run the methods of papers, and write a page a paper: its numbers and claims beside ours.",
     "list": "Methods, tasks, metrics and presets.",
@@ -54,10 +58,12 @@ COMMANDS = {
     "show": "One number of one method, with interval and n.",
     "table": "A narrow table for a paper: chosen methods and metrics, the best in bold, as LaTeX, Markdown or csv.",
     "figure": "A figure for a paper: flip rate against r, or the answers of all methods; pdf, svg or png.",
+    "check-method": "Hold a method, of ours or yours, to the laws that all methods obey; seconds.",
     "clean": "Remove what runs have kept, once you agree; tables and figures stay.",
+    "export": "Write the queries, targets and classifier of a task as files, for any program to answer.",
     "score": "Score counterfactuals that another program made, by the judges and metrics of a run.",
 }
-"""Name -> its line of help. The file of that name, with its function `command`, is loaded when it is asked for."""
+"""Name -> its line of help. The file of that name (`_` for `-`), with its function `command`, is loaded on use."""
 
 
 def application(arguments: Sequence[str]) -> typer.Typer:
@@ -66,7 +72,7 @@ def application(arguments: Sequence[str]) -> typer.Typer:
     app.callback(invoke_without_command=True, help=INTRODUCTION)(introduction)
     asked = next((argument for argument in arguments if not argument.startswith("-")), None)
     for name, meaning in COMMANDS.items():
-        command = import_module(f"benchmark.cli.commands.{name}").command if name == asked else _not_loaded
+        command = _loaded(name) if name == asked else _not_loaded
         app.command(name, help=meaning)(command)
     return app
 
@@ -112,6 +118,11 @@ def _waiting(typed: Sequence[str]) -> AbstractContextManager[object]:
     from rich.console import Console  # noqa: PLC0415 - help and version do without it
 
     return Console(stderr=True).status("getting ready ...")
+
+
+def _loaded(name: str) -> Callable[..., object]:
+    command: Callable[..., object] = import_module(f"benchmark.cli.commands.{name.replace('-', '_')}").command
+    return command
 
 
 def _not_loaded() -> None:

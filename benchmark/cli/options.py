@@ -73,6 +73,10 @@ Numbers = Annotated[
     Path | None, typer.Option("--from", metavar="METRICS.CSV", help="Numbers. [default: the records in --results]")
 ]
 Metrics = typer.Option("--metrics", "--metric", help="Comma-separated names, in this order.")
+Plugins = Annotated[
+    list[Path] | None,
+    typer.Option("--plugin", metavar="FILE.PY", help="A file with METHODS, DATASETS or METRICS; repeatable."),
+]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Say nothing but errors and the last path.")]
 Debug = Annotated[bool, typer.Option(help="Stop at the first error, with its traceback.")]
 

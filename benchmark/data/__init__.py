@@ -5,7 +5,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
-from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,24 +14,15 @@ from pydantic import BaseModel
 from torch import Tensor
 
 from benchmark.errors import unknown
+from benchmark.names import DATASETS
 from methods.base import Attributes
 from methods.pictures import unit
 
 if TYPE_CHECKING:
     from benchmark.data.folder_config import FolderConfig
 
-DATASETS: Mapping[str, str] = MappingProxyType(
-    {
-        "mnist": "benchmark.data.mnist:load",
-        "mnist-full": "benchmark.data.idx:load_mnist",
-        "fashion-mnist": "benchmark.data.idx:load_fashion_mnist",
-        "celeba": "benchmark.data.celeba:load",
-        "avatars": "benchmark.data.avatars:load",
-    }
-)
-"""Name -> "module:function"; each function takes a `Source` and returns an `ImageData`."""
 FOLDER = "benchmark.data.folder:load"
-"""The same for a folder of the user's own."""
+"""What loads a folder of the user's own, as an entry of `DATASETS`."""
 
 Advance = Callable[[int, int], None]
 """Progress of a slow step: called with (done, total)."""

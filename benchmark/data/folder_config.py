@@ -7,10 +7,9 @@ from typing import get_args
 
 from pydantic import BaseModel, ConfigDict
 
-from benchmark.data import DATASETS
 from benchmark.data.decoding import Channels
 from benchmark.errors import UserError, unknown
-from benchmark.names import Resize
+from benchmark.names import DATASETS, Resize
 
 SMALLEST = 16
 """Pixels of a side, at least: the networks halve pictures several times."""

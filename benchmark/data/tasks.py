@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 from sklearn.model_selection import train_test_split
 
-from benchmark.data import DATASETS, ImageData, Source, Subset, digest_of, load
+from benchmark.data import ImageData, Source, Subset, digest_of, load
 from benchmark.errors import UserError, unknown
+from benchmark.names import DATASETS
 
 WITH_TRUTH = ("avatars",)
 """Data sets with exact counterfactuals of their images."""

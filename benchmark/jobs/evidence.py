@@ -43,6 +43,8 @@ class Answers:
     "undone" (probed, C, H, W) and "draws" (probed, K, C, H, W). Metrics without their evidence are left out."""
     exact: Tensor | None = None
     """(N, C, H, W) uint8: the exact counterfactuals, for data that have them."""
+    unanswered: Tensor | None = None
+    """(R, N) bool: where there is no answer, but the query in its place; of no class, so it fails in every rate."""
 
 
 @dataclass(frozen=True)
@@ -84,6 +86,8 @@ class Networks:
         return in_batches(network, Pictures(images), self.device)
 
 
+UNANSWERED = -1
+"""The class of what is no answer."""
 PROBES = ("undone", "draws")
 """The probes that exist for the smallest relaxation only."""
 
@@ -97,6 +101,11 @@ def at_relaxation(
     """
     images = answers.images[place]
     evidence, sureness = _answer_evidence(images, answers.targets, real, networks)
+    if answers.unanswered is not None:
+        none = answers.unanswered[place]
+        sureness = {name: values.masked_fill(none, 0) for name, values in sureness.items()}
+        for name in ("answer_classes", "answer_oracle_classes"):
+            evidence[name] = evidence[name].masked_fill(none, UNANSWERED)
     evidence |= _told_evidence(answers, place)
     evidence |= _path_evidence(images, answers, fixed["predicted"], networks)
     evidence |= _restored_evidence(images, answers.targets, fixed["predicted"], networks)

@@ -1,6 +1,7 @@
 """The second stage of a job: its method answers every query with a counterfactual at every relaxation."""
 
 import time
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -13,6 +14,7 @@ from benchmark.jobs.work import Work
 from benchmark.records.record import peak_memory
 from benchmark.records.store import Artefact, key_of
 from methods.base import Method
+from methods.contract import check_answers, check_diagnostics, check_pictures, check_unchanged
 from methods.pictures import eight_bit
 
 CHUNK = 250
@@ -44,6 +46,46 @@ def _key(work: Work, fit: Artefact, start: int) -> str:
     )
 
 
+def targets_of(work: Work, start: int, predicted: Tensor) -> Tensor:
+    """The classes that the chunk from `start` was asked for, or at random others than the `predicted` ones, (N,).
+
+    They are the same for all methods.
+    """
+    question, wanted = work.question, work.protocol.wanted
+    if wanted is not None:
+        return torch.tensor(wanted.classes(question.data)[start : start + CHUNK]).to(predicted)
+    others = question.class_count - 1
+    random = np.random.default_rng(question.seed_for("targets", start))
+    steps = torch.from_numpy(random.integers(1, others + 1, CHUNK))[: len(predicted)]
+    return (predicted + steps.to(predicted)) % (others + 1)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What every method is asked, on the CPU."""
+
+    queries: Tensor
+    """(N, C, H, W) uint8."""
+    predicted: Tensor
+    """(N,): what the classifier sees in them."""
+    targets: Tensor
+    """(N,)."""
+
+    @classmethod
+    def of(cls, work: Work) -> "Asked":
+        """The queries of a job and their targets, as the stage "explain" has them."""
+        queries, network = work.question.queries, work.classifier.network()
+        starts = range(0, len(queries), CHUNK)
+        predicted, targets = [], []
+        for start in starts:
+            images = queries.batch(slice(start, start + CHUNK)).to(work.workshop.device)
+            with torch.no_grad():
+                predicted.append(network(images).argmax(1).cpu())
+            targets.append(targets_of(work, start, predicted[-1]))
+        pictures = torch.from_numpy(queries.data.images[queries.indices])
+        return cls(pictures, torch.cat(predicted), torch.cat(targets))
+
+
 class _Ask:
     """A fitted method, loaded at the first call."""
 
@@ -58,15 +100,21 @@ class _Ask:
         images = queries.batch(slice(start, start + CHUNK)).to(work.workshop.device)
         with torch.no_grad():
             predicted = method.classifier(images).argmax(1)
-        target = self._targets(start, predicted)
+        target = targets_of(work, start, predicted)
         torch.manual_seed(work.question.seed_for("explain", start))
+        asked = images.clone()
         started = time.perf_counter()
         with torch.no_grad():
-            answers = method.explain(images, target, work.protocol.relaxations)
+            answers = method.explain(asked, target, work.protocol.relaxations)
+            check_answers(answers, images, len(work.protocol.relaxations))
             pictures = eight_bit(answers.images).cpu()  # waits until a GPU is done
         seconds = time.perf_counter() - started
+        check_unchanged(asked, images, "explain")
         with torch.no_grad():
-            reconstructions, diagnostics = method.reconstruct(images), method.diagnostics(images)
+            reconstructions, diagnostics = method.reconstruct(asked), method.diagnostics(asked)
+        check_unchanged(asked, images, "reconstruct or diagnostics")
+        check_pictures(reconstructions, images.shape, "reconstruct's answer (N, C, H, W)")
+        check_diagnostics(diagnostics, len(images))
         tensors = {
             "queries": torch.from_numpy(queries.data.images[queries.indices[start : start + CHUNK]]),
             "targets": target,
@@ -81,13 +129,3 @@ class _Ask:
             "explain_seconds": seconds,
             "peak_memory": peak_memory(),
         }
-
-    def _targets(self, start: int, predicted: Tensor) -> Tensor:
-        """The classes that were asked for, or one at random other than the predicted, the same for all methods."""
-        question, wanted = self.work.question, self.work.protocol.wanted
-        if wanted is not None:
-            return torch.tensor(wanted.classes(question.data)[start : start + CHUNK]).to(predicted)
-        others = question.class_count - 1
-        random = np.random.default_rng(question.seed_for("targets", start))
-        steps = torch.from_numpy(random.integers(1, others + 1, CHUNK))[: len(predicted)]
-        return (predicted + steps.to(predicted)) % (others + 1)

@@ -1,5 +1,6 @@
 """The first stage of a job: fit its method, or load the fit from disk."""
 
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -28,6 +29,7 @@ def fit_settings(work: Work) -> dict[str, Any]:
     return {
         "method": work.entry.path,
         "version": method.version,
+        **work.plugin,
         "config": method.config.fit_part(),
         **work.workshop.conditions(),
     }
@@ -49,5 +51,14 @@ def _fit(work: Work, artefact: Artefact) -> tuple[dict[str, Tensor], dict[str, A
         # Loading the classifier draws random numbers. It happens under the trainer's seed, as in every published fit.
         return method.fit(work.question.train, work.classifier.network(), trainer=trainer)
 
-    _, seconds = timed(work.job.method, work.workshop.trainer("fit", artefact), learn)
+    _, seconds = timed(work.job.method, _trainer(work, artefact), learn)
     return method.network.state_dict(), {"fit_seconds": seconds, "peak_memory": peak_memory()}
+
+
+def _trainer(work: Work, artefact: Artefact) -> Trainer:
+    """The method's trainer; what another's method trains once is keyed by its code, too."""
+    trainer = work.workshop.trainer("fit", artefact)
+    kept = trainer.shared
+    if kept is None or not work.plugin:
+        return trainer
+    return replace(trainer, shared=lambda asking, key, training: kept(asking, {**key, **work.plugin}, training))

@@ -1,20 +1,18 @@
 """Counterfactuals from another program: read, judged and scored by the metrics of a run."""
 
 import csv
-import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from zipfile import BadZipFile
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
 from benchmark.data import ImageData, Subset
 from benchmark.errors import UserError, unknown
 from benchmark.jobs.evidence import Answers
+from benchmark.jobs.handed import Images, bare, read_images, relaxation_places
 from benchmark.jobs.measure import measure
 from benchmark.jobs.progress import Board
 from benchmark.jobs.protocol import Job, Protocol, images_of
@@ -23,14 +21,6 @@ from benchmark.jobs.runner import limited
 from benchmark.jobs.score import networks
 from benchmark.jobs.work import Work
 from benchmark.records.record import Record, environment
-from methods.pictures import eight_bit
-
-Shape = tuple[int, int, int]
-Images = Mapping[str, np.ndarray]
-"""Name -> one image, (C, H, W) uint8."""
-
-ARRAYS = (".npy", ".npz")
-WHAT = "give a folder of PNG files, or an npz or npy file"
 
 
 @dataclass(frozen=True)
@@ -88,7 +78,7 @@ def read(files: Files, data: ImageData) -> Given:
     queries, counterfactuals, reconstructions = files.queries, files.counterfactuals, files.reconstructions
     asked = read_images(queries, data.shape)
     names = tuple(asked)
-    places = _relaxations(counterfactuals)
+    places = relaxation_places(counterfactuals)
     answered = {r: read_images(place, data.shape) for r, place in sorted(places.items(), key=lambda item: item[0] or 0)}
     rebuilt = None if reconstructions is None else read_images(reconstructions, data.shape)
     for r, images in answered.items():
@@ -99,99 +89,11 @@ def read(files: Files, data: ImageData) -> Given:
         queries=_stack(asked, names),
         counterfactuals=torch.stack([_stack(images, names) for images in answered.values()]),
         relaxations=tuple(r or 0.0 for r in answered),
-        targets=_targets(files.targets, names, data),
+        targets=targets_of(files.targets, names, data),
         names=names,
         reconstructions=None if rebuilt is None else _stack(rebuilt, names),
         remarks=("answers without a relaxation count as r = 0",) if None in places else (),
     )
-
-
-# -- images ------------------------------------------------------------------------------------------------------------
-
-
-def read_images(path: Path, shape: Shape) -> Images:
-    """The images in `path` by name: of a PNG file its file name, of an array its key, of a stack its row.
-
-    Arrays are 8-bit, or float in [0, 1]; an image is (C, H, W), (H, W, C), or (H, W) if grey. An npy file, and an npz
-    file with a single array, is a stack (N, ...) of images.
-
-    Raises
-    ------
-    UserError
-        If there are no images, or one cannot be read or is not of `shape` (C, H, W).
-    """
-    if path.is_dir():
-        files = sorted(file for file in path.iterdir() if file.suffix.lower() == ".png")
-        images = {file.stem: _image(_pixels(file), shape, str(file)) for file in files}
-    elif path.suffix in ARRAYS and path.is_file():
-        images = {name: _image(array, shape, f"{path}, image {name}") for name, array in _arrays(path)}
-    else:
-        raise UserError(f"there are no images at {path}; {WHAT}")
-    if not images:
-        raise UserError(f"{path} holds no images; {WHAT}")
-    return images
-
-
-def _pixels(path: Path) -> np.ndarray:
-    """A PNG file as (H, W) or (H, W, C)."""
-    try:
-        with Image.open(path) as image:
-            if image.mode not in {"L", "RGB"}:
-                raise ValueError(f"its mode is {image.mode}; save it as 8-bit grey (L) or colour (RGB)")
-            return np.asarray(image)
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise UserError(f"cannot read {path}: {error}") from error
-
-
-def _arrays(path: Path) -> Iterable[tuple[str, np.ndarray]]:
-    """Names and images of an npy or npz file."""
-    try:
-        found = np.load(path, allow_pickle=False)
-        arrays = {"": found} if isinstance(found, np.ndarray) else {name: found[name] for name in found.files}
-    except (OSError, ValueError, EOFError, BadZipFile, zlib.error) as error:
-        raise UserError(f"cannot read {path}: {error}") from error
-    if len(arrays) > 1:
-        return arrays.items()
-    (stack,) = arrays.values() or (np.zeros(0),)
-    if not stack.ndim:
-        raise UserError(f"{path} holds a single number; {WHAT}")
-    return ((str(row), image) for row, image in enumerate(stack))
-
-
-def _image(array: np.ndarray, shape: Shape, name: str) -> np.ndarray:
-    """One image as (C, H, W) uint8."""
-    channels, height, width = shape
-    if array.shape == (height, width, channels) and array.shape != shape:
-        array = array.transpose(2, 0, 1)
-    elif channels == 1 and array.shape == (height, width):
-        array = array[None]
-    if array.shape != shape:
-        expected = f"{width} × {height} pixels and {channels} channel(s)"
-        raise UserError(f"{name} has the shape {array.shape}; this task has {expected}")
-    if array.dtype == np.uint8:
-        return array
-    if not np.issubdtype(array.dtype, np.floating) or not ((array >= 0) & (array <= 1)).all():  # NaN fails both
-        raise UserError(f"{name} is neither 8-bit nor float in [0, 1]: {array.dtype} up to {array.max():g}")
-    return eight_bit(torch.from_numpy(array.astype(np.float64))).numpy()
-
-
-def _relaxations(path: Path) -> Mapping[float | None, Path]:
-    """Relaxation -> path of its answers, a subfolder or array file such as "r=0.2"; the key None for a single set."""
-    entries = sorted(path.glob("r=*")) if path.is_dir() else []
-    found: dict[float | None, Path] = {}
-    for entry in entries:
-        text = entry.stem if entry.suffix in ARRAYS else entry.name
-        try:
-            r = float(text.removeprefix("r="))
-        except ValueError:
-            r = float("nan")
-        if not 0 <= r <= 1 or r in found:
-            raise UserError(f"{entry} must name a relaxation from 0 to 1, each once, as in r=0.2")
-        found[r] = entry
-    beside = sorted(path.glob("*.png")) if found else []
-    if beside:
-        raise UserError(f"{beside[0]} is beside {entries[0]}: give subfolders of relaxations or images, not both")
-    return found or {None: path}
 
 
 def _check_partners(names: Iterable[str], images: Images, queries: Path, others: Path) -> None:
@@ -211,7 +113,7 @@ def _stack(images: Images, names: Iterable[str]) -> Tensor:
 # -- targets -----------------------------------------------------------------------------------------------------------
 
 
-def _targets(path: Path | None, names: tuple[str, ...], data: ImageData) -> Mapping[str, int] | None:
+def targets_of(path: Path | None, names: tuple[str, ...], data: ImageData) -> Mapping[str, int] | None:
     """Name -> target class; None if the task has two classes and no file is given."""
     how = "--targets takes a csv file with the header name,target: an image's name, a class's name"
     if path is None:
@@ -220,20 +122,29 @@ def _targets(path: Path | None, names: tuple[str, ...], data: ImageData) -> Mapp
         return None
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
-            rows = list(csv.DictReader(file, strict=True))
+            lines = csv.DictReader(file, strict=True, skipinitialspace=True)
+            lines.fieldnames = [column.strip() for column in lines.fieldnames or ()]
+            rows = list(lines)
     except (OSError, ValueError, csv.Error) as error:
         raise UserError(f"cannot read {path}: {error}; {how}") from error
     found: dict[str, str] = {}
     for row in rows:
         name, target = ((row.get(column) or "").strip() for column in ("name", "target"))
-        if found.setdefault(name.removesuffix(".png"), target) != target:
+        if found.setdefault(bare(name), target) != target:
             raise UserError(f"{path} has two targets for '{name}'; {how}")
     for name in names:
         if name not in found:
             raise UserError(f"{path} has no target for '{name}'; {how}")
-        if found[name] not in data.class_names:
-            raise unknown(f"class of {data.name}", found[name], data.class_names)
-    return {name: data.class_names.index(found[name]) for name in names}
+    return {name: _class(found[name], data) for name in names}
+
+
+def _class(name: str, data: ImageData) -> int:
+    """The number of a class, by its name; a table program may have written 2 as 2.0."""
+    whole = name.removesuffix(".0")
+    for known in (name, whole):
+        if known in data.class_names:
+            return data.class_names.index(known)
+    raise unknown(f"class of {data.name}", name, data.class_names)
 
 
 # -- numbers -----------------------------------------------------------------------------------------------------------

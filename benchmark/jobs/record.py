@@ -32,6 +32,7 @@ def determinants(work: Work) -> dict[str, Any]:
         "method": work.job.method,
         "path": work.entry.path,
         "version": method.version,
+        **work.plugin,
         "config": method.config.model_dump(),
         **work.workshop.conditions(),
         "queries": len(work.question.queries),
@@ -79,7 +80,7 @@ def record(work: Work) -> Record:
         limit=work.protocol.limit,
         relaxations=list(work.protocol.relaxations),
         config=method.config.model_dump(mode="json"),
-        data=_data_facts(work),
+        data=data_facts(work),
         classifier=judges["classifier"][1],
         oracle=judges["oracle"][1],
         rows=[*accuracies({role: judge for role, (_, judge) in judges.items()}), *facts["rows"]],
@@ -121,7 +122,8 @@ def accuracies(judges: Mapping[str, Judge]) -> list[Row]:
     ]
 
 
-def _data_facts(work: Work) -> dict[str, Any]:
+def data_facts(work: Work) -> dict[str, Any]:
+    """What a record says of its images."""
     protocol, question, data = work.protocol, work.question, work.question.data
     made = source_settings(data_set_of(work.job.task), protocol.preset, protocol.overrides or {})
     return {

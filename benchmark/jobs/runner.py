@@ -8,6 +8,7 @@ import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
 
@@ -15,6 +16,7 @@ import torch
 from joblib import Parallel, delayed, parallel_config
 from threadpoolctl import threadpool_limits
 
+from benchmark import plugins
 from benchmark.data.tasks import knows_truth
 from benchmark.errors import UserError, reason_of
 from benchmark.jobs import earlier
@@ -117,11 +119,15 @@ def _results(todo: Sequence[Callable[[], Any]], workers: int) -> Iterable[tuple[
     with parallel_config("loky", inner_max_num_threads=1), _deaf():
         # One call at a time: after quick calls joblib would give a worker several at once.
         parallel = Parallel(n_jobs=workers, batch_size=1, return_as="generator_unordered")
-        made: Iterable[tuple[int, Any]] = parallel(delayed(_placed)(place, call) for place, call in enumerate(todo))
+        made: Iterable[tuple[int, Any]] = parallel(
+            delayed(_placed)(place, call, plugins.loaded()) for place, call in enumerate(todo)
+        )
     return made
 
 
-def _placed(place: int, call: Callable[[], Any]) -> tuple[int, Any]:
+def _placed(place: int, call: Callable[[], Any], files: Sequence[Path]) -> tuple[int, Any]:
+    """The place and the result of a call in another process, which first loads the plugin `files`."""
+    plugins.load(files)
     return place, call()
 
 

@@ -13,7 +13,8 @@ from benchmark.judges.autoencoders import TrainedAutoencoders
 from benchmark.judges.classifier import TrainedClassifier
 from benchmark.judges.own import GivenClassifier
 from benchmark.judges.workshop import Workshop
-from methods import METHODS, Entry
+from benchmark.records.store import code_of
+from methods import METHODS, OUTSIDE, Entry
 from methods.base import ASKS, Method
 from methods.training import Advance, silent
 
@@ -61,6 +62,11 @@ class Work:
     def judges(self) -> dict[str, TrainedClassifier | GivenClassifier]:
         """The classifier and the oracle, by their roles."""
         return {"classifier": self.classifier, "oracle": self.oracle}
+
+    @property
+    def plugin(self) -> dict[str, str]:
+        """The hash of the code of another's method; nothing for ours, whose `version` says when answers change."""
+        return {"plugin": code_of(self.entry.path.split(":")[0])} if self.job.method in OUTSIDE else {}
 
     @property
     def entry(self) -> Entry:

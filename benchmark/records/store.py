@@ -5,10 +5,10 @@ import hashlib
 import json
 import logging
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
-from importlib.util import find_spec
+from importlib.util import find_spec, resolve_name
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any
@@ -33,28 +33,49 @@ def key_of(**parts: Any) -> str:  # noqa: ANN401 - whatever JSON can hold
 
 
 OURS = ("benchmark.", "methods.", "metrics.")
+"""Where the modules of ours lie."""
 
 
 @cache
 def code_of(*modules: str) -> str:
     """A short hash of the code of `modules` and of all modules of this repository that they import.
 
-    Comments, docstrings and layout do not count, nor do modules that are only named in a string.
+    Modules of the same package count too, and the files beside a module that is in no package. Comments, docstrings and
+    layout do not count, nor do modules that are only named in a string.
     """
     found: dict[str, str] = {}
+    theirs = tuple(_near([name for name in modules if not name.startswith(OURS)]))
     todo = list(modules)
     while todo:
         name = todo.pop()
-        if name in found or not name.startswith(OURS) or (path := _source(name)) is None:
+        counts = name.startswith(OURS) or f"{name}.".startswith(theirs)
+        if name in found or not counts or (path := _source(name)) is None:
             continue
         tree = ast.parse(path.read_bytes())
         found[name] = ast.dump(_without_docstrings(tree))
         for node in ast.walk(tree):
-            if isinstance(node, ast.ImportFrom) and node.module:
-                todo += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+            if isinstance(node, ast.ImportFrom):
+                base = _absolute(node, name, path)
+                todo += [base, *(f"{base}.{alias.name}" for alias in node.names)]
             elif isinstance(node, ast.Import):
                 todo += [alias.name for alias in node.names]
     return key_of(code=found)
+
+
+def _near(modules: Iterable[str]) -> Iterator[str]:
+    """How the names of modules begin that count as those of `modules`, which are no ours."""
+    for name in modules:
+        yield f"{name.partition('.')[0]}."
+        if "." not in name and (path := _source(name)) is not None:
+            yield from (f"{file.stem}." for file in path.parent.glob("*.py"))
+
+
+def _absolute(node: ast.ImportFrom, importer: str, path: Path) -> str:
+    """The module that `node` imports from, in the module `importer` at `path`."""
+    if not node.level:
+        return node.module or ""
+    package = importer if path.name == "__init__.py" else importer.rpartition(".")[0]
+    return resolve_name("." * node.level + (node.module or ""), package)
 
 
 def _source(name: str) -> Path | None:

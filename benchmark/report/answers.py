@@ -67,7 +67,7 @@ def answers_of(record: Record, runs: Path, count: int = QUERIES) -> Answers | No
         relaxations=[record.relaxations[place] for place in order],
         predicted=[classes[label] for label in answered["predicted"][:count].tolist()],
         targets=[classes[label] for label in targets.tolist()],
-        seen=[[classes[label] for label in row] for row in seen.T.tolist()],
+        seen=[[classes[label] if label >= 0 else "no answer" for label in row] for row in seen.T.tolist()],
         reached=seen == targets,
         agreed=judged == targets,
         probability=probability,

@@ -84,12 +84,12 @@ ROOMS = {
     "records": {"errors"},
     "data": {"errors", "names"},
     "judges": {"errors", "records", "data"},
-    "jobs": {"errors", "records", "data", "judges"},
+    "jobs": {"errors", "plugins", "records", "data", "judges"},
     "report": {"errors", "records"},
     "bias": {"errors", "records", "data", "judges", "jobs", "report"},
 }
 """Room of the benchmark -> the others that it may import; papers and the command line may import all."""
-CONTRACT = {f"methods.{name}" for name in ("base", "files", "pictures", "training")}
+CONTRACT = {f"methods.{name}" for name in ("base", "contract", "files", "pictures", "training")}
 
 
 @pytest.mark.parametrize("room", ROOMS)

@@ -20,6 +20,7 @@ from benchmark.errors import UserError
 from benchmark.jobs.protocol import Protocol, images_of
 from benchmark.jobs.settings import DATA
 from benchmark.names import RESULTS
+from benchmark.plugins import load
 
 FEW, ENOUGH = 100, 500
 """Training pictures of a class under which no generator learns much, and from which a small one does."""
@@ -55,10 +56,12 @@ def command(
     results: Annotated[
         Path | None, typer.Option(help="Folder of everything that is written. [default: one for this classifier]")
     ] = None,
+    plugins: options.Plugins = None,
     quiet: options.Quiet = False,
     debug: options.Debug = False,
 ) -> int:
     """Explain a classifier of your own by every method that it can be asked by."""
+    load(plugins)
     spec = classifier_of(
         classifier, classifier_weights, wanted, output, output_columns, classes, features, trust_code=trust_code
     )

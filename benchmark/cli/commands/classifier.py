@@ -10,6 +10,7 @@ from benchmark.arguments import protocol_of
 from benchmark.cli import options
 from benchmark.cli.own import classifier_of
 from benchmark.names import RESULTS
+from benchmark.plugins import load
 
 
 def command(
@@ -30,8 +31,10 @@ def command(
     channels: options.Channels = None,
     skip_broken: options.SkipBroken = False,
     preset: options.Preset = "default",
+    plugins: options.Plugins = None,
 ) -> int:
     """Look a classifier of your own over, on validation pictures; exit code 1 if something needs mending."""
+    load(plugins)
     spec = classifier_of(source, weights, wanted, output, columns, classes, features, trust_code=trust_code)
     protocol = protocol_of(
         RESULTS,

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from benchmark.api import read_records
-from benchmark.arguments import method_of, relaxations_of
+from benchmark.arguments import entries_of, one_of, relaxations_of
 from benchmark.cli import options
 from benchmark.names import RESULTS
 from benchmark.report.compare import compare, describe
@@ -21,7 +21,7 @@ def command(
     results: options.Results = RESULTS,
 ) -> int:
     """Compare two methods query by query, from their records."""
-    names = (method_of(first), method_of(second))
+    names = (one_of(entries_of(first, "methods"), "method"), one_of(entries_of(second, "methods"), "method"))
     chosen = None if relaxation is None else relaxations_of(relaxation)
     records = read_records(results, preset, ",".join(names), tasks, seeds)
     typer.echo(describe(names, compare(names, records, results / "runs", chosen)))

@@ -51,6 +51,7 @@ def command(
     devices: Annotated[int, typer.Option(min=1, help="Devices that one training uses.")] = 1,
     precision: Annotated[names.Precision, typer.Option(help="Number format of trainings.")] = "32-true",
     results: options.Results = RESULTS,
+    plugins: options.Plugins = None,
     quiet: options.Quiet = False,
     debug: options.Debug = False,
 ) -> int:
@@ -66,6 +67,7 @@ def command(
             tasks,
             preset,
             seeds,
+            plugins=plugins,
             jobs=jobs,
             results=results,
             relaxations=relaxations,

@@ -1,23 +1,35 @@
 """`benchmark score`."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, cast
 
 import typer
 
-from benchmark.api import score_record
+from benchmark.api import score_export, score_record
 from benchmark.arguments import protocol_of
 from benchmark.cli import options
 from benchmark.cli.publishing import fill_report, on_disk
+from benchmark.errors import UserError
 from benchmark.jobs.outside import Files
-from benchmark.names import RESULTS
+from benchmark.names import RESULTS, Preset
+from benchmark.records.record import Record
 from benchmark.records.store import check_writable
 from benchmark.report.tables import tables, write_tables
 
+WHAT = "score takes DIR and ANSWERS, or --queries, --counterfactuals and --task"
+
 
 def command(
-    queries: Annotated[Path, typer.Option(help="Folder of PNG files; or an npy or npz file.")],
-    counterfactuals: Annotated[Path, typer.Option(help="The same, by the same names; or subfolders r=0.2 and so on.")],
+    folder: Annotated[Path | None, typer.Argument(metavar="[DIR", help="Folder that benchmark export wrote.")] = None,
+    answers: Annotated[
+        Path | None, typer.Argument(metavar="ANSWERS]", help="Its answers: pictures by the names of their queries.")
+    ] = None,
+    queries: Annotated[
+        Path | None, typer.Option(help="Queries of your own: a folder of pictures, or an npy or npz file.")
+    ] = None,
+    counterfactuals: Annotated[
+        Path | None, typer.Option(help="The same, by the same names; or subfolders r=0.2 and so on.")
+    ] = None,
     task: Annotated[
         str | None,
         typer.Option(
@@ -41,10 +53,15 @@ def command(
     skip_broken: options.SkipBroken = False,
     fid: options.Fid = "oracle",
     inception_weights: options.InceptionWeights = None,
-    out: Annotated[Path | None, typer.Option(help="Folder to write the tables to. [default: only print]")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder to write the tables to. [default: print them; of DIR: in --results]")
+    ] = None,
     results: options.Results = RESULTS,
 ) -> int:
-    """Score files and print the tables; where a folder is named, write them, and a page beside what was run."""
+    """Score files and print the tables; answers to an exported folder are kept beside the methods of a run.
+
+    Where a folder is named, the tables are written there, and a page beside what was run.
+    """
     check_writable(*([out] if out else []), option="--out")
     protocol = protocol_of(
         results,
@@ -58,9 +75,29 @@ def command(
         channels=channels,
         skip_broken=skip_broken,
     )
+    if folder is not None:
+        if answers is None or queries or counterfactuals or task:
+            raise UserError(WHAT)
+        record, files = score_export(folder, answers, name, protocol, out)
+        _show(record, out, results)
+        typer.echo("\n".join(map(str, files)))
+        return 0
+    if queries is None or counterfactuals is None:
+        raise UserError(WHAT)
     record = score_record(Files(queries, counterfactuals, targets, reconstructions), task, name, seed, protocol)
+    _show(record, out, results)
+    return 0
+
+
+def _show(record: Record, out: Path | None, results: Path) -> None:
+    """Print the tables of a record; if a folder is named, write them, and a page beside what was run."""
     for table in write_tables([record], out) if out else tables([record]):
         typer.echo(table.markdown())
     if out:
-        typer.echo(str(fill_report(results, [*on_disk(results, preset), record], out, preset)))
-    return 0
+        kept = [other for other in on_disk(results, cast(Preset, record.preset)) if not _same(other, record)]
+        typer.echo(str(fill_report(results, [*kept, record], out, record.preset)))
+
+
+def _same(first: Record, second: Record) -> bool:
+    """Whether two records are of one job."""
+    return (first.task, first.method, first.seed) == (second.task, second.method, second.seed)

@@ -105,7 +105,7 @@ def _of_record(record: Record, runs: Path) -> list[Shown]:
     place = int(np.argmin(record.relaxations))
     count, classes = len(answered["queries"]), record.data["classes"]
     names = [
-        [classes[label] for label in labels[:count].tolist()]
+        [classes[label] if label >= 0 else "" for label in labels[:count].tolist()]
         for labels in (
             answered["targets"],
             scored["answer_classes"][place],
@@ -116,6 +116,7 @@ def _of_record(record: Record, runs: Path) -> list[Shown]:
     answers = [
         Shown(_code(picture, target), record.task, record.method, picture, target, seen, judged)
         for picture, target, seen, judged in zip(answered["images"][place], *names[:3], strict=True)
+        if seen  # a query without an answer stands there itself
     ]
     if record.reference:
         answers = []  # an explanation is to be judged, not what gives the scale

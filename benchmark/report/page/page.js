@@ -533,14 +533,14 @@ function answerBox(method, query) {
   const update = (place) => {
     const found = answer(method, query, place);
     box.className = `answer ${found ? found.outcome : "missing"}`;
-    classifier.textContent = found ? `sees ${classes[found.seen]}, ${found.sure} %` : "not asked";
-    oracle.textContent = found ? `oracle ${classes[found.oracle]}, ${found.oracleSure} %` : "";
+    classifier.textContent = !found ? "not asked" : found.seen in classes ? `sees ${classes[found.seen]}, ${found.sure} %` : "no answer";
+    oracle.textContent = found && found.oracle in classes ? `oracle ${classes[found.oracle]}, ${found.oracleSure} %` : "";
     if (found) {
       const meant = { both: "both see the target", one: "only the classifier sees the target", neither: "not flipped" }[found.outcome];
       box.title = `${method}, target ${wanted}: ${meant}; ${classifier.textContent}; ${oracle.textContent}; L1 ${found.l1.toFixed(4)}`;
       if (canvas) {
         canvas.shows[1] = found.column;
-        canvas.setAttribute("aria-label", `${method}: classifier sees ${classes[found.seen]}, oracle ${classes[found.oracle]}`);
+        canvas.setAttribute("aria-label", found.seen in classes ? `${method}: classifier sees ${classes[found.seen]}, oracle ${classes[found.oracle]}` : `${method}: no answer`);
         draw(canvas);
       }
     } else if (canvas) canvas.getContext("2d").clearRect(0, 0, canvas.width, canvas.height);

@@ -5,7 +5,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmark.jobs.outside import read_images
+from benchmark.data import ImageData
+from benchmark.errors import UserError
+from benchmark.jobs.handed import read_images
+from benchmark.jobs.outside import targets_of
 from benchmark.records.record import read
 from benchmark.records.store import find
 from metrics import METRICS
@@ -200,6 +203,54 @@ def test_colours_keep_their_channels(tmp_path, rng):
     assert np.array_equal(read_images(tmp_path, (3, 28, 28))["a"], pixels.transpose(2, 0, 1))
 
 
+@pytest.mark.parametrize("ending", ["jpg", "JPEG", "tif", "bmp", "webp"])
+def test_other_kinds_of_pictures_are_read(tmp_path, stack, ending):
+    """Pictures of every kind that is read are found, also beside each other; what keeps pixels keeps them."""
+    Image.fromarray(stack[0]).save(tmp_path / f"a.{ending}", lossless=True)
+    Image.fromarray(stack[1]).save(tmp_path / "b.png")
+    images = read_images(tmp_path, GREY)
+    assert sorted(images) == ["a", "b"]
+    if ending in {"tif", "bmp"}:
+        assert np.array_equal(images["a"][0], stack[0])
+
+
+def test_grey_saved_as_colour_is_grey(tmp_path, stack):
+    """A colour picture with three equal channels is the grey picture; with others it is refused."""
+    Image.fromarray(stack[0]).convert("RGB").save(tmp_path / "a.png")
+    assert np.array_equal(read_images(tmp_path, GREY)["a"][0], stack[0])
+    Image.fromarray(np.stack([stack[0], stack[1], stack[0]], axis=2)).save(tmp_path / "a.png")
+    with pytest.raises(UserError, match="1 channel"):
+        read_images(tmp_path, GREY)
+
+
+@pytest.mark.parametrize("excess", [1e-7, 1e-5, -1e-6])
+def test_rounding_above_1_is_no_mistake(tmp_path, stack, excess):
+    """Floats that leave [0, 1] by what a method may are clipped; more is refused."""
+    ends = np.where(stack > 127, 1.0 + excess, 0.0 - abs(excess))
+    np.save(tmp_path / "a.npy", ends)
+    assert np.array_equal(np.stack(list(read_images(tmp_path / "a.npy", GREY).values()))[:, 0], 255 * (stack > 127))
+    np.save(tmp_path / "a.npy", ends * 1.001)
+    with pytest.raises(UserError, match=r"in \[0, 1\]: float64 from -.* to 1\.00"):
+        read_images(tmp_path / "a.npy", GREY)
+
+
+def test_names_are_the_same_however_they_are_composed(tmp_path, stack):
+    """A letter with an accent, written as one sign or as two, is the same name."""
+    for name in ("composed", "decomposed"):
+        (tmp_path / name).mkdir()
+    Image.fromarray(stack[0]).save(tmp_path / "composed" / "caf\u00e9.png")
+    Image.fromarray(stack[0]).save(tmp_path / "decomposed" / "cafe\u0301.png")
+    assert read_images(tmp_path / "composed", GREY).keys() == read_images(tmp_path / "decomposed", GREY).keys()
+
+
+def test_targets_as_programs_write_them(tmp_path):
+    """Blanks, endings of names, decomposed letters, and classes that a table program made numbers are understood."""
+    data = ImageData("digits", np.zeros((3, *GREY), np.uint8), np.arange(3), ("0", "1", "2"), "d")
+    text = "name, target\ncafe\u0301.png, 2.0\n b ,1\nc.tif,0"
+    (tmp_path / "targets.csv").write_text(text, encoding="utf-8")
+    assert targets_of(tmp_path / "targets.csv", ("caf\u00e9", "b", "c"), data) == {"caf\u00e9": 2, "b": 1, "c": 0}
+
+
 # -- mistakes ----------------------------------------------------------------------------------------------------------
 
 
@@ -216,7 +267,7 @@ def spoil(kind):
         "no answer": lambda folder: (folder / "answers" / "r=0" / "0003.png").unlink(),
         "no query": lambda folder: (folder / "queries" / "0003.png").unlink(),
         "other size": picture("L", (28, 30)),
-        "other channels": picture("RGB"),
+        "other channels": lambda folder: Image.new("RGB", (28, 28), "red").save(folder / "queries" / "0003.png"),
         "palette": picture("P"),
         "16 bit": picture("I;16"),
         "no picture": write("queries/0003.png", b"no picture"),
@@ -232,6 +283,10 @@ def spoil(kind):
         ),
         "targets are no text": write("targets.csv", b"\xff\xfe\x00"),
         "two targets": lambda folder: (folder / "targets.csv").open("a").write("0003,0\n0003,1\n"),
+        "subfolder": lambda folder: (folder / "queries" / "more").mkdir(),
+        "no picture's name": write("queries/0003.gif", b""),
+        "same name": lambda folder: shutil.copy(folder / "queries" / "0003.png", folder / "queries" / "0003.bmp"),
+        "subfolder beside r": lambda folder: (folder / "answers" / "more").mkdir(),
         "both kinds": lambda folder: shutil.copy(folder / "queries" / "0003.png", folder / "answers"),
     }[kind]
 
@@ -256,6 +311,10 @@ def spoil(kind):
         ("unknown class", ("class of mnist", "known")),
         ("targets are no text", ("targets.csv", "name,target")),
         ("two targets", ("targets.csv", "two targets for '0003'")),
+        ("subfolder", ("more", "no picture")),
+        ("no picture's name", ("0003.gif", "no picture")),
+        ("same name", ("0003.png", "0003.bmp", "same name")),
+        ("subfolder beside r", ("more", "not both")),
         ("both kinds", ("0003.png", "not both")),
     ],
 )

@@ -6,7 +6,7 @@ import pytest
 
 from benchmark.bias.gates import CLASSIFIERS
 from benchmark.bias.trial import Planted
-from benchmark.data import DATASETS
+from benchmark.names import DATASETS
 from benchmark.papers import PAPERS, load, number
 from benchmark.papers.measures import Setting
 from methods import METHODS

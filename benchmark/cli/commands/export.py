@@ -1,0 +1,30 @@
+"""`benchmark export`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from benchmark.api import export_task
+from benchmark.arguments import protocol_of
+from benchmark.cli import options
+from benchmark.names import RESULTS
+
+
+def command(
+    task: options.Task = "mnist",
+    out: Annotated[Path, typer.Option(help="Folder to write to; it has to be empty.")] = Path("questions"),
+    seed: Annotated[str, typer.Option(help="Seed of the classifier, the queries and their targets.")] = "0",
+    methods: Annotated[
+        str | None, typer.Option("--methods", "--method", help="Whose recorded answers are written, too.")
+    ] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Queries, at most.")] = None,
+    preset: options.Preset = "default",
+    data_root: options.DataRoot = None,
+    results: options.Results = RESULTS,
+) -> int:
+    """Write the queries, targets and classifier of a task, for a program of yours to answer."""
+    protocol = protocol_of(results, preset, limit=limit, data_root=data_root)
+    export_task(out, task, seed, methods, protocol)
+    typer.echo(str(out / "README.md"))
+    return 0

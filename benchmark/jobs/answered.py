@@ -1,0 +1,158 @@
+"""Another program's answers to the questions that `benchmark export` wrote: scored as a run's, kept as a record."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pandas as pd
+import torch
+from torch import Tensor
+
+from benchmark.errors import UserError
+from benchmark.jobs.evidence import Answers
+from benchmark.jobs.explain import Asked
+from benchmark.jobs.export import Manifest, names_of
+from benchmark.jobs.handed import read_images, relaxation_places
+from benchmark.jobs.measure import measure
+from benchmark.jobs.per_picture import per_picture
+from benchmark.jobs.protocol import Job, Protocol
+from benchmark.jobs.record import accuracies, data_facts
+from benchmark.jobs.runner import limited
+from benchmark.jobs.score import networks
+from benchmark.jobs.work import Work
+from benchmark.records.record import Record, Row, environment, write
+from benchmark.records.store import Artefact, key_of
+from methods import METHODS
+from methods.files import write_whole
+
+
+class Answered(NamedTuple):
+    """Answers to N queries at R relaxations, as another program gave them."""
+
+    images: Tensor
+    """(R, N, C, H, W) uint8; the query where there is none."""
+    missing: Tensor
+    """(R, N) bool: where there is none."""
+    relaxations: tuple[float, ...]
+
+
+def score_answers(folder: Path, given: Path, name: str, protocol: Protocol) -> tuple[Record, pd.DataFrame]:
+    """The record, which is kept, of the answers in `given` to the exported `folder`; and a row for each answer.
+
+    The preset and the number of queries of `protocol` give way to those of the export.
+
+    Raises
+    ------
+    UserError
+        If the folder was not exported, or for other judges than there are here; for pictures that do not fit, and
+        names that are no query's; and if the name is a method's.
+    """
+    if name in METHODS:
+        raise UserError(f"'{name}' is a method of the benchmark; give your answers another --name")
+    manifest = Manifest.read(folder)
+    protocol = replace(protocol, preset=manifest.preset, limit=manifest.limit)
+    work = Work(Job(manifest.task, name, manifest.seed), protocol)
+    answered = _read(given, folder, work)
+    with limited(protocol.threads):
+        if Manifest.of(work) != manifest:
+            raise UserError(
+                f"{folder} was exported with another classifier than --results holds, or other pictures: export again"
+            )
+        return _scored(answered, Asked.of(work), work)
+
+
+def _read(given: Path, folder: Path, work: Work) -> Answered:
+    """What lies in `given`; the queries themselves stand where nothing does."""
+    question = work.question
+    names = names_of(len(question.queries))
+    queries = torch.from_numpy(question.data.images[question.queries.indices])
+    places = sorted(relaxation_places(given).items(), key=lambda item: item[0] or 0)
+    images, missing = [], []
+    for _, place in places:
+        found = read_images(place, question.data.shape)
+        if strange := sorted(found.keys() - set(names)):
+            raise UserError(
+                f"'{strange[0]}' in {place} is no query of {folder}; answers have the names of their queries"
+            )
+        images.append(
+            torch.stack([torch.from_numpy(found[n]) if n in found else q for n, q in zip(names, queries, strict=True)])
+        )
+        missing.append(torch.tensor([n not in found for n in names]))
+    return Answered(torch.stack(images), torch.stack(missing), tuple(r or 0.0 for r, _ in places))
+
+
+def _scored(answered: Answered, asked: Asked, work: Work) -> tuple[Record, pd.DataFrame]:
+    question, runs = work.question, work.protocol.runs
+    answers = Answers(
+        queries=asked.queries,
+        targets=asked.targets,
+        images=answered.images,
+        reconstructions=None,
+        relaxations=answered.relaxations,
+        diagnostics={},
+        labels=question.queries.labels,
+        probed=work.settings.probes,
+        unanswered=answered.missing,
+    )
+    judges = {role: judge.made() for role, judge in work.judges.items()}
+    rows, outcomes = measure(answers, question.reals(), networks(work))
+    key = key_of(
+        pictures=answered.images.numpy().tobytes().hex(), missing=answered.missing.tolist(), name=work.job.method
+    )
+    pictures = {
+        "queries": asked.queries,
+        "targets": asked.targets,
+        "predicted": asked.predicted,
+        "images": answered.images,
+    }
+    kept = {"explain": pictures, "score": {**outcomes, "asked": torch.from_numpy(question.queries.indices)}}
+    artefacts = {role: artefact.name for role, (artefact, _) in judges.items()}
+    for stage, tensors in kept.items():
+        artefacts[stage] = _keep(runs, stage, key, tensors, rows)
+    stated = {role: judge for role, (_, judge) in judges.items()}
+    record = Record(
+        task=work.job.task,
+        method=work.job.method,
+        seed=work.job.seed,
+        preset=work.protocol.preset,
+        split=work.protocol.split,
+        reference=False,
+        status="ok",
+        key=key,
+        limit=work.protocol.limit,
+        relaxations=list(answered.relaxations),
+        data=data_facts(work),
+        **stated,
+        rows=[*accuracies(stated), *rows],
+        remarks=_remarks(answered),
+        artefacts=artefacts,
+        environment=environment(),
+    )
+    write(record, work.job.path(work.protocol))
+    names, classes = names_of(len(asked.targets)), question.data.class_names
+    return record, per_picture(names, asked.targets, answered.relaxations, outcomes, classes)
+
+
+def _keep(runs: Path, stage: str, key: str, tensors: Mapping[str, Tensor], rows: list[Row]) -> str:
+    """Keep tensors as an artefact of a run's stage; returns its name."""
+    facts: dict[str, Any] = {"rows": [row.model_dump() for row in rows], "studies": {}} if stage == "score" else {}
+    artefact = Artefact(runs, stage, key_of(outside=key, stage=stage, rows=facts))
+    artefact.make(lambda _: (tensors, facts))
+    return artefact.name
+
+
+def _remarks(answered: Answered) -> list[str]:
+    """What a reader of the tables has to know."""
+    count, all_of_them = int(answered.missing.sum()), answered.missing.numel()
+    missing = f"{count} of {all_of_them} answers are missing: failures in every rate, and no change in distances"
+    return ["made by another program", *([missing] if count else [])]
+
+
+def write_table(table: pd.DataFrame, folder: Path) -> list[Path]:
+    """Write pictures.csv, a row an answer, and unanswered.csv, a row a query that has none; returns the files."""
+    none = table[table["predicted"] == ""][["name", "relaxation", "target"]]
+    parts = {"pictures.csv": table, "unanswered.csv": none}
+    for name, part in parts.items():
+        write_whole(folder / name, part.to_csv(index=False).encode())
+    return [folder / name for name, part in parts.items() if len(part)]

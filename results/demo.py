@@ -1,0 +1,33 @@
+"""Writes benchmark/demo/mnist.safetensors, the networks of `benchmark demo`, from what a default run leaves.
+
+    python -m benchmark run --methods vaex,hybrid,gan-search
+    python results/demo.py results/local
+
+It trains nothing: the records say which networks their numbers rest on.
+"""
+
+import sys
+from pathlib import Path
+
+from benchmark.api import read_records
+from benchmark.demo.weights import SHIPPED, Shipped, write
+from benchmark.records.store import find
+
+TASK, SEED = "mnist", 0
+METHODS = ("vaex", "hybrid", "gan-search")
+
+
+def main(results: Path) -> None:
+    """Collect the judges and the methods of one default run."""
+    states, settings = {}, {}
+    for record in read_records(results, "default", METHODS, TASK, SEED):
+        for role, judge in (("classifier", record.classifier), ("oracle", record.oracle)):
+            states[role], _ = find(results / "runs", record.artefacts[role])
+            settings[role] = judge.config
+        states[record.method], _ = find(results / "runs", record.artefacts["fit"])
+        settings[record.method] = record.config
+    write(SHIPPED, Shipped(states, {"task": TASK, "seed": SEED, "methods": METHODS, "settings": settings}))
+    print(f"{SHIPPED}: {SHIPPED.stat().st_size / 1e6:.1f} MB")
+
+
+main(Path(sys.argv[1]))
