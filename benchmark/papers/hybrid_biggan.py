@@ -144,15 +144,20 @@ def _against_depth(
 
 
 def _agreement(probe: Probe, originals: Tensor, seen: Seen) -> Study:
-    generated = torch.stack([classify(originals).argmax(1) for classify in probe.classifiers.values()])
-    sets = {"generated": generated} | {
-        f"hybrid, {swapped}": torch.stack([torch.cat([*of[swapped]]) for of in seen.values()]) for swapped in SWAPPED
-    }
-    rows = [
-        {"pictures": name, **estimated("all agree", (classes == classes[0]).all(0))} for name, classes in sets.items()
-    ]
-    note = f"classifiers: {', '.join(probe.classifiers)}; of all blocks and modules"
-    return Study(title="do differently built classifiers agree on hybrids across classes?", rows=rows, notes=(note,))
+    """The share of pictures that all classifiers give the same class; of hybrids first of each pair, then of all."""
+    generated = _agree([classify(originals).argmax(1) for classify in probe.classifiers.values()])
+    rows = [{"pictures": "generated", **estimated("all agree", generated)}]
+    for swapped in SWAPPED:
+        every = zip(*(by_place[swapped] for by_place in seen.values()), strict=True)  # a tuple a module of a block
+        of_pairs = torch.stack([_agree(classes) for classes in every]).double().mean(0)
+        rows.append({"pictures": f"hybrid, {swapped}", **estimated("all agree", of_pairs)})
+    notes = (f"classifiers: {', '.join(probe.classifiers)}", "of hybrids: mean of all blocks and modules; n: pairs")
+    return Study(title="do differently built classifiers agree on hybrids across classes?", rows=rows, notes=notes)
+
+
+def _agree(classes: Sequence[Tensor]) -> Tensor:
+    """Whether all classifiers see the same, (M,) bool, in what each gives as `classes` (M,)."""
+    return (torch.stack([*classes]) == classes[0]).all(0)
 
 
 def _verdicts(probe: Probe, own: Tensor, other: Tensor) -> tuple[Illustration, Study]:
@@ -190,7 +195,7 @@ def collected(probe: Probe, name: str = "") -> Outcome:
     pictures = {}
     for swapped, file in ((TWO, "collection"), (BLOCK, "block-collection")):
         places = {f"block {block}": place for block, place in probe.places(swapped).items()}
-        title = f"hybrids of {first} and {second}, {swapped}; below each what {who} sees"
+        title = f"hybrids of {first} and {second}, {swapped}; below each the class seen by {who}"
         pictures[f"{name}{file}"] = collection(title, places, probe.generator, classify, own[:ROWS], other[:ROWS])
     entropy = Faithfulness(probe.hybrids(TWO, own, other), classify).entropy()
     title = f"entropy of {who} on hybrids of {first} and {second}, {TWO}"
