@@ -148,10 +148,14 @@ def test_any_size_from_sixteen_pixels(name, shape):
 
 @pytest.mark.parametrize(("preset", "shape"), [("default", (3, 16, 16)), ("paper", (1, 16, 16))])
 @pytest.mark.parametrize("name", METHODS)
-def test_small_images_suit_every_preset(name, preset, shape):
+def test_small_images_suit_every_preset(request, name, preset, shape):
     """No preset is too large for small images: its network is built for them."""
+    if (name, preset) == ("attribute-search", "paper"):
+        reason = "AttGAN's five convolutions cannot halve 16 pixels; it refuses them in words"
+        request.applymarker(pytest.mark.xfail(raises=ValueError, strict=True, reason=reason))
     classifier = ConvClassifier(CLASSIFIER.resolved(preset, {}, shape[0]), shape, 2)
-    method = made(name, method_config(name, preset, {}, shape[0]), Attributes(("Male", "Young")))
+    known = squares(shape, 2, 4, seed=0).data.known_attributes
+    method = made(name, method_config(name, preset, {}, shape[0]), known)
     network = method.prepare(shape, classifier)
     assert all(torch.isfinite(value).all() for value in network.parameters())
 
