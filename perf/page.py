@@ -23,7 +23,7 @@ STEPS = """() => {
   }
   return taken.sort((one, other) => one - other)[6];
 }"""
-COLOURS = 64
+COLOURS = 200
 """In the palette of the picture."""
 
 
@@ -31,7 +31,7 @@ def main(path: Path, picture: Path | None = None) -> None:
     """Open the page, measure, and draw it."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
-        page = browser.new_page(viewport={"width": 1200, "height": 1000})
+        page = browser.new_page(viewport={"width": 1200, "height": 1340})
         page.goto(path.resolve().as_uri())
         page.wait_for_function("[...sheets.values()].every((image) => image.ready)")
         entry = "performance.getEntriesByType('navigation')[0].loadEventEnd"

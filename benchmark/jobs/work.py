@@ -103,7 +103,6 @@ class Work:
         except ValueError as error:
             raise UserError(f"{self.job.method} on {self.job.task}: {error}") from error
         self.check_extractors()
-        self._check_asked(method)
         if self.protocol.wanted is not None:
             self._check_wanted(self.protocol.wanted)
         if method.takes_truth and self.question.queries.data.exact is None:

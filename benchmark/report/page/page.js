@@ -255,8 +255,25 @@ function sortBy(name, better) {
   changed(["table"]);
 }
 
+let order = ""; // the columns and lines of the table that is there
+
+/* At another r the same lines get other numbers; only where their order changes is the table made anew. */
+function updateTable() {
+  const { columns, lines } = grid();
+  if (keyOf(columns, lines) !== order) { drawTable(); return; }
+  const kept = [...$("body").querySelectorAll("tr:not(.apart):not(.failed)")];
+  lines.forEach((line, place) => line.cells.forEach(({ column, cell: found }, at) => {
+    if (!column.per_relaxation) return;
+    const there = kept[place].children[at + 1];
+    if (there.textContent !== (found ? found[4] : "–") || told(line.method, column)) there.replaceChildren(numberOf(line.method, column, found));
+  }));
+}
+
+const keyOf = (columns, lines) => JSON.stringify([S.task, choice(), S.sort, S.down, columns.map((one) => one.name), lines.map((one) => one.method)]);
+
 function drawTable() {
   const { columns, lines } = grid();
+  order = keyOf(columns, lines);
   const head = (name, title, better, meaning) =>
     el("th", { scope: "col", "aria-sort": S.sort !== name ? "none" : S.down ? "descending" : "ascending", title: meaning },
       el("button", { "data-sort": name, onclick: () => sortBy(name, better) }, title, S.sort === name ? (S.down ? " ▾" : " ▴") : ""));
@@ -274,16 +291,20 @@ function drawTable() {
   ]).filter(Boolean), ...task().failed.map((job) => failedRow(job, columns.length)));
 }
 
+function numberOf(method, column, found) {
+  if (!found) return "–";
+  const words = told(method, column);
+  return el("button", {
+    class: words.startsWith("best here, and better") ? "number best" : "number",
+    "data-column": column.name, "data-method": method, title: words || column.meaning,
+    onfocus: () => tell(method, column), onmouseenter: () => tell(method, column), onclick: () => openBehind(method, column),
+  }, ...parts(found[4]));
+}
+
 function tableRow(line) {
-  const best = (column) => told(line.method, column).startsWith("best here, and better");
   return el("tr", { class: line.reference ? "reference" : "" },
     el("th", { scope: "row" }, coloured(el("span", { class: "dot", "aria-hidden": "true" }), line.method), line.method),
-    ...line.cells.map(({ column, cell: found }) => el("td", {}, found ? el("button", {
-      class: best(column) ? "number best" : "number", "data-column": column.name, "data-method": line.method,
-      title: told(line.method, column) || column.meaning,
-      onfocus: () => tell(line.method, column), onmouseenter: () => tell(line.method, column),
-      onclick: () => openBehind(line.method, column),
-    }, ...parts(found[4])) : "–")),
+    ...line.cells.map(({ column, cell: found }) => el("td", {}, numberOf(line.method, column, found))),
     el("td", {}, line.n === null ? "–" : el("button", { class: "number", "data-column": "n", "data-method": line.method,
       onclick: () => openBehind(line.method, { name: "n" }) }, count(line.n))));
 }
@@ -417,9 +438,16 @@ function drawCurve() {
   }
   for (const r of rs) drawn.append(svg("text", { x: x(r), y: HIGH - BOTTOM + 18, "text-anchor": "middle" }, String(r)));
   drawn.append(svg("text", { x: (LEFT + wide - RIGHT) / 2, y: HIGH - 6, "text-anchor": "middle" }, "r (0: the method acts fully; 1: it keeps the query's own code)"));
-  if (rs.length) drawn.append(svg("line", { x1: x(rs[S.r]), x2: x(rs[S.r]), y1: TOP, y2: HIGH - BOTTOM, class: "here" }));
+  if (rs.length) drawn.append(svg("line", { y1: TOP, y2: HIGH - BOTTOM, class: "here" }));
   for (const method of visible()) drawn.append(...lineOf(method, x, y));
   $("chart").replaceChildren(drawn);
+  markHere();
+}
+
+/* The line at the r that is chosen. */
+function markHere() {
+  const line = $("chart").querySelector(".here"), wide = $("chart").firstChild.viewBox.baseVal.width;
+  if (line) for (const end of ["x1", "x2"]) line.setAttribute(end, LEFT + (wide - LEFT - RIGHT) * task().relaxations[S.r]);
 }
 
 function lineOf(method, x, y) {
@@ -606,7 +634,7 @@ function changed(parts) {
 function moveTo(place) {
   S.r = Math.max(0, Math.min(task().relaxations.length - 1, place));
   showR();
-  for (const part of [drawSaid, drawTable, drawCurve]) part();
+  for (const part of [drawSaid, updateTable, markHere]) part();
   if (S.outcome !== "any" || S.order !== "asked") drawGallery();
   else {
     for (const update of updates) update();

@@ -44,7 +44,7 @@ def test_slider_moves_pictures_and_numbers(make_results, opened):
 
     def state():
         parts = ("#said", "#body", "#pictures-body")
-        return drawn(page), *(page.locator(part).inner_text() for part in parts)
+        return drawn(page), *(page.locator(part).text_content() for part in parts)
 
     before = state()
     page.locator("#r").press("ArrowRight")
@@ -109,6 +109,7 @@ def test_least_changed_comes_first(make_results, opened):
 def test_what_is_copied_is_what_is_shown(make_results, opened):
     """All three forms hold the headings and cells of the table: chosen columns, the order, references last."""
     page = opened(make_results().page)
+    page.bring_to_front()  # a page that nobody looks at may not write to the clipboard
     page.locator("#table summary").click()
     page.locator("#columns label", has_text="MSE").locator("input").uncheck()
     page.locator('[data-sort="flip_rate"]').click()
@@ -155,7 +156,7 @@ def test_a_link_restores_the_state(make_results, opened):
         return (
             chosen,
             drawn(page),
-            *(page.locator(f"#{part}").inner_text() for part in ("said", "body", "gallery", "one", "chart")),
+            *(page.locator(f"#{part}").text_content() for part in ("said", "body", "gallery", "one", "chart")),
         )
 
     fragment = page.evaluate("location.hash")
