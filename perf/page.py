@@ -33,7 +33,8 @@ def main(path: Path, picture: Path | None = None) -> None:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
         page = browser.new_page(viewport={"width": 1200, "height": 1340})
         page.goto(path.resolve().as_uri())
-        page.wait_for_function("[...sheets.values()].every((image) => image.ready)")
+        while not page.evaluate("[...sheets.values()].every((image) => image.ready)"):
+            page.wait_for_timeout(20)
         entry = "performance.getEntriesByType('navigation')[0].loadEventEnd"
         found = {"load event": page.evaluate(entry), "a step of the slider": page.evaluate(STEPS)}
         for name, taken in {**found, "size": path.stat().st_size}.items():

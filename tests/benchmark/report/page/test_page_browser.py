@@ -3,6 +3,7 @@
 import csv
 import io
 import socket
+import time
 
 import pytest
 
@@ -33,8 +34,16 @@ def counted(page):
     return int(first.replace(",", "")), int(rest.split()[0].replace(",", ""))
 
 
+def wait_until(page, expression):
+    """Until it is true; the page's policy forbids the browser's own way of asking again."""
+    deadline = time.monotonic() + 30
+    while not page.evaluate(expression):
+        assert time.monotonic() < deadline, expression
+        page.wait_for_timeout(20)
+
+
 def drawn(page):
-    page.wait_for_function("[...sheets.values()].every((image) => image.ready)")
+    wait_until(page, "[...sheets.values()].every((image) => image.ready)")
     return page.evaluate(SHOTS)
 
 
@@ -133,7 +142,7 @@ def test_what_is_copied_is_what_is_shown(make_results, opened):
 
 
 def clipboard(page):
-    page.wait_for_function("document.getElementById('copied').textContent === 'copied'")
+    wait_until(page, "document.getElementById('copied').textContent === 'copied'")
     page.evaluate("document.getElementById('copied').textContent = ''")
     return page.evaluate("navigator.clipboard.readText()")
 
