@@ -41,10 +41,12 @@ class AttGANConfig(MethodConfig):
         (16, 32, 64, 96), description="the same of the convolutions that critic and attribute classifier share (ours)"
     )
     hidden: Positive = Field(64, description="units between these and each of the two answers (ours)")
-    attribute_weight: float = Field(10.0, ge=0, description="of the cross entropy of edited images (AttGAN)")
+    attribute_weight: float = Field(
+        40.0, ge=0, description="of the cross entropy of edited images (AttGAN: 10, for hundreds of times the steps)"
+    )
     reconstruction_weight: float = Field(100.0, ge=0, description="of the L1 of reconstructions in [−1, 1] (AttGAN)")
     critic_steps: Positive = Field(1, description="steps of the critic to one of the generator (AttGAN: 5)")
-    epochs: Positive = Field(2, description="passes over the training images (ours)")
+    epochs: Positive = Field(5, description="passes over the training images (ours)")
     min_steps: int = Field(0, ge=0, description="steps of the critic, at least (ours)")
     batch_size: Positive = Field(16, description="images a step (ours)")
     learning_rate: float = Field(2e-3, gt=0, description="Adam's, falling to 0 by half a cosine (AttGAN: 2e-4)")
@@ -90,6 +92,7 @@ class AttributeSearch(Method):
             "widths": (64, 128, 256, 512, 1024),
             "critic": (64, 128, 256, 512, 1024),
             "hidden": 1024,
+            "attribute_weight": 10.0,
             "critic_steps": 5,
             "epochs": 200,
             "batch_size": 32,

@@ -53,7 +53,7 @@ class Sides(nn.Module):
         return torch.cat([-features, features], dim=1)
 
 
-SMALL = {"widths": (12, 24), "critic": (12, 24), "hidden": 16, "batch_size": 16, "steps": 30}
+SMALL = {"widths": (12, 24), "critic": (12, 24), "hidden": 16, "attribute_weight": 10.0, "batch_size": 16, "steps": 30}
 DATA = Described(256)
 QUERIES = DATA.batch(slice(COUNT))
 TARGET = 1 - Sides()(QUERIES).argmax(1)

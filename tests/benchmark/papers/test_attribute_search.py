@@ -44,7 +44,7 @@ def outcome():
         network = AttributeNetwork(
             lambda images: method.network.critic(images)[1], dict.fromkeys(NAMES, 1.0), NAMES, ""
         )
-        asked = Asked(QUERIES, 1 - PREDICTED, PREDICTED, told, Left(), Left(), None, network, exact)
+        asked = Asked(QUERIES, 1 - PREDICTED, PREDICTED, told, Left(), Left(), attributes=network, exact=exact)
         return attribute_search(method, asked)
 
 

@@ -48,7 +48,7 @@ def method():
 def found(method, panel):
     torch.manual_seed(1)
     nothing = torch.zeros(0)
-    asked = Asked(nothing, nothing, nothing, {}, Places(), Places(), None, NAMES, lambda: panel)
+    asked = Asked(nothing, nothing, nothing, {}, Places(), Places(), names=NAMES, panel=lambda: panel)
     with torch.no_grad():
         return across_classes(method, asked)
 
