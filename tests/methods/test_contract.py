@@ -154,7 +154,7 @@ def test_small_images_suit_every_preset(request, name, preset, shape):
         reason = "AttGAN's five convolutions cannot halve 16 pixels; it refuses them in words"
         request.applymarker(pytest.mark.xfail(raises=ValueError, strict=True, reason=reason))
     classifier = ConvClassifier(CLASSIFIER.resolved(preset, {}, shape[0]), shape, 2)
-    known = squares(shape, 2, 4, seed=0).data.known_attributes
+    known = squares(Kind(shape, 2, 4), 4, seed=0).data.known_attributes
     method = made(name, method_config(name, preset, {}, shape[0]), known)
     network = method.prepare(shape, classifier)
     assert all(torch.isfinite(value).all() for value in network.parameters())

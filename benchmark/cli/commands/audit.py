@@ -9,7 +9,6 @@ import typer
 from benchmark.api import examined, run_records
 from benchmark.arguments import Pictures, one_of, protocol_of, tasks_of
 from benchmark.cli import options
-from benchmark.cli.answers import write_answers
 from benchmark.cli.own import classifier_of
 from benchmark.cli.publishing import exit_code, on_disk, publish
 from benchmark.cli.talk import Talk, say
@@ -111,6 +110,8 @@ def command(
         if asked is None:
             publish(records, folder, paged=on_disk(folder, preset), quiet=quiet)
         else:
+            from benchmark.cli.answers import write_answers  # noqa: PLC0415 - it draws, which takes seconds to load
+
             write_answers(records, asked, folder)
     except KeyboardInterrupt as error:
         raise options.StoppedError(talk.stopped) from error

@@ -8,7 +8,6 @@ from benchmark import names
 from benchmark.api import run_records
 from benchmark.arguments import RELAXATIONS
 from benchmark.cli import options
-from benchmark.cli.answers import write_answers
 from benchmark.cli.own import classifier_of
 from benchmark.cli.publishing import exit_code, on_disk, publish
 from benchmark.cli.talk import Talk
@@ -93,6 +92,8 @@ def command(
         if asked is None:
             publish(records, results, paged=on_disk(results, preset), quiet=quiet)
         else:
+            from benchmark.cli.answers import write_answers  # noqa: PLC0415 - it draws, which takes seconds to load
+
             write_answers(records, asked, results)
     except KeyboardInterrupt as error:
         raise options.StoppedError(talk.stopped) from error

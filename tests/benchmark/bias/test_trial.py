@@ -95,7 +95,7 @@ def test_seeds_that_share_a_classifier_are_refused(trial):
 def test_too_many_queries_are_refused(trial):
     """Cells that hold too few faces are refused before anything is trained."""
     overrides = with_settings("smoke", SETTINGS | {"data": {"queries": 400}})
-    with pytest.raises(UserError, match=r"100 queries in each of four cells .* data.queries"):
+    with pytest.raises(UserError, match=r"100 queries in each of four cells, .* data.queries"):
         replace(trial, protocol=replace(trial.protocol, overrides=overrides)).faces()
 
 
