@@ -10,6 +10,7 @@ from benchmark.arguments import entries_of
 from benchmark.demo.picture import Demo
 from benchmark.demo.weights import SHIPPED, read
 from benchmark.errors import UserError
+from benchmark.names import RESULTS
 from benchmark.records.store import check_file
 from benchmark.report.drawing import styled
 from benchmark.report.sized import write_figure
@@ -21,7 +22,7 @@ def command(
     index: Annotated[
         str | None, typer.Option(help="Test images by number, comma-separated. [default: as --digits say]")
     ] = None,
-    out: Annotated[Path, typer.Option(help="File to write to.")] = Path("demo.png"),
+    out: Annotated[Path, typer.Option(help="File to write to.")] = RESULTS / "demo.png",
     opened: Annotated[bool, typer.Option("--open/--no-open", help="Whether the picture is opened.")] = True,
 ) -> int:
     """Draw digits and their counterfactuals by networks that come with the package; nothing is trained."""
@@ -34,6 +35,7 @@ def command(
         if not all(entry.isdecimal() for entry in entries):
             raise UserError(f"--index takes whole numbers from 0, as in 0,17, not '{index}'")
         places = [int(entry) for entry in entries]
+    out.parent.mkdir(parents=True, exist_ok=True)
     with styled():
         write_figure(demo.drawn(places, target), out, "png", None)
     typer.echo(str(out))
