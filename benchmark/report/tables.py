@@ -10,6 +10,7 @@ from benchmark.report.cells import FORMATS, Results, Table, as_table, cell, coun
 from benchmark.report.marks import UNMARKED, Marks, best
 from benchmark.report.notes import MORE, of_run, of_task
 from benchmark.report.summary import summaries
+from benchmark.report.trainings import about
 from methods.base import Study
 from methods.files import write_whole
 from metrics import METRICS
@@ -65,7 +66,7 @@ def _flip_rates(results: Results) -> Table:
         rows.append(row)
     notes = (*of_run(results), of_task(results.good), MORE)
     flips, agreement = METRICS["flip_rate"].title, METRICS["oracle_agreement"].title
-    title = f"{task}: {flips} [95 % interval] / {agreement}, against r"
+    title = f"{task}: {flips} [95 % interval] / {agreement}, against r; {about(numbers)}"
     return as_table(f"flip-rate-{task.replace('/', '_')}", title, rows, results, notes)
 
 
