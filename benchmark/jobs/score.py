@@ -10,6 +10,7 @@ from torch import Tensor
 
 from benchmark.jobs.evidence import Answers, AttributeNetwork, Networks
 from benchmark.jobs.measure import attribute_changes, measure, normalised_distances
+from benchmark.jobs.screen import attribute_screen
 from benchmark.jobs.work import Work
 from benchmark.judges.features import inception_network, penultimate, pooled
 from benchmark.records.store import Artefact, key_of
@@ -48,6 +49,7 @@ def _score(work: Work, made: Mapping[str, Sequence[Artefact]], _: Artefact) -> t
     answers, reals, seeing = _answers(work, made, samples.get("samples")), question.reals(), networks(work)
     rows, outcomes = measure(answers, reals, seeing)
     studies = normalised_distances(samples, reals, seeing) | attribute_changes(outcomes, answers, seeing)
+    studies |= attribute_screen(outcomes, answers, seeing.attributes, question.data)
     return {**outcomes, "asked": torch.from_numpy(question.queries.indices)}, {
         "rows": [row.model_dump() for row in rows],
         "studies": {name: study.model_dump(mode="json") for name, study in studies.items()},

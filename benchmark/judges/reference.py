@@ -16,7 +16,6 @@ from benchmark.errors import UserError
 from benchmark.judges.adapter import OwnClassifier
 from benchmark.judges.examine import Finding
 from benchmark.judges.preprocessings import fed_as, plausible
-from benchmark.names import Resize
 from methods.pictures import unit
 
 SAME = 0.01
@@ -58,10 +57,9 @@ def read_reference(path: Path, data: ImageData, folder: FolderConfig | None) -> 
     rows = _rows(path)
     places = [path.parent, *([folder.path] if folder else [])]
     paths = [_found(name, places, path) for name, _ in rows]
-    resize: Resize = folder.resize if folder else "crop"
     _, height, width = data.shape
-    images = torch.cat([_picture(one, (width, height), resize, data) for one in paths])
-    whole = [_picture(one, None, resize, data) for one in paths]
+    images = torch.cat([_picture(one, (width, height), data, folder) for one in paths])
+    whole = [_picture(one, None, data, folder) for one in paths]
     own = any(picture.shape[2:] != (height, width) for picture in whole)
     return Reference(paths, images, whole if own else [], torch.tensor([numbers for _, numbers in rows]))
 
@@ -99,11 +97,12 @@ def _found(name: str, places: Sequence[Path], source: Path) -> Path:
     return path
 
 
-def _picture(path: Path, size: tuple[int, int] | None, resize: Resize, data: ImageData) -> Tensor:
+def _picture(path: Path, size: tuple[int, int] | None, data: ImageData, folder: FolderConfig | None) -> Tensor:
     """(1, C, height, width) in [0, 1], at `size` (width, height) or its own."""
     try:
-        facts = facts_of(path)
-        pixels = decode(path, size or (facts.width, facts.height), resize, 1 if data.shape[0] == 1 else 3)
+        facts, channels = facts_of(path), data.shape[0]
+        own = size or (facts.width, facts.height)
+        pixels = decode(path, own, folder.resize if folder else "crop", 1 if channels == 1 else 3)
     except BrokenPictureError as error:
         raise UserError(f"{path} {error}") from error
     return unit(torch.from_numpy(pixels.copy()))[None]

@@ -108,6 +108,33 @@ def test_one_picture_and_one_target(audit, world, tmp_path):
     assert audit("--query", world / "colours" / "red" / "0.png", "--target", "red").code == 2
 
 
+def test_seeds_have_files_of_their_own(audit, world, tmp_path):
+    """Under several seeds each has its answers and its picture of all methods."""
+    outcome = audit("--query", world / "colours" / "red" / "0.png", "--target", "blue", "--seeds", "0,1")
+    assert outcome.code == 0, outcome.err
+    names = {path.name for path in (tmp_path / "asked" / "0").glob("*.png")}
+    assert {f"0 nearest-unlike seed={seed} r=0.png" for seed in (0, 1)} <= names
+    assert {f"0 by all methods seed={seed}.png" for seed in (0, 1)} <= names
+
+
+def test_a_target_that_is_seen_already_is_refused(cli, world, tmp_path):
+    """A classifier that is trained here is asked too, before any method is fitted."""
+    own = ("--data", world / "colours", "--preset", "smoke", "--results", tmp_path, "--jobs", "1")
+    asked = ("--query", world / "colours" / "red" / "0.png", "--target")
+    outcome = cli("run", "--methods", "vaex,nearest-unlike", *own, *asked, "red")
+    assert (outcome.code, len(outcome.complaints)) == (2, 1), outcome
+    assert "sees red" in outcome.err
+    assert not list(tmp_path.glob("runs/artefacts/fit-*"))
+
+
+def test_the_page_names_its_command(audit, world, tmp_path):
+    """The command on the page names pictures and classifier, so that it can be pasted."""
+    assert audit("--limit", "4", methods="nearest-unlike").code == 0
+    page = (tmp_path / "report.html").read_text()
+    assert f"--data {world / 'colours'}" in page
+    assert f"--classifier {world / 'red.py'}:Red" in page
+
+
 @pytest.mark.parametrize(
     "options",
     [("--query", "photo.png"), ("--target", "red"), ("--query", "none.png", "--target", "red"), ("--input", "size=a")],
