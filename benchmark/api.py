@@ -42,6 +42,7 @@ from benchmark.records import record as store
 from benchmark.records.record import Record
 from benchmark.records.store import check_writable
 from benchmark.report.cells import tidy
+from benchmark.report.layout import TABLES
 
 if TYPE_CHECKING:
     from benchmark.explainer import Explainer
@@ -274,7 +275,7 @@ def run_records(
     ]
     todo = [job for job in asked if methods != "all" or job.answerable]
     workers = workers_of(jobs, protocol.devices)
-    check_writable(protocol.runs, protocol.results / "tables")
+    check_writable(protocol.runs, protocol.results / TABLES)
     with board(Console(stderr=True), listener) as drawn:
         return runner.run(todo, protocol, workers, drawn, suiting=methods == "all")
 
@@ -291,8 +292,10 @@ def examined(task: str | None, protocol: Protocol) -> Examination:
     return examine(load_classifier(protocol.classifier, data), some.batch(slice(None)), some.labels)
 
 
-def score_record(files: Files, task: str | None, name: str, seed: Given, protocol: Protocol) -> Record:
-    """The record that `score` makes."""
+def score_record(
+    files: Files, task: str | None, name: str, seed: Given, protocol: Protocol, kept: Path | None = None
+) -> Record:
+    """The record that `score` makes; `kept` is where its pictures are kept, if anywhere."""
     if task is None and protocol.folder is None:
         raise UserError("--task says whose classifier and oracle judge, as in mnist; or name your pictures by --data")
     job = Job(one_of(tasks_of(task, protocol.own_tasks), "task"), name, one_of(seeds_of(seed), "seed"))
@@ -300,7 +303,7 @@ def score_record(files: Files, task: str | None, name: str, seed: Given, protoco
         raise UserError("--name takes what is to stand in a cell of the tables: not empty, on one line, without |")
     check_writable(protocol.runs)
     with board(Console(stderr=True)) as drawn:
-        return score_files(files, job, protocol, drawn)
+        return score_files(files, job, protocol, drawn, kept)
 
 
 def export_task(out: Path, task: str, seed: Given, methods: Given | None, protocol: Protocol) -> None:

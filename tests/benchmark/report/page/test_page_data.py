@@ -44,7 +44,7 @@ def test_numbers_are_those_of_metrics_csv(results, cli):
     assert cli("report", "--preset", "smoke", "--results", results).code == 0
     html = (results / "report.html").read_text(encoding="utf-8")
     data = json.loads(re.search(r'<script type="application/json" id="data">(.*?)</script>', html, re.DOTALL)[1])
-    table = pd.read_csv(results / "tables" / "metrics.csv", keep_default_na=False, na_values=[""])
+    table = pd.read_csv(results / "metrics.csv", keep_default_na=False, na_values=[""])
     table = table[(table["subset"] == "all") & table["value"].notna() & table["metric"].isin(METRICS)]
     (task,) = data["tasks"]
     checked = 0
