@@ -69,7 +69,9 @@ def _write(records: Sequence[Record], results: Path, formats: Collection[str]) -
     from benchmark.report.tables import write_tables  # noqa: PLC0415
 
     shared, runs = Results.of(records), results / "runs"  # their numbers become one table, for all that is written
-    write_figures(shared, runs, results / FIGURES, formats=[name for name in DRAWN if name in formats])
+    drawn, figures = [name for name in DRAWN if name in formats], results / FIGURES
+    if drawn or figures.exists():  # what was asked for once is kept up to date
+        write_figures(shared, runs, figures, formats=drawn)
     write_pages(shared, runs, results, formats=formats)
     # After the pages, each of which knows the methods of its own paper alone.
     write_tables(shared, results, runs, formats)

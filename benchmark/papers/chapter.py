@@ -26,12 +26,14 @@ from benchmark.report import page
 from benchmark.report.cells import Results
 from benchmark.report.drawing import drawn as drawn_pixels
 from benchmark.report.drawing import styled
-from benchmark.report.figures import UNDRAWN, Drawing
+from benchmark.report.figures import Drawing
 from benchmark.report.page.chapters import Chapter, Kind, Line, Matrix, Part, Picture
 from benchmark.report.page.sprites import address
 
 NUMBER = re.compile(r": (-?\d[\d.]*(?: ± [\d.]+)?(?: \[[^\]]*\])?(?: %)?)")
 """The first number in the words behind a verdict, with spread and interval."""
+UNDRAWN = "smoke"
+"""The preset whose figures show nothing, and are not worth the time."""
 WIDEST = 1100
 """Pixels of a figure inside a page, at most."""
 

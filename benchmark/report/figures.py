@@ -27,8 +27,6 @@ from methods.base import Study
 VARIED = 4
 """Queries of a grid with a row a method."""
 BELOW = "below each picture the class that the classifier sees, and its probability of the target"
-UNDRAWN = "smoke"
-"""The preset whose pictures show nothing."""
 
 
 Drawing = Callable[[], Figure | None]
@@ -36,11 +34,10 @@ Drawing = Callable[[], Figure | None]
 
 
 def write_figures(
-    records: Sequence[Record], runs: Path, folder: Path, *, formats: Sequence[str] = FORMATS, smoke: bool = False
+    records: Sequence[Record], runs: Path, folder: Path, *, formats: Sequence[str] = FORMATS
 ) -> list[Path]:
-    """All figures of the successful `records`, of the preset `smoke` only where asked; returns the files."""
-    good = Results.of(records).good.only(lambda record: smoke or record.preset != UNDRAWN)
-    files = []
+    """All figures of the successful `records`; returns the files."""
+    good, files = Results.of(records).good, []
     for task in good.tasks:
         files += write_drawings(_of_task(good.on(task), runs), folder, formats)
     return files
