@@ -19,7 +19,7 @@ from benchmark.jobs.per_picture import per_picture
 from benchmark.jobs.protocol import Job, Protocol
 from benchmark.jobs.record import accuracies, data_facts
 from benchmark.jobs.runner import limited
-from benchmark.jobs.score import networks
+from benchmark.jobs.score import networks, reals_of
 from benchmark.jobs.work import Work
 from benchmark.records.record import Record, Row, environment, write
 from benchmark.records.store import Artefact, key_of
@@ -96,7 +96,7 @@ def _scored(answered: Answered, asked: Asked, work: Work) -> tuple[Record, pd.Da
         unanswered=answered.missing,
     )
     judges = {role: judge.made() for role, judge in work.judges.items()}
-    rows, outcomes = measure(answers, question.reals(), networks(work))
+    rows, outcomes = measure(answers, reals_of(question), networks(work))
     key = key_of(
         pictures=answered.images.numpy().tobytes().hex(), missing=answered.missing.tolist(), name=work.job.method
     )

@@ -26,7 +26,7 @@ from benchmark.jobs.protocol import Job, Protocol, images_of
 from benchmark.jobs.record import record as record_of
 from benchmark.jobs.record import record_key
 from benchmark.jobs.work import Work
-from benchmark.judges.classifier import ROLES
+from benchmark.judges.panel import PANEL
 from benchmark.records.record import Record, environment, read, write
 from benchmark.records.store import key_of, locked
 from methods import METHODS
@@ -169,21 +169,13 @@ def _in_turn(jobs: Sequence[Job], protocol: Protocol) -> list[list[Job]]:
 
 def _judges(groups: Sequence[Sequence[Job]], protocol: Protocol, board: Board) -> Sequence[Callable[[], None]]:
     """Calls that train the judges of all jobs in advance, so that few jobs wait for them."""
-    jobs = [job for group in groups for job in group]
-    judges = dict.fromkeys((job.task, job.seed, role) for job in jobs for role in ROLES)
-    calls = [
-        partial(_prepare, partial(_judge, name=role), Job(task, role, seed), protocol, board)
-        for task, seed, role in judges
-    ]
-    seeds = dict.fromkeys((job.task, job.seed) for job in jobs)
-    calls += [
-        partial(_prepare, partial(_judge, name="autoencoders"), Job(task, "autoencoders", seed), protocol, board)
-        for task, seed in seeds
-    ]
+    seeds = dict.fromkeys((job.task, job.seed) for group in groups for job in group)
     drawn = [(task, seed) for task, seed in seeds if knows_truth(task)][:1]
-    return calls + [
-        partial(_prepare, partial(_judge, name="attributes"), Job(task, "attributes", seed), protocol, board)
-        for task, seed in drawn
+    wanted = [(task, seed, role) for task, seed in seeds for role in ("classifier", *PANEL, "autoencoders")]
+    wanted += [(task, seed, "attributes") for task, seed in drawn]
+    return [
+        partial(_prepare, partial(_judge, name=role), Job(task, role, seed), protocol, board)
+        for task, seed, role in wanted
     ]
 
 
@@ -193,8 +185,9 @@ def _fits(groups: Sequence[Sequence[Job]], protocol: Protocol, board: Board) -> 
 
 
 def _judge(work: Work, name: str) -> object:
-    """The trained judge called `name`."""
-    return getattr(work, name).made()
+    """The trained judge called `name`, or member of the panel."""
+    members = {member.role: member for member in work.oracle.members}
+    return (members[name] if name in members else getattr(work, name)).made()
 
 
 def _prepare(stage: Callable[[Work], Any], job: Job, protocol: Protocol, board: Board) -> None:

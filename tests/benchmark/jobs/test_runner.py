@@ -276,7 +276,7 @@ def test_queries_are_held_out(smoke, digits):
     queries = set(question.queries.indices.tolist())
     assert queries <= set(question.splits.test.indices.tolist())
     assert not queries & set(question.train.indices.tolist())
-    reals = {image.tobytes() for image in question.reals().numpy()}
+    reals = {image.tobytes() for image in question.real().pixels.numpy()}
     assert not reals & {digits.images[index].tobytes() for index in queries}
 
 
