@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
@@ -35,6 +36,7 @@ from benchmark.jobs.work import Work
 from benchmark.judges.examine import Examination, examine
 from benchmark.judges.features import inception_network
 from benchmark.judges.loading import load_classifier
+from benchmark.judges.reference import read_reference, reproduced
 from benchmark.judges.spec import ClassifierSpec, classifier_spec
 from benchmark.names import RESULTS, Accelerator, Precision, Preset
 from benchmark.plugins import NAME, load
@@ -266,13 +268,12 @@ def run_records(
     check_overrides(names, preset, protocol.overrides or {})
     if "inception" in protocol.extractors:
         inception_network(protocol.inception_weights)  # refused now rather than after an hour
-    asked = [
+    todo = [
         Job(task, name, seed)
         for task in tasks_of(tasks, protocol.own_tasks)
         for seed in seeds_of(seeds)
         for name in names
     ]
-    todo = [job for job in asked if methods != "all" or job.answerable]
     workers = workers_of(jobs, protocol.devices)
     check_writable(protocol.runs, protocol.results / "tables")
     with board(Console(stderr=True), listener) as drawn:
@@ -283,12 +284,17 @@ EXAMINED = 500
 """Validation pictures that a user's classifier is looked over on, at most."""
 
 
-def examined(task: str | None, protocol: Protocol) -> Examination:
-    """What `classifier check` finds of the user's classifier on validation pictures of `task`, by default their own."""
+def examined(task: str | None, protocol: Protocol, reference: Path | None = None) -> Examination:
+    """What `classifier check` finds of the user's classifier on validation pictures of `task`, by default their own.
+
+    `reference` is a csv of the user's own outputs, as `benchmark.judges.reference` reads it.
+    """
     assert protocol.classifier is not None  # noqa: S101 - it is asked of one
     data = images_of(one_of(tasks_of(task, protocol.own_tasks), "task"), protocol)
-    some = split(data, 0).validation.first(EXAMINED)
-    return examine(load_classifier(protocol.classifier, data), some.batch(slice(None)), some.labels)
+    classifier, some = load_classifier(protocol.classifier, data), split(data, 0).validation.first(EXAMINED)
+    own = [] if reference is None else [reproduced(classifier, read_reference(reference, data, protocol.folder))]
+    found = examine(classifier, some.batch(slice(None)), some.labels)
+    return replace(found, findings=[*found.findings, *own])
 
 
 def score_record(files: Files, task: str | None, name: str, seed: Given, protocol: Protocol) -> Record:
@@ -303,9 +309,9 @@ def score_record(files: Files, task: str | None, name: str, seed: Given, protoco
         return score_files(files, job, protocol, drawn)
 
 
-def export_task(out: Path, task: str, seed: Given, methods: Given | None, protocol: Protocol) -> None:
+def export_task(out: Path, task: str | None, seed: Given, methods: Given | None, protocol: Protocol) -> None:
     """Write what `export` writes: the questions of a task, and recorded answers of `methods`."""
-    name, number = one_of(tasks_of(task), "task"), one_of(seeds_of(seed), "seed")
+    name, number = one_of(tasks_of(task, protocol.own_tasks), "task"), one_of(seeds_of(seed), "seed")
     asked = [] if methods is None else methods_of(methods)
     check_writable(out, option="--out")
     check_writable(protocol.runs)

@@ -19,6 +19,7 @@ DRAWN_BY = ("benchmark.report.figures", "benchmark.report.tables", "benchmark.pa
 """The modules whose code makes tables and figures of records; the papers' own are found beside them."""
 PAGED_BY = (
     "benchmark.report.page.html",
+    "benchmark.report.page.attributes",
     "benchmark.report.page.blind",
     "benchmark.papers.chapter",
     "benchmark.bias.chapter",
@@ -96,11 +97,12 @@ def fill_report(results: Path, records: Sequence[Record], folder: Path, preset: 
     # Imported here for the reason that `_write` gives.
     from benchmark.bias import chapter as biases  # noqa: PLC0415
     from benchmark.papers import chapter as papers  # noqa: PLC0415
-    from benchmark.report.page import blind  # noqa: PLC0415
+    from benchmark.report.page import attributes, blind  # noqa: PLC0415
     from benchmark.report.page.html import write_page  # noqa: PLC0415
 
     runs = results / "runs"
-    chapters = [*blind.chapters(records, runs, results), *papers.chapters(records, runs, results / "tables")]
+    chapters = [*attributes.chapters(records), *blind.chapters(records, runs, results)]
+    chapters += [*papers.chapters(records, runs, results / "tables")]
     chapters += biases.chapters(preset, runs)
     return write_page(records, runs, folder, chapters, run_again(records))
 

@@ -57,7 +57,8 @@ def score_answers(folder: Path, given: Path, name: str, protocol: Protocol) -> t
     with limited(protocol.threads):
         if Manifest.of(work) != manifest:
             raise UserError(
-                f"{folder} was exported with another classifier than --results holds, or other pictures: export again"
+                f"{folder} was exported with another classifier than --results holds or --classifier names, or other "
+                "pictures: say what was said to export, or export again"
             )
         return _scored(answered, Asked.of(work), work)
 

@@ -66,12 +66,12 @@ class Reals:
 
 @dataclass(frozen=True)
 class AttributeNetwork:
-    """Oracles of the attributes of drawn faces."""
+    """Oracles of attributes."""
 
     network: Network
     """Images (B, C, H, W) -> one logit per attribute, (B, A)."""
     accuracies: Mapping[str, float]
-    """Attribute -> accuracy on unseen faces with independent attributes."""
+    """Attribute -> accuracy on unseen pictures: of drawn faces, or balanced over those with it and without it."""
     kept: Sequence[str]
     """Attributes with sufficient accuracy."""
     asked: str
@@ -97,7 +97,7 @@ class Networks:
     autoencoders: Sequence[Network] = ()
     """Images -> restored images: one network per class, then the one of all classes; empty leaves out IM1 and IM2."""
     attributes: AttributeNetwork | None = None
-    """Attribute oracles; for drawn faces only."""
+    """Attribute oracles; for data whose attributes are known."""
 
     def apply(self, network: Network, images: Tensor) -> Tensor:
         """Apply `network` to 8-bit images (N, C, H, W) in batches; the result is on the CPU."""

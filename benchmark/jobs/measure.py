@@ -122,9 +122,9 @@ def attribute_changes(outcomes: Mapping[str, Tensor], answers: Answers, networks
         if name in networks.attributes.kept
     ]
     dropped = [name for name in networks.attributes.accuracies if name not in networks.attributes.kept]
-    notes = [f"% of faces whose value, by the oracle, differs from the query's, n = {len(answers.targets)}"]
+    notes = [f"% of answers whose value, by the oracle, differs from the query's, n = {len(answers.targets)}"]
     if dropped:
-        notes.append(f"dropped, because their oracle is wrong too often on unseen faces: {', '.join(dropped)}")
+        notes.append(f"dropped, because their oracle is wrong too often on unseen pictures: {', '.join(dropped)}")
     return {"attributes": Study(title="Attributes that change", rows=rows, notes=tuple(notes))} if rows else {}
 
 

@@ -17,7 +17,6 @@ from joblib import Parallel, delayed, parallel_config
 from threadpoolctl import threadpool_limits
 
 from benchmark import plugins
-from benchmark.data.tasks import knows_truth
 from benchmark.errors import UserError, reason_of
 from benchmark.jobs import earlier
 from benchmark.jobs.fit import fit, fit_settings
@@ -43,7 +42,8 @@ Returning it to the system and mapping it again takes an eighth of a training's 
 def run(jobs: Sequence[Job], protocol: Protocol, workers: int, board: Board, *, suiting: bool = False) -> list[Record]:
     """The records of `jobs`, in their order; what is on disk and still holds is not made again.
 
-    `suiting`: of all methods those that suit; a job that does not is a record that says why.
+    `suiting`: of all methods those that suit. A job whose data lack what its method takes is left out; one that the
+    classifier cannot be asked for is a record that says why.
 
     Raises
     ------
@@ -52,8 +52,10 @@ def run(jobs: Sequence[Job], protocol: Protocol, workers: int, board: Board, *, 
     """
     for task in dict.fromkeys(job.task for job in jobs):
         board.loads(task, images_of(task, protocol, board.channel(task)).remarks)
+    jobs = [job for job in jobs if not suiting or job.suits(images_of(job.task, protocol))]
     found = [finished(job, protocol) for job in jobs]
-    unasked = _checked([job for job, record in zip(jobs, found, strict=True) if record is None], protocol, suiting)
+    missing = [job for job, record in zip(jobs, found, strict=True) if record is None]
+    unasked = _checked(missing, protocol, board, suiting=suiting)
     found = [record or unasked.get(job) for job, record in zip(jobs, found, strict=True)]
     missing = [job for job, record in zip(jobs, found, strict=True) if record is None]
     needs = Needs(earlier.seconds(missing, protocol), earlier.megabytes(missing, protocol))
@@ -64,12 +66,13 @@ def run(jobs: Sequence[Job], protocol: Protocol, workers: int, board: Board, *, 
     return [record or by_job[job] for job, record in zip(jobs, found, strict=True)]
 
 
-def _checked(jobs: Sequence[Job], protocol: Protocol, suiting: bool) -> dict[Job, Record]:
+def _checked(jobs: Sequence[Job], protocol: Protocol, board: Board, *, suiting: bool) -> dict[Job, Record]:
     """The jobs that cannot end well, if that is allowed: written down with the reason."""
     refused: dict[Job, UserError] = {}
     for job in jobs:
         try:
-            Work(job, protocol).check()
+            with limited(protocol.threads):  # a classifier may be trained, to be asked about a user's picture
+                Work(job, protocol, board.channel(str(job))).check()
         except UserError as error:
             refused[job] = error
     if refused and (not suiting or len(refused) == len(jobs)):
@@ -170,9 +173,11 @@ def _in_turn(jobs: Sequence[Job], protocol: Protocol) -> list[list[Job]]:
 def _judges(groups: Sequence[Sequence[Job]], protocol: Protocol, board: Board) -> Sequence[Callable[[], None]]:
     """Calls that train the judges of all jobs in advance, so that few jobs wait for them."""
     seeds = dict.fromkeys((job.task, job.seed) for group in groups for job in group)
-    drawn = [(task, seed) for task, seed in seeds if knows_truth(task)][:1]
+    described = [(task, seed) for task, seed in seeds if images_of(task, protocol).attributes is not None]
+    drawn = [(task, seed) for task, seed in described if images_of(task, protocol).independent is not None]
+    once = [pair for pair in described if pair not in drawn[1:]]  # those of drawn faces are the same for all
     wanted = [(task, seed, role) for task, seed in seeds for role in ("classifier", *PANEL, "autoencoders")]
-    wanted += [(task, seed, "attributes") for task, seed in drawn]
+    wanted += [(task, seed, "attributes") for task, seed in once]
     return [
         partial(_prepare, partial(_judge, name=role), Job(task, role, seed), protocol, board)
         for task, seed, role in wanted
@@ -227,6 +232,7 @@ def _without(job: Job, protocol: Protocol, error: Exception, status: Literal["fa
         user_error=isinstance(error, UserError),
         traceback="".join(traceback.format_exception(error)),
         limit=protocol.limit,
+        plugins=[str(file) for file in plugins.loaded()],
         environment=environment(),
     )
 

@@ -12,6 +12,7 @@ from benchmark.data import Subset
 from benchmark.data.question import Question
 from benchmark.jobs.evidence import Answers, AttributeNetwork, Networks, Reals
 from benchmark.jobs.measure import attribute_changes, measure, normalised_distances
+from benchmark.jobs.screen import attribute_screen
 from benchmark.jobs.work import Work
 from benchmark.judges.features import inception_network, penultimate, pooled
 from benchmark.records.store import Artefact, key_of
@@ -53,6 +54,7 @@ def _score(work: Work, made: Mapping[str, Sequence[Artefact]], _: Artefact) -> t
     answers, reals, seeing = _answers(work, made, samples.get("samples")), reals_of(question), networks(work)
     rows, outcomes = measure(answers, reals, seeing)
     studies = normalised_distances(samples, reals.images, seeing) | attribute_changes(outcomes, answers, seeing)
+    studies |= attribute_screen(outcomes, answers, seeing.attributes, question.data)
     return {**outcomes, "asked": torch.from_numpy(question.queries.indices)}, {
         "rows": [row.model_dump() for row in rows],
         "studies": {name: study.model_dump(mode="json") for name, study in studies.items()},

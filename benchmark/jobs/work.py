@@ -58,7 +58,7 @@ class Work:
         self.oracle = TrainedPanel.of(members, self.workshop)
         self.autoencoders = TrainedAutoencoders(AUTOENCODERS.resolved(*setting), self.workshop)
         oracles = TrainedAttributeOracles(ATTRIBUTE_ORACLES.resolved(*setting), self.workshop)
-        self.attributes = oracles if data.independent else None
+        self.attributes = oracles if data.attributes is not None else None
 
     @property
     def judges(self) -> dict[str, TrainedClassifier | GivenClassifier | TrainedPanel]:
@@ -122,11 +122,10 @@ class Work:
             )
 
     def _check_wanted(self, wanted: Wanted) -> None:
-        """Refuse a target that the classifier sees already, once it is there to be asked."""
-        if not isinstance(self.classifier, GivenClassifier):
-            return
+        """Refuse a target that the classifier, which is trained for it where it is ours, sees already."""
+        network, pictures = self.classifier.network(), self.question.queries.batch(slice(None))
         with torch.no_grad():
-            seen = self.classifier.network()(self.question.queries.batch(slice(None))).argmax(1).tolist()
+            seen = network(pictures.to(self.workshop.device)).argmax(1).tolist()
         for path, target, own in zip(wanted.files, wanted.classes(self.question.data), seen, strict=True):
             if target == own:
                 raise UserError(f"the classifier sees {self.question.data.class_names[own]} in {path}: ask for another")

@@ -70,6 +70,8 @@ class Record(BaseModel):
     key: str = ""
     """Hash of everything that determines the numbers; a record with another key is outdated."""
     limit: int | None = None
+    plugins: list[str] = Field(default_factory=list)
+    """Files with methods, data sets and metrics of the user's that the run was told of."""
     relaxations: list[float] = Field(default_factory=list)
     config: dict[str, Any] = Field(default_factory=dict)
     data: dict[str, Any] = Field(default_factory=dict)

@@ -8,13 +8,14 @@ from benchmark import names
 from benchmark.api import run_records
 from benchmark.arguments import RELAXATIONS
 from benchmark.cli import options
-from benchmark.cli.own import classifier_of
+from benchmark.cli.groups import NO_PICTURES, NOTHING_SAID, ClassifierOptions, PictureOptions, spread
 from benchmark.cli.publishing import exit_code, on_disk, publish
 from benchmark.cli.talk import Talk
 from benchmark.data.wanted import wanted_of
 from benchmark.names import RESULTS
 
 
+@spread
 def command(
     methods: options.Methods = "all",
     tasks: options.Tasks = None,
@@ -24,18 +25,8 @@ def command(
     settings: options.Settings = None,
     data_root: options.DataRoot = None,
     classifier: options.Classifier = None,
-    classifier_weights: options.ClassifierWeights = None,
-    wanted: options.ClassifierInput = None,
-    output: options.ClassifierOutput = None,
-    output_columns: options.OutputColumns = None,
-    classes: options.Classes = None,
-    features: options.Features = None,
-    trust_code: options.TrustCode = False,
-    data: options.Data = None,
-    image_size: options.ImageSize = None,
-    resize: options.Resize = "crop",
-    channels: options.Channels = None,
-    skip_broken: options.SkipBroken = False,
+    said: ClassifierOptions = NOTHING_SAID,
+    pictures: PictureOptions = NO_PICTURES,
     query: options.Query = None,
     target: options.Target = None,
     targets: options.Targets = None,
@@ -56,10 +47,8 @@ def command(
 ) -> int:
     """Run the jobs, publish their records, say what failed."""
     talk = Talk(preset, quiet=quiet)
-    spec = classifier_of(
-        classifier, classifier_weights, wanted, output, output_columns, classes, features, trust_code=trust_code
-    )
-    asked = wanted_of(query, target, targets, resize)
+    spec = said.of(classifier)
+    asked = wanted_of(query, target, targets, pictures.resize)
     try:
         records = run_records(
             methods,
@@ -73,11 +62,7 @@ def command(
             settings=settings,
             data_root=data_root,
             classifier=spec,
-            data=data,
-            image_size=image_size,
-            resize=resize,
-            channels=channels,
-            skip_broken=skip_broken,
+            **pictures.given(),
             wanted=asked,
             split=split,
             limit=limit,
