@@ -13,7 +13,7 @@ from torch.optim import Adam
 from methods.base import Images, ImageSet
 from methods.hybrid.method import HybridConfig, Hybridization, Positive
 from methods.hybrid.model import Layered, ModularGenerator
-from methods.nn import doublings, halvings
+from methods.nn import doublings, halvings, standard_kl
 from methods.training import Phase, Plan, Trainer, warmup_cosine
 
 
@@ -46,7 +46,7 @@ class BetaVAE(nn.Module):
         with torch.autocast(images.device.type, enabled=False):  # in half precision CUDA refuses it, near 0 and 1
             entropy = F.binary_cross_entropy(decoded.float(), images.float(), reduction="none")
         distortion = entropy.flatten(1).sum(1).mean()
-        rate = 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).sum(1).mean()
+        rate = standard_kl(mean, log_variance).mean()
         return {"loss": distortion + self.beta * rate, "distortion": distortion, "rate": rate}
 
 
