@@ -68,6 +68,10 @@ OURS: Mapping[str, Entry] = MappingProxyType(
             "Searches an AttGAN's attributes by gradient descent for the smallest change that flips the class.",
         ),
         "hybrid": Entry("methods.hybrid.vae:Hybrid", "Hybrids of a β-VAE."),
+        "latent-search": Entry(
+            "methods.hybrid.latent:LatentSearch",
+            "Searches the latents of the β-VAE of `hybrid` by gradient descent for the smallest change that flips.",
+        ),
         "hybrid-gan": Entry(
             "methods.hybrid.gan:HybridGan", "Hybrids of a DCGAN, which is trained and inverted as in `gan-search`."
         ),
