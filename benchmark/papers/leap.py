@@ -226,7 +226,7 @@ PAPER = Paper(
     ),
     experiments={"leap": leaps, "leap-robust": shapes, "latent-search": shapes},
     notes=(
-        "the numbers are those of the authors' notebook on Morpho-MNIST; galaxies and photographs of faces are not asked",
+        "the numbers are those of the authors' notebook on Morpho-MNIST; their galaxies and faces are not asked here",
         "the classifier is only evaluated: a test fits both methods to one that lets no gradient through",
         "shapes are measured on the first 100 queries",
     ),
