@@ -34,7 +34,7 @@ class LeapConfig(MethodConfig):
 
     explain_only = frozenset({"step_size", "blending", "injections", "integration_steps"})
 
-    step_size: float = Field(0.1, ge=0, le=1, description="γ, share of the flow that a leap follows (Sec. 4)")
+    step_size: float = Field(0.15, ge=0, le=1, description="γ, share of the flow that a leap follows (paper: .1)")
     blending: int = Field(15, ge=0, description="N_b, leaps: lift with the prediction, land with the target (Sec. 4)")
     injections: int = Field(0, ge=0, description="N_i, landings after them, without lifts; 5 in `leap-robust` (Sec. 4)")
     integration_steps: Positive = Field(4, description="of Heun's method for a lift or a landing (paper: dopri5)")
