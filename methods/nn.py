@@ -52,3 +52,8 @@ def halvings(shape: tuple[int, int, int], widths: tuple[int, ...], outputs: int)
         layers += [nn.BatchNorm2d(wide)] * (i > 0) + [nn.LeakyReLU(SLOPE)]
         channels, height, width = wide, height // 2, width // 2
     return nn.Sequential(*layers, nn.Flatten(), nn.Linear(channels * height * width, outputs))
+
+
+def standard_kl(mean: Tensor, log_variance: Tensor) -> Tensor:
+    """The KL divergence of a diagonal Gaussian (B, latent) from N(0, I), in nats, (B,)."""
+    return 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).sum(1)
