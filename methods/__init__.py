@@ -51,6 +51,10 @@ DVAE = (
     "methods.dvae.method:Dvae",
     "Learns boolean concepts of the classifier's own layer, flips some, and draws the representation that results.",
 )
+DIME = (
+    "methods.diffusion.dime:Dime",
+    "Noises a query and denoises it towards another class, guided by the classifier's gradient at a clean picture.",
+)
 
 OURS: Mapping[str, Entry] = MappingProxyType(
     {
@@ -78,6 +82,17 @@ OURS: Mapping[str, Entry] = MappingProxyType(
         "dvae-single": Entry(*DVAE, {"policy": "single"}),
         "dvae-all": Entry(*DVAE, {"policy": "all"}),
         "dvae-convolutional": Entry(*DVAE, {"layer": "convolutional"}),
+        "fastdime": Entry(*DIME),
+        "dime": Entry(*DIME, {"clean": "chain", "masked": False}),
+        "ace": Entry(
+            "methods.diffusion.ace:Ace",
+            "Descends through a chain of denoising to what flips behind it, and repaints what had to change.",
+        ),
+        "patch-swap": Entry(
+            "methods.patch_swap.method:PatchSwap",
+            "Swaps cells of the classifier's spatial features for those of a picture of the target class; trains "
+            "nothing.",
+        ),
         "truth": Entry(
             "methods.references:Truth",
             "Answers exactly: the picture of the same noise with the attribute set, which only drawn data know.",
