@@ -96,6 +96,7 @@ class ConvClassifier(nn.Module):
                 sides = [side // 2 for side in sides]
             depth = channels
         self.convolutions = nn.Sequential(*layers, nn.Flatten())
+        self.spatial: tuple[int, int, int] | None = (depth, sides[0], sides[1])
         self.feature_counts = {"fully connected": config.features, "convolutional": depth * sides[0] * sides[1]}
         self.first = nn.Linear(self.feature_counts["convolutional"], config.features)
         self.rest = nn.Sequential(nn.ReLU(), nn.Dropout(config.dropout), nn.Linear(config.features, class_count))
