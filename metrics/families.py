@@ -133,12 +133,14 @@ def to_truth() -> dict[str, Metric]:
     """Similarities to the exact counterfactuals, for data that have them; and how many other attributes changed."""
     found = {}
     for name, (more, better, limits, words, headings) in TO_TRUTH.items():
+        # Nearer to truth in the drawn pixels is a reconstruction that lost the attribute: neither is better.
+        undirected = {"_query", "_reconstruction"} if name == "truth_l1_drawn" else {"_query"}
         for (suffix, (images, meaning)), heading in zip(ANCHORS.items(), headings, strict=True):
             found[name + suffix] = Metric(
                 f"metrics.truth:{name}",
                 (images, "exact", *more),
                 "",
-                "" if suffix == "_query" else better,
+                "" if suffix in undirected else better,
                 limits,
                 f"{words} {meaning}",
                 table="truth",

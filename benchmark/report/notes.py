@@ -1,19 +1,22 @@
 """Notes under tables: each table has its own; the common ones are under the first table only."""
 
+import math
 from collections.abc import Collection, Sequence
 
 import pandas as pd
 
 from benchmark.records.record import Record
-from benchmark.report.cells import Results
+from benchmark.report.cells import Mean, Results, written
 from metrics import METRICS
+from metrics.metric import RATE
 
 MORE = "notes common to all tables are under `summary`"
 """The note under every table but the first."""
 UNKNOWN = "from a metrics.csv, which contains neither preset nor split, nor whether the run was partial"
 INTERVALS = (
-    "[low, high]: 95 % interval (Wilson for rates, bootstrap for Fréchet distances, jackknife for KID, too narrow near "
-    "0)"
+    "[low, high]: 95 % interval, about what the heading says; of one training: Wilson for rates, bootstrap for Fréchet "
+    "distances, jackknife for KID (1.3 to 1.6 times too wide near 0); of three and more: Student's t of the trainings, "
+    "never narrower than the queries alone make it"
 )
 
 
@@ -112,8 +115,8 @@ def _accuracies(numbers: pd.DataFrame, kind: str) -> list[str]:
     for role in ("classifier", "oracle"):
         here = numbers[numbers["metric"] == f"{role}_{kind}"]
         if len(here):
-            value, low, high = (100 * here[column].mean() for column in ("value", "low", "high"))
-            parts.append(f"{role} {value:.1f} [{low:.1f}, {high:.1f}]")
+            mean = Mean.of(here)
+            parts.append(f"{role} {written(RATE, mean.value, math.nan, mean.low, mean.high)}")
     return parts
 
 

@@ -11,6 +11,7 @@ from benchmark.report.doubts import doubted, marked, warnings
 from benchmark.report.marks import UNMARKED, Marks, best
 from benchmark.report.notes import MORE, of_run, of_task
 from benchmark.report.summary import summaries
+from benchmark.report.trainings import about
 from methods.base import Study
 from methods.files import write_whole
 from metrics import METRICS
@@ -67,7 +68,7 @@ def _flip_rates(results: Results) -> Table:
     notes = (*of_run(results), of_task(results.good), *warnings(results.good), MORE)
     flips = METRICS["flip_rate"].title
     agreement = marked(METRICS["oracle_agreement"].title, "oracle_agreement", doubted(results.good))
-    title = f"{task}: {flips} [95 % interval] / {agreement}, against r"
+    title = f"{task}: {flips} [95 % interval] / {agreement}, against r; {about(numbers)}"
     return as_table(f"flip-rate-{task.replace('/', '_')}", title, rows, results, notes)
 
 
