@@ -153,7 +153,7 @@ def fit(
     job = Job(asked, method_of(method), one_of(seeds_of(seed), "seed"))
     check_overrides([job.method], preset, protocol.overrides or {})
     check_writable(protocol.runs)
-    with board(Console(stderr=True)) as drawn:
+    with board(Console(stderr=True), protocol.runs) as drawn:
         return Explainer.fitted(job, protocol, drawn)
 
 
@@ -275,7 +275,7 @@ def run_records(
     todo = [job for job in asked if methods != "all" or job.answerable]
     workers = workers_of(jobs, protocol.devices)
     check_writable(protocol.runs, protocol.results / "tables")
-    with board(Console(stderr=True), listener) as drawn:
+    with board(Console(stderr=True), protocol.runs, listener) as drawn:
         return runner.run(todo, protocol, workers, drawn, suiting=methods == "all")
 
 
@@ -299,7 +299,7 @@ def score_record(files: Files, task: str | None, name: str, seed: Given, protoco
     if not name.strip() or not name.isprintable() or "|" in name:
         raise UserError("--name takes what is to stand in a cell of the tables: not empty, on one line, without |")
     check_writable(protocol.runs)
-    with board(Console(stderr=True)) as drawn:
+    with board(Console(stderr=True), protocol.runs) as drawn:
         return score_files(files, job, protocol, drawn)
 
 
@@ -309,7 +309,7 @@ def export_task(out: Path, task: str, seed: Given, methods: Given | None, protoc
     asked = [] if methods is None else methods_of(methods)
     check_writable(out, option="--out")
     check_writable(protocol.runs)
-    with board(Console(stderr=True)) as drawn, runner.limited(protocol.threads):
+    with board(Console(stderr=True), protocol.runs) as drawn, runner.limited(protocol.threads):
         images_of(name, protocol, drawn.channel(name))
         answered = [Work(Job(name, method, number), protocol) for method in asked]
         records = [recorded(work) for work in answered]
