@@ -26,10 +26,13 @@ from benchmark.data.tasks import data_set_of, file_name, split
 from benchmark.errors import UserError
 from benchmark.jobs import runner
 from benchmark.jobs.answered import score_answers, write_table
+from benchmark.jobs.estimate import Forecast, estimate
 from benchmark.jobs.export import export, recorded, write_answers
 from benchmark.jobs.outside import Files, score_files
+from benchmark.jobs.parallel import HERE, Cluster, on
 from benchmark.jobs.progress import Listener, board
 from benchmark.jobs.protocol import Job, Protocol, images_of
+from benchmark.jobs.runner import Shard
 from benchmark.jobs.settings import check_overrides
 from benchmark.jobs.work import Work
 from benchmark.judges.examine import Examination, examine
@@ -256,27 +259,71 @@ def run_records(
     plugins: Iterable[Location] | None = None,
     jobs: int | None,
     results: Location,
+    shard: Shard | None = None,
+    cluster: Cluster = HERE,
     listener: Listener | None = None,
     **options: Unpack[Options],
 ) -> list[Record]:
-    """The records that `run` makes, also of jobs that failed; `listener` hears how it goes."""
+    """The records that `run` makes, also of jobs that failed; `listener` hears how it goes.
+
+    `shard`: only this part of the jobs. `cluster`: where they run.
+    """
     load(plugins)
-    names = methods_of(methods)
     protocol = protocol_of(results, preset, **options)
-    check_overrides(names, preset, protocol.overrides or {})
+    todo = _todo(methods, tasks, seeds, protocol)
     if "inception" in protocol.extractors:
         inception_network(protocol.inception_weights)  # refused now rather than after an hour
+    workers = workers_of(jobs, protocol.devices)
+    check_writable(protocol.runs, protocol.results / "tables")
+    with board(Console(stderr=True), protocol.runs, listener) as drawn, on(cluster):
+        if shard is not None:
+            todo = runner.in_shard(todo, shard, protocol)
+        return runner.run(todo, protocol, workers, drawn, suiting=methods == "all")
+
+
+def _todo(methods: Given, tasks: Given | None, seeds: Given, protocol: Protocol) -> list[Job]:
+    """The jobs that are asked for; of all methods, those that the task suits."""
+    names = methods_of(methods)
+    check_overrides(names, protocol.preset, protocol.overrides or {})
     asked = [
         Job(task, name, seed)
         for task in tasks_of(tasks, protocol.own_tasks)
         for seed in seeds_of(seeds)
         for name in names
     ]
-    todo = [job for job in asked if methods != "all" or job.answerable]
-    workers = workers_of(jobs, protocol.devices)
-    check_writable(protocol.runs, protocol.results / "tables")
-    with board(Console(stderr=True), protocol.runs, listener) as drawn:
-        return runner.run(todo, protocol, workers, drawn, suiting=methods == "all")
+    return [job for job in asked if methods != "all" or job.answerable]
+
+
+def _suits(job: Job, protocol: Protocol) -> bool:
+    """Whether a method takes the task's pictures and classifier."""
+    images_of(job.task, protocol)
+    try:
+        Work(job, protocol).check()
+    except UserError:
+        return False
+    return True
+
+
+def foreseen(
+    methods: Given,
+    tasks: Given | None,
+    preset: Preset,
+    seeds: Given,
+    *,
+    plugins: Iterable[Location] | None = None,
+    results: Location,
+    shard: Shard | None = None,
+    **options: Unpack[Options],
+) -> tuple[list[Job], list[Job], Forecast]:
+    """What `run` would do: the jobs on disk, those that it would make, and what these take; nothing is written."""
+    load(plugins)
+    protocol = protocol_of(results, preset, **options)
+    todo = _todo(methods, tasks, seeds, protocol)
+    if shard is not None:
+        todo = runner.in_shard(todo, shard, protocol)
+    there = [job for job in todo if runner.finished(job, protocol) is not None]
+    missing = [job for job in todo if job not in there and (methods != "all" or _suits(job, protocol))]
+    return there, missing, estimate(missing, protocol)
 
 
 EXAMINED = 500

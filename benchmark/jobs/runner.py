@@ -29,6 +29,20 @@ from methods import METHODS
 log = logging.getLogger(__name__)
 
 
+Shard = tuple[int, int]
+"""(I, N): the I-th of N parts."""
+
+
+def in_shard(jobs: Sequence[Job], shard: Shard, protocol: Protocol) -> list[Job]:
+    """The jobs of one of N parts of a run, in their order: of the groups that share a fit every N-th, from the I-th.
+
+    The parts are disjoint, together they are the run, and each fit is made in one of them.
+    """
+    first, count = shard
+    chosen = {job for group in _in_turn(jobs, protocol)[first - 1 :: count] for job in group}
+    return [job for job in jobs if job in chosen]
+
+
 def run(jobs: Sequence[Job], protocol: Protocol, workers: int, board: Board, *, suiting: bool = False) -> list[Record]:
     """The records of `jobs`, in their order; what is on disk and still holds is not made again.
 
