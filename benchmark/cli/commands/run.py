@@ -10,7 +10,7 @@ from benchmark.arguments import RELAXATIONS, Options, cluster_of, shard_of
 from benchmark.cli import options
 from benchmark.cli.own import classifier_of
 from benchmark.cli.publishing import exit_code, on_disk, publish
-from benchmark.cli.talk import Talk, say_plan
+from benchmark.cli.talk import Talk, say, say_plan
 from benchmark.data.wanted import wanted_of
 from benchmark.names import RESULTS
 
@@ -101,7 +101,9 @@ def command(
             listener=talk,
             **given,
         )
-        if asked is None:
+        if part is not None:
+            say(f"part {shard} is made; after the last one: python -m benchmark report --results {results}")
+        elif asked is None:
             publish(records, results, paged=on_disk(results, preset), quiet=quiet)
         else:
             from benchmark.cli.answers import write_answers  # noqa: PLC0415 - it draws, which takes seconds to load

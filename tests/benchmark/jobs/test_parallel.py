@@ -26,9 +26,9 @@ sys.exit(main())
 """The command line where flock does nothing, as on some network file systems."""
 
 
-def start(results, *options):
-    command = [sys.executable, "-c", NO_FLOCK, *RUN, "--results", str(results), *options]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
+def start(results, *options, command=RUN):
+    whole = [sys.executable, "-c", NO_FLOCK, *command, "--results", str(results), *options]
+    return subprocess.Popen(whole, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
 
 
 def ended(process):
@@ -57,7 +57,8 @@ def test_shards_make_the_run(whole, tmp_path):
     os.killpg(first.pid, signal.SIGKILL)
     first.communicate()
     ended(second)
-    ended(start(tmp_path, "--shard", "1/2"))
+    assert "benchmark report" in ended(start(tmp_path, "--shard", "1/2"))
+    ended(start(tmp_path, command=("report", "--preset", "smoke", "--methods", ",".join(METHODS))))
     assert numbers(tmp_path) == whole
 
 
