@@ -11,8 +11,9 @@ from benchmark.cli.talk import QUIET_PRESET, last_lines, paths, say
 from benchmark.errors import UserError
 from benchmark.jobs.again import run_again
 from benchmark.names import Preset
+from benchmark.records.locks import locked
 from benchmark.records.record import Record
-from benchmark.records.store import code_of, file_digest, key_of, locked
+from benchmark.records.store import code_of, file_digest, key_of
 from methods.files import write_whole
 
 DRAWN_BY = ("benchmark.report.figures", "benchmark.report.tables", "benchmark.papers.pages")
@@ -45,7 +46,7 @@ def publish(
     if not good:
         return None
     stamp = results / "runs" / "published"
-    with locked(results / "runs" / "locks" / "tables.lock"):
+    with locked(results / "runs" / "locks" / "tables.lease"):
         if not stamp.exists() or stamp.read_text() != _state(records, results, formats):
             _write(records, results / "runs", results / "tables", formats)
             write_whole(stamp, _state(records, results, formats).encode())
@@ -85,7 +86,7 @@ def write_report(results: Path, records: Sequence[Record], preset: Preset | None
 
     stamp, path = results / "runs" / "paged", results / NAME
     files = [file_digest(HERE / name) for name in FILES]
-    with locked(results / "runs" / "locks" / "tables.lock"):
+    with locked(results / "runs" / "locks" / "tables.lease"):
         if not path.exists() or not stamp.exists() or stamp.read_text() != _page_state(records, results, path, files):
             fill_report(results, records, results, preset or records[0].preset)
             write_whole(stamp, _page_state(records, results, path, files).encode())

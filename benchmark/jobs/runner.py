@@ -1,42 +1,46 @@
 """All jobs of a run, several at once. A failure affects its job only; valid results on disk are reused."""
 
 import logging
-import os
-import signal
-import threading
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
-from pathlib import Path
-from types import MappingProxyType
 from typing import Any, Literal
 
 import torch
-from joblib import Parallel, delayed, parallel_config
 from threadpoolctl import threadpool_limits
 
 from benchmark import plugins
 from benchmark.errors import UserError, reason_of
 from benchmark.jobs import earlier
 from benchmark.jobs.fit import fit, fit_settings
+from benchmark.jobs.parallel import in_parallel
 from benchmark.jobs.progress import Board, Needs
 from benchmark.jobs.protocol import Job, Protocol, images_of
 from benchmark.jobs.record import record as record_of
 from benchmark.jobs.record import record_key
 from benchmark.jobs.work import Work
 from benchmark.judges.panel import PANEL
+from benchmark.records.locks import SUFFIX, locked
 from benchmark.records.record import Record, environment, read, write
-from benchmark.records.store import key_of, locked
+from benchmark.records.store import key_of
 from methods import METHODS
 
 log = logging.getLogger(__name__)
 
-KEPT: Mapping[str, int] = MappingProxyType({"MALLOC_MMAP_THRESHOLD_": 2**25, "MALLOC_TRIM_THRESHOLD_": 2**34})
-"""Environment for glibc, in bytes: a process keeps the memory of a freed tensor for the next one.
 
-Returning it to the system and mapping it again takes an eighth of a training's time.
-"""
+Shard = tuple[int, int]
+"""(I, N): the I-th of N parts."""
+
+
+def in_shard(jobs: Sequence[Job], shard: Shard, protocol: Protocol) -> list[Job]:
+    """The jobs of one of N parts of a run, in their order: of the groups that share a fit every N-th, from the I-th.
+
+    The parts are disjoint, together they are the run, and each fit is made in one of them.
+    """
+    first, count = shard
+    chosen = {job for group in _in_turn(jobs, protocol)[first - 1 :: count] for job in group}
+    return [job for job in jobs if job in chosen]
 
 
 def run(jobs: Sequence[Job], protocol: Protocol, workers: int, board: Board, *, suiting: bool = False) -> list[Record]:
@@ -95,56 +99,6 @@ def _calls(
         *(_fits(others, protocol, board) if workers > 1 else ()),
         *(partial(run_job, job, protocol, board) for group in others for job in group),
     ]
-
-
-def in_parallel(
-    calls: Iterable[Callable[[], Any]], workers: int, seen: Callable[[Any], None] | None = None
-) -> list[Any]:
-    """The results of `calls`, in separate processes if there are several workers.
-
-    Each result is passed to `seen` as soon as it arrives.
-    """
-    todo = list(calls)
-    results: list[Any] = [None] * len(todo)
-    for place, result in _results(todo, min(workers, len(todo))):
-        results[place] = result
-        if seen is not None:
-            seen(result)
-    return results
-
-
-def _results(todo: Sequence[Callable[[], Any]], workers: int) -> Iterable[tuple[int, Any]]:
-    """(place, result) of each call, in the order in which they end."""
-    if workers <= 1:
-        return ((place, call()) for place, call in enumerate(todo))
-    for name, size in KEPT.items():
-        os.environ.setdefault(name, str(size))
-    with parallel_config("loky", inner_max_num_threads=1), _deaf():
-        # One call at a time: after quick calls joblib would give a worker several at once.
-        parallel = Parallel(n_jobs=workers, batch_size=1, return_as="generator_unordered")
-        made: Iterable[tuple[int, Any]] = parallel(
-            delayed(_placed)(place, call, plugins.loaded()) for place, call in enumerate(todo)
-        )
-    return made
-
-
-def _placed(place: int, call: Callable[[], Any], files: Sequence[Path]) -> tuple[int, Any]:
-    """The place and the result of a call in another process, which first loads the plugin `files`."""
-    plugins.load(files)
-    return place, call()
-
-
-@contextmanager
-def _deaf() -> Iterator[None]:
-    """Processes started in this context ignore Ctrl-C; this process receives it and ends them."""
-    if threading.current_thread() is not threading.main_thread():  # only the main thread may set signal handlers
-        yield
-        return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 def finished(job: Job, protocol: Protocol) -> Record | None:
@@ -207,7 +161,7 @@ def _prepare(stage: Callable[[Work], Any], job: Job, protocol: Protocol, board: 
 def run_job(job: Job, protocol: Protocol, board: Board) -> Record:
     """Run one job and write its record, of success or failure."""
     path = job.path(protocol)
-    with limited(protocol.threads), locked(protocol.runs / "locks" / f"{key_of(path=str(path))}.lock"):
+    with limited(protocol.threads), locked(protocol.runs / "locks" / f"{key_of(path=str(path))}{SUFFIX}"):
         try:
             record = finished(job, protocol) or record_of(Work(job, protocol, board.channel(str(job))))
         except Exception as error:

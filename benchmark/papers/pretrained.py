@@ -16,8 +16,9 @@ from benchmark.jobs.illustrate import kept
 from benchmark.papers import Paper, load
 from benchmark.papers.experiments import VERSION, Outcome
 from benchmark.papers.pages import write_pages
+from benchmark.records.locks import locked
 from benchmark.records.record import Record, environment
-from benchmark.records.store import Artefact, key_of, locked
+from benchmark.records.store import Artefact, key_of
 from benchmark.report.figures import write_record_figures
 from methods.base import Study
 from methods.training import Trainer
@@ -62,7 +63,7 @@ def show(name: str, networks: Pretrained, protocol: jobs.Protocol) -> list[Recor
     """Make what the paper shows of `networks`: figures and tables, and a page of its claims."""
     tables = protocol.results / "tables"
     records = [_record(load(name), networks, pair, protocol.runs) for pair in networks.pairs]
-    with locked(protocol.runs / "locks" / "tables.lock"):
+    with locked(protocol.runs / "locks" / "tables.lease"):
         for record in records:
             write_record_figures(record, protocol.runs, tables)
         write_pages(records, protocol.runs, tables, [name])

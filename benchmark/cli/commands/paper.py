@@ -68,7 +68,7 @@ def command(
     check_writable(protocol.runs, results / "tables")
     if preset == "paper":
         _confirm(list(dict.fromkeys(job for wanted in todo.values() for job in wanted)), protocol, asked=not yes)
-    with board(Console(stderr=True)) as drawn:
+    with board(Console(stderr=True), protocol.runs) as drawn:
         records = running.run_papers(todo, protocol, workers_of(jobs, protocol.devices), drawn)
     done = {Job(record.task, record.method, record.seed) for record in records if record.status == "ok"}
     for name in papers:

@@ -12,7 +12,7 @@ from torch import nn
 import benchmark.jobs.record as recording
 import methods
 from benchmark.errors import UserError
-from benchmark.jobs import measure, runner, settings, work
+from benchmark.jobs import measure, parallel, runner, settings, work
 from benchmark.jobs.progress import Board
 from benchmark.jobs.protocol import Job, Protocol
 from benchmark.jobs.record import record_key
@@ -117,7 +117,7 @@ def napping(seconds):
 @pytest.mark.slow
 def test_long_calls_do_not_wait_for_each_other():
     """After any number of quick calls, long ones are shared out one by one."""
-    *_, one, other, third, fourth = runner.in_parallel([*[partial(napping, 0)] * 200, *[partial(napping, 1)] * 4], 2)
+    *_, one, other, third, fourth = parallel.in_parallel([*[partial(napping, 0)] * 200, *[partial(napping, 1)] * 4], 2)
     assert one != other
     assert third != fourth
 
