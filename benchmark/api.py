@@ -272,13 +272,12 @@ def run_records(
     """
     load(plugins)
     protocol = protocol_of(results, preset, **options)
-    todo = _todo(methods, tasks, seeds, protocol)
+    todo = _todo(methods, tasks, seeds, protocol, shard)
     if "inception" in protocol.extractors:
         inception_network(protocol.inception_weights)  # refused now rather than after an hour
     workers = workers_of(jobs, protocol.devices)
     check_writable(protocol.runs, protocol.results / "tables")
     with board(Console(stderr=True), protocol.runs, listener) as drawn, on(cluster):
-        todo = _todo(methods, tasks, seeds, protocol, shard)
         return runner.run(todo, protocol, workers, drawn, suiting=methods == "all")
 
 

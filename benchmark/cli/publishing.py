@@ -10,8 +10,8 @@ from benchmark.cli.options import complain
 from benchmark.cli.talk import QUIET_PRESET, last_lines, paths, say
 from benchmark.errors import UserError
 from benchmark.jobs.again import run_again
+from benchmark.locks import locked
 from benchmark.names import Preset
-from benchmark.records.locks import locked
 from benchmark.records.record import Record
 from benchmark.records.store import code_of, file_digest, key_of
 from methods.files import write_whole

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmark.errors import UserError
-from benchmark.records.locks import SUFFIX, locked
+from benchmark.locks import SUFFIX, locked
 
 DIGEST = re.compile(r"[0-9a-f]{64}")
 

@@ -21,7 +21,7 @@ from benchmark.jobs.record import record as record_of
 from benchmark.jobs.record import record_key
 from benchmark.jobs.work import Work
 from benchmark.judges.panel import PANEL
-from benchmark.records.locks import SUFFIX, locked
+from benchmark.locks import SUFFIX, locked
 from benchmark.records.record import Record, environment, read, write
 from benchmark.records.store import key_of
 from methods import METHODS

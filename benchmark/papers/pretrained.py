@@ -13,10 +13,10 @@ from benchmark.errors import UserError
 from benchmark.jobs import protocol as jobs
 from benchmark.jobs.estimate import Forecast
 from benchmark.jobs.illustrate import kept
+from benchmark.locks import locked
 from benchmark.papers import Paper, load
 from benchmark.papers.experiments import VERSION, Outcome
 from benchmark.papers.pages import write_pages
-from benchmark.records.locks import locked
 from benchmark.records.record import Record, environment
 from benchmark.records.store import Artefact, key_of
 from benchmark.report.figures import write_record_figures

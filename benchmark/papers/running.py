@@ -10,11 +10,11 @@ from benchmark.jobs.parallel import in_parallel
 from benchmark.jobs.progress import Board
 from benchmark.jobs.protocol import Job, Protocol
 from benchmark.jobs.runner import limited, run
+from benchmark.locks import locked
 from benchmark.papers import load
 from benchmark.papers.experiments import conduct, conducted, outcome, with_outcome
 from benchmark.papers.pages import write_pages
 from benchmark.papers.planting import plant
-from benchmark.records.locks import locked
 from benchmark.records.record import Record
 from benchmark.report.figures import write_record_figures
 from benchmark.report.tables import studies

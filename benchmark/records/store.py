@@ -16,7 +16,7 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from benchmark.errors import UserError
-from benchmark.records.locks import SUFFIX, locked
+from benchmark.locks import SUFFIX, locked
 from methods.files import write_whole
 
 log = logging.getLogger(__name__)

@@ -12,7 +12,7 @@ import pytest
 from benchmark.cli.talk import LINES, Talk, last_lines, paths
 from benchmark.jobs.progress import Needs
 from benchmark.jobs.protocol import Job
-from benchmark.records.locks import locked
+from benchmark.locks import locked
 from methods import METHODS
 
 ASKED = tuple(name for name in METHODS if Job("mnist", name, 0).answerable)

@@ -10,8 +10,8 @@ from filelock import Timeout
 
 from benchmark.cli import options
 from benchmark.errors import UserError
+from benchmark.locks import SUFFIX, locked
 from benchmark.names import RESULTS
-from benchmark.records.locks import SUFFIX, locked
 
 RUNS = {
     "artefacts": True,

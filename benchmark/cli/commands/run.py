@@ -59,7 +59,6 @@ def command(
         settings=settings,
         data_root=data_root,
         classifier=spec,
-        **pictures.given(),
         wanted=asked,
         split=split,
         limit=limit,
@@ -70,6 +69,7 @@ def command(
         precision=precision,
         raise_errors=debug,
     )
+    given.update(pictures.given())  # type: ignore[typeddict-item] # some of its keys
     what = (methods, tasks, preset, seeds)
     try:
         if dry_run:

@@ -9,13 +9,13 @@ import time
 import pytest
 from filelock import Timeout
 
+from benchmark import locks
 from benchmark.errors import UserError
-from benchmark.records import locks
-from benchmark.records.locks import locked
+from benchmark.locks import locked
 
 HOLD = """
 import pathlib, sys, time
-from benchmark.records.locks import locked
+from benchmark.locks import locked
 with locked(pathlib.Path(sys.argv[1])):
     print("held", flush=True)
     time.sleep(60)
