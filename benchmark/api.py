@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
@@ -26,15 +27,19 @@ from benchmark.data.tasks import data_set_of, file_name, split
 from benchmark.errors import UserError
 from benchmark.jobs import runner
 from benchmark.jobs.answered import score_answers, write_table
+from benchmark.jobs.estimate import Forecast, estimate
 from benchmark.jobs.export import export, recorded, write_answers
 from benchmark.jobs.outside import Files, score_files
+from benchmark.jobs.parallel import HERE, Cluster, on
 from benchmark.jobs.progress import Listener, board
 from benchmark.jobs.protocol import Job, Protocol, images_of
+from benchmark.jobs.runner import Shard
 from benchmark.jobs.settings import check_overrides
 from benchmark.jobs.work import Work
 from benchmark.judges.examine import Examination, examine
 from benchmark.judges.features import inception_network
 from benchmark.judges.loading import load_classifier
+from benchmark.judges.reference import read_reference, reproduced
 from benchmark.judges.spec import ClassifierSpec, classifier_spec
 from benchmark.names import RESULTS, Accelerator, Precision, Preset
 from benchmark.plugins import NAME, load
@@ -42,7 +47,6 @@ from benchmark.records import record as store
 from benchmark.records.record import Record
 from benchmark.records.store import check_writable
 from benchmark.report.cells import tidy
-from benchmark.report.layout import TABLES
 
 if TYPE_CHECKING:
     from benchmark.explainer import Explainer
@@ -154,7 +158,7 @@ def fit(
     job = Job(asked, method_of(method), one_of(seeds_of(seed), "seed"))
     check_overrides([job.method], preset, protocol.overrides or {})
     check_writable(protocol.runs)
-    with board(Console(stderr=True)) as drawn:
+    with board(Console(stderr=True), protocol.runs) as drawn:
         return Explainer.fitted(job, protocol, drawn)
 
 
@@ -257,39 +261,85 @@ def run_records(
     plugins: Iterable[Location] | None = None,
     jobs: int | None,
     results: Location,
+    shard: Shard | None = None,
+    cluster: Cluster = HERE,
     listener: Listener | None = None,
     **options: Unpack[Options],
 ) -> list[Record]:
-    """The records that `run` makes, also of jobs that failed; `listener` hears how it goes."""
+    """The records that `run` makes, also of jobs that failed; `listener` hears how it goes.
+
+    `shard`: only this part of the jobs. `cluster`: where they run.
+    """
     load(plugins)
-    names = methods_of(methods)
     protocol = protocol_of(results, preset, **options)
-    check_overrides(names, preset, protocol.overrides or {})
+    todo = _todo(methods, tasks, seeds, protocol, shard)
     if "inception" in protocol.extractors:
         inception_network(protocol.inception_weights)  # refused now rather than after an hour
-    asked = [
+    workers = workers_of(jobs, protocol.devices)
+    check_writable(protocol.runs, protocol.results / TABLES)
+    with board(Console(stderr=True), protocol.runs, listener) as drawn, on(cluster):
+        return runner.run(todo, protocol, workers, drawn, suiting=methods == "all")
+
+
+def _todo(methods: Given, tasks: Given | None, seeds: Given, protocol: Protocol, shard: Shard | None) -> list[Job]:
+    """The jobs that are asked for, or one part of them."""
+    names = methods_of(methods)
+    check_overrides(names, protocol.preset, protocol.overrides or {})
+    todo = [
         Job(task, name, seed)
         for task in tasks_of(tasks, protocol.own_tasks)
         for seed in seeds_of(seeds)
         for name in names
     ]
-    todo = [job for job in asked if methods != "all" or job.answerable]
-    workers = workers_of(jobs, protocol.devices)
-    check_writable(protocol.runs, protocol.results / TABLES)
-    with board(Console(stderr=True), listener) as drawn:
-        return runner.run(todo, protocol, workers, drawn, suiting=methods == "all")
+    return todo if shard is None else runner.in_shard(todo, shard, protocol)
+
+
+def _suits(job: Job, protocol: Protocol) -> bool:
+    """Whether a method takes the task's pictures and classifier."""
+    if not job.suits(images_of(job.task, protocol)):
+        return False
+    try:
+        Work(job, protocol).check()
+    except UserError:
+        return False
+    return True
+
+
+def foreseen(
+    methods: Given,
+    tasks: Given | None,
+    preset: Preset,
+    seeds: Given,
+    *,
+    plugins: Iterable[Location] | None = None,
+    results: Location,
+    shard: Shard | None = None,
+    **options: Unpack[Options],
+) -> tuple[list[Job], list[Job], Forecast]:
+    """What `run` would do: the jobs on disk, those that it would make, and what these take; nothing is written."""
+    load(plugins)
+    protocol = protocol_of(results, preset, **options)
+    todo = _todo(methods, tasks, seeds, protocol, shard)
+    there = [job for job in todo if runner.finished(job, protocol) is not None]
+    missing = [job for job in todo if job not in there and (methods != "all" or _suits(job, protocol))]
+    return there, missing, estimate(missing, protocol)
 
 
 EXAMINED = 500
 """Validation pictures that a user's classifier is looked over on, at most."""
 
 
-def examined(task: str | None, protocol: Protocol) -> Examination:
-    """What `classifier check` finds of the user's classifier on validation pictures of `task`, by default their own."""
+def examined(task: str | None, protocol: Protocol, reference: Path | None = None) -> Examination:
+    """What `classifier check` finds of the user's classifier on validation pictures of `task`, by default their own.
+
+    `reference` is a csv of the user's own outputs, as `benchmark.judges.reference` reads it.
+    """
     assert protocol.classifier is not None  # noqa: S101 - it is asked of one
     data = images_of(one_of(tasks_of(task, protocol.own_tasks), "task"), protocol)
-    some = split(data, 0).validation.first(EXAMINED)
-    return examine(load_classifier(protocol.classifier, data), some.batch(slice(None)), some.labels)
+    classifier, some = load_classifier(protocol.classifier, data), split(data, 0).validation.first(EXAMINED)
+    own = [] if reference is None else [reproduced(classifier, read_reference(reference, data, protocol.folder))]
+    found = examine(classifier, some.batch(slice(None)), some.labels)
+    return replace(found, findings=[*found.findings, *own])
 
 
 def score_record(
@@ -302,17 +352,17 @@ def score_record(
     if not name.strip() or not name.isprintable() or "|" in name:
         raise UserError("--name takes what is to stand in a cell of the tables: not empty, on one line, without |")
     check_writable(protocol.runs)
-    with board(Console(stderr=True)) as drawn:
+    with board(Console(stderr=True), protocol.runs) as drawn:
         return score_files(files, job, protocol, drawn, kept)
 
 
-def export_task(out: Path, task: str, seed: Given, methods: Given | None, protocol: Protocol) -> None:
+def export_task(out: Path, task: str | None, seed: Given, methods: Given | None, protocol: Protocol) -> None:
     """Write what `export` writes: the questions of a task, and recorded answers of `methods`."""
-    name, number = one_of(tasks_of(task), "task"), one_of(seeds_of(seed), "seed")
+    name, number = one_of(tasks_of(task, protocol.own_tasks), "task"), one_of(seeds_of(seed), "seed")
     asked = [] if methods is None else methods_of(methods)
     check_writable(out, option="--out")
     check_writable(protocol.runs)
-    with board(Console(stderr=True)) as drawn, runner.limited(protocol.threads):
+    with board(Console(stderr=True), protocol.runs) as drawn, runner.limited(protocol.threads):
         images_of(name, protocol, drawn.channel(name))
         answered = [Work(Job(name, method, number), protocol) for method in asked]
         records = [recorded(work) for work in answered]

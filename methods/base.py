@@ -74,6 +74,8 @@ class Classifier(Protocol):
     class_count: int
     feature_counts: Mapping[Layer, int]
     """Length of φ at each layer."""
+    spatial: tuple[int, int, int] | None
+    """(channels, height, width) of the convolutional layer's φ, or of the one there is; None if φ has no places."""
 
     def __call__(self, images: Tensor) -> Tensor:
         """Logits (B, classes) of images (B, C, H, W)."""

@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from metrics.base import Estimate
-from metrics.families import to_reals, to_truth
+from metrics.families import realism, to_reals, to_truth
 from metrics.metric import ANY, FRACTION, POSITIVE, RATE, Format, Metric
 
 __all__ = ["METRICS", "Estimate", "Metric"]
@@ -49,34 +49,46 @@ OURS: Mapping[str, Metric] = MappingProxyType(
         ),
         "oracle_agreement": Metric(
             "metrics.rates:oracle_agreement",
-            ("answer_oracle_classes", "targets"),
+            ("answer_oracle_votes", "targets"),
             "",
             "higher",
             FRACTION,
-            "share of counterfactuals that an independent classifier sees as their target class",
+            "mean share of the oracles, independent classifiers, that see the target class",
             also_flipped=True,
             table="summary",
             heading="oracle agreement",
             shown=RATE,
         ),
+        "oracle_disagreement": Metric(
+            "metrics.rates:oracle_disagreement",
+            ("answer_oracle_votes",),
+            "",
+            "",
+            FRACTION,
+            "share of counterfactuals in which the oracles do not all see the same class",
+            also_flipped=True,
+            table="summary",
+            heading="oracles disagree",
+            shown=RATE,
+        ),
         "adversarial_flips": Metric(
             "metrics.rates:adversarial_flips",
-            ("answer_classes", "answer_oracle_classes", "targets"),
+            ("answer_classes", "answer_oracle_votes", "targets"),
             "",
             "lower",
             FRACTION,
-            "share of counterfactuals that convince the classifier, but not the oracle",
+            "share of counterfactuals that convince the classifier, but not an oracle; mean over oracles",
             table="summary",
             heading="adversarial flips",
             shown=RATE,
         ),
         "oracle_aware_flips": Metric(
             "metrics.rates:oracle_aware_flips",
-            ("answer_classes", "answer_oracle_classes", "targets"),
+            ("answer_classes", "answer_oracle_votes", "targets"),
             "",
             "higher",
             FRACTION,
-            "share of counterfactuals that convince both the classifier and the oracle",
+            "share of counterfactuals that convince the classifier and an oracle; mean over oracles",
             table="summary",
             heading="oracle-aware flips",
             shown=RATE,
@@ -342,6 +354,7 @@ OURS: Mapping[str, Metric] = MappingProxyType(
             "Fisher norm of a generator trained without the regulariser",
             shown=Format(4),
         ),
+        **realism(),
         **to_truth(),
         **to_reals("oracle", "oracle", 10),
         **to_reals("inception", "Inception", 20),

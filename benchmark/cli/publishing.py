@@ -10,9 +10,10 @@ from benchmark.cli.options import complain
 from benchmark.cli.talk import QUIET_PRESET, last_lines, say
 from benchmark.errors import UserError
 from benchmark.jobs.again import run_again
+from benchmark.locks import locked
 from benchmark.names import Preset
 from benchmark.records.record import Record
-from benchmark.records.store import code_of, file_digest, key_of, locked
+from benchmark.records.store import code_of, file_digest, key_of
 from benchmark.report.layout import DRAWN, FIGURES, TABLES
 from methods.files import write_whole
 
@@ -20,6 +21,7 @@ DRAWN_BY = ("benchmark.report.figures", "benchmark.report.tables", "benchmark.pa
 """The modules whose code makes tables and figures of records; the papers' own are found beside them."""
 PAGED_BY = (
     "benchmark.report.page.html",
+    "benchmark.report.page.attributes",
     "benchmark.report.page.blind",
     "benchmark.papers.chapter",
     "benchmark.bias.chapter",
@@ -45,7 +47,7 @@ def publish(
     if not good:
         return None
     stamp = results / "runs" / "published"
-    with locked(results / "runs" / "locks" / "tables.lock"):
+    with locked(results / "runs" / "locks" / "tables.lease"):
         if not stamp.exists() or stamp.read_text() != _state(records, results, formats):
             _write(records, results, formats)
             write_whole(stamp, _state(records, results, formats).encode())
@@ -86,7 +88,7 @@ def write_report(results: Path, records: Sequence[Record], preset: Preset | None
 
     stamp, path = results / "runs" / "paged", results / NAME
     files = [file_digest(HERE / name) for name in FILES]
-    with locked(results / "runs" / "locks" / "tables.lock"):
+    with locked(results / "runs" / "locks" / "tables.lease"):
         if not path.exists() or not stamp.exists() or stamp.read_text() != _page_state(records, results, path, files):
             fill_report(results, records, results, preset or records[0].preset)
             write_whole(stamp, _page_state(records, results, path, files).encode())
@@ -98,11 +100,12 @@ def fill_report(results: Path, records: Sequence[Record], folder: Path, preset: 
     # Imported here for the reason that `_write` gives.
     from benchmark.bias import chapter as biases  # noqa: PLC0415
     from benchmark.papers import chapter as papers  # noqa: PLC0415
-    from benchmark.report.page import blind  # noqa: PLC0415
+    from benchmark.report.page import attributes, blind  # noqa: PLC0415
     from benchmark.report.page.html import write_page  # noqa: PLC0415
 
     runs = results / "runs"
-    chapters = [*blind.chapters(records, runs, results), *papers.chapters(records, runs, results / FIGURES)]
+    chapters = [*attributes.chapters(records), *blind.chapters(records, runs, results)]
+    chapters += [*papers.chapters(records, runs, results / FIGURES)]
     chapters += biases.chapters(preset, runs)
     return write_page(records, runs, folder, chapters, run_again(records))
 

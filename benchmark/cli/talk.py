@@ -6,6 +6,7 @@ from math import ceil
 
 import typer
 
+from benchmark.jobs.estimate import Forecast
 from benchmark.jobs.progress import NOTHING, Listener, Needs
 from benchmark.jobs.protocol import Job
 from benchmark.records.record import Record
@@ -61,6 +62,15 @@ class Talk(Listener):
 def say(line: str) -> None:
     """One line on the screen, at once, also where it is piped."""
     typer.echo(line)
+
+
+def say_plan(there: Sequence[Job], missing: Sequence[Job], forecast: Forecast) -> None:
+    """What a run would make, what is on disk, and what the rest takes."""
+    for job in there:
+        say(f"on disk: {job}")
+    for job in missing:
+        say(f"to make: {job}")
+    say(forecast.text() if missing else "nothing is left to make")
 
 
 def last_lines(records: Sequence[Record], width: int | None = None) -> list[str]:

@@ -19,7 +19,7 @@ from benchmark.jobs.per_picture import per_picture
 from benchmark.jobs.protocol import Job, Protocol
 from benchmark.jobs.record import accuracies, data_facts
 from benchmark.jobs.runner import limited
-from benchmark.jobs.score import networks
+from benchmark.jobs.score import networks, reals_of
 from benchmark.jobs.work import Work
 from benchmark.records.record import Record, environment, write
 from benchmark.records.store import key_of
@@ -57,7 +57,8 @@ def score_answers(folder: Path, given: Path, name: str, protocol: Protocol) -> t
     with limited(protocol.threads):
         if Manifest.of(work) != manifest:
             raise UserError(
-                f"{folder} was exported with another classifier than --results holds, or other pictures: export again"
+                f"{folder} was exported with another classifier than --results holds or --classifier names, or other "
+                "pictures: say what was said to export, or export again"
             )
         return _scored(answered, Asked.of(work), work)
 
@@ -96,7 +97,7 @@ def _scored(answered: Answered, asked: Asked, work: Work) -> tuple[Record, pd.Da
         unanswered=answered.missing,
     )
     judges = {role: judge.made() for role, judge in work.judges.items()}
-    rows, outcomes = measure(answers, question.reals(), networks(work))
+    rows, outcomes = measure(answers, reals_of(question), networks(work))
     key = key_of(
         pictures=answered.images.numpy().tobytes().hex(), missing=answered.missing.tolist(), name=work.job.method
     )

@@ -48,13 +48,30 @@ class Answers:
 
 
 @dataclass(frozen=True)
+class Reals:
+    """Real images that answers are compared with, 8-bit."""
+
+    images: Tensor
+    """(M, C, H, W): of the queries' split, disjoint from the first M queries."""
+    labels: Tensor | None = None
+    """(M,): their classes; None leaves out the metrics of single pictures' realism."""
+    train: Tensor | None = None
+    """(T, C, H, W): training images, in whose neighbourhood real images lie."""
+    train_labels: Tensor | None = None
+    """(T,)."""
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+
+@dataclass(frozen=True)
 class AttributeNetwork:
-    """Oracles of the attributes of drawn faces."""
+    """Oracles of attributes."""
 
     network: Network
     """Images (B, C, H, W) -> one logit per attribute, (B, A)."""
     accuracies: Mapping[str, float]
-    """Attribute -> accuracy on unseen faces with independent attributes."""
+    """Attribute -> accuracy on unseen pictures: of drawn faces, or balanced over those with it and without it."""
     kept: Sequence[str]
     """Attributes with sufficient accuracy."""
     asked: str
@@ -73,13 +90,14 @@ class Networks:
     classifier: Network
     """Images (B, C, H, W) -> logits of the investigated classifier."""
     oracle: Network
+    """Images -> logits of each of M oracles, (B, M, K)."""
     extractors: Mapping[str, Network]
     """Name -> (images -> features (B, F)), for Fréchet and kernel distances."""
     device: torch.device
     autoencoders: Sequence[Network] = ()
     """Images -> restored images: one network per class, then the one of all classes; empty leaves out IM1 and IM2."""
     attributes: AttributeNetwork | None = None
-    """Attribute oracles; for drawn faces only."""
+    """Attribute oracles; for data whose attributes are known."""
 
     def apply(self, network: Network, images: Tensor) -> Tensor:
         """Apply `network` to 8-bit images (N, C, H, W) in batches; the result is on the CPU."""
@@ -106,13 +124,14 @@ def at_relaxation(
         sureness = {name: values.masked_fill(none, 0) for name, values in sureness.items()}
         for name in ("answer_classes", "answer_oracle_classes"):
             evidence[name] = evidence[name].masked_fill(none, UNANSWERED)
+        evidence["answer_oracle_votes"] = evidence["answer_oracle_votes"].masked_fill(none[:, None], UNANSWERED)
     evidence |= _told_evidence(answers, place)
     evidence |= _path_evidence(images, answers, fixed["predicted"], networks)
     evidence |= _restored_evidence(images, answers.targets, fixed["predicted"], networks)
     return evidence, sureness
 
 
-def once(answers: Answers, reals: Tensor, networks: Networks) -> dict[str, Any]:
+def once(answers: Answers, reals: Reals, networks: Networks) -> dict[str, Any]:
     """Evidence that does not depend on the relaxation."""
     evidence: dict[str, Any] = {
         "queries": unit(answers.queries),
@@ -122,9 +141,12 @@ def once(answers: Answers, reals: Tensor, networks: Networks) -> dict[str, Any]:
         "probes": unit(answers.queries[: answers.probed]),
         **answers.diagnostics,
     }
-    sets = {"real": reals, "queries": answers.queries}
+    sets = {"real": reals.images, "queries": answers.queries}
     if answers.labels is not None:
         evidence["labels"] = answers.labels
+    if reals.labels is not None and reals.train is not None:
+        evidence |= {"real_classes": reals.labels, "train_classes": reals.train_labels}
+        sets["train"] = reals.train
     if "null_edits" in answers.probes:
         evidence["null_edits"] = unit(answers.probes["null_edits"])
     if answers.reconstructions is not None:
@@ -150,18 +172,20 @@ def _answer_evidence(
     images: Tensor, targets: Tensor, real: int, networks: Networks
 ) -> tuple[dict[str, Any], dict[str, Tensor]]:
     """What depends on the answers (N, C, H, W) at one relaxation; and how sure the judges are of what they see."""
-    logits, judged = (networks.apply(network, images) for network in (networks.classifier, networks.oracle))
+    logits, votes = (networks.apply(network, images) for network in (networks.classifier, networks.oracle))
+    judged = votes.softmax(2).mean(1)
     evidence: dict[str, Any] = {
         "answers": unit(images),
         "answer_classes": logits.argmax(1),
         "answer_oracle_classes": judged.argmax(1),
+        "answer_oracle_votes": votes.argmax(2),
     }
     if networks.attributes is not None:
         evidence |= _attribute_evidence("answer_", images, networks, networks.attributes)
     for name, extractor in networks.extractors.items():
         features = networks.apply(extractor, images)
         evidence |= {f"answers_{name}_features": features, f"answer_{name}_features": features[:real]}
-    return evidence, _sureness(logits.softmax(1), judged.softmax(1), targets)
+    return evidence, _sureness(logits.softmax(1), judged, targets)
 
 
 def _sureness(classified: Tensor, judged: Tensor, targets: Tensor) -> dict[str, Tensor]:

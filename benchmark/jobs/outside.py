@@ -19,7 +19,7 @@ from benchmark.jobs.progress import Board
 from benchmark.jobs.protocol import Job, Protocol, images_of
 from benchmark.jobs.record import accuracies
 from benchmark.jobs.runner import limited
-from benchmark.jobs.score import networks
+from benchmark.jobs.score import networks, reals_of
 from benchmark.jobs.work import Work
 from benchmark.records.record import Record, environment
 from benchmark.records.store import key_of
@@ -173,7 +173,7 @@ def score_given(given: Given, work: Work, kept: Path | None = None) -> Record:
         diagnostics={},
         probed=work.settings.probes,
     )
-    rows, outcomes = measure(answers, _reals(given.queries, work.question.asked), seeing)
+    rows, outcomes = measure(answers, reals_of(work.question, _real(given.queries, work.question.asked)), seeing)
     pictures = {"queries": given.queries, "targets": targets, "predicted": predicted, "images": given.counterfactuals}
     artefacts = {}
     if kept is not None:
@@ -208,12 +208,12 @@ def score_given(given: Given, work: Work, kept: Path | None = None) -> Record:
     )
 
 
-def _reals(queries: Tensor, split: Subset) -> Tensor:
-    """Real images for Fréchet distances, (M, C, H, W): the last ones of the test split.
+def _real(queries: Tensor, split: Subset) -> Subset:
+    """Real images to compare with: the last ones of the test split.
 
     Images that are among the first M queries are skipped, because they are compared with these.
     """
     count = min(len(queries), len(split) // 2)
     seen = {image.numpy().tobytes() for image in queries[:count]}
     others = [index for index in split.indices if split.data.images[index].tobytes() not in seen]
-    return torch.from_numpy(split.data.images[others[len(others) - min(count, len(others)) :]])
+    return Subset(split.data, np.array(others[len(others) - min(count, len(others)) :], dtype=np.int64))

@@ -10,6 +10,7 @@ from PIL import Image
 from benchmark.jobs.again import paper_again
 from benchmark.papers import PAPERS, Paper, Printed, Shown, load
 from benchmark.papers.pages import (
+    RULE,
     Gathered,
     beside,
     figures_of,
@@ -53,9 +54,7 @@ def _chapter(name: str, paper: Paper, good: Results, runs: Path, folder: Path) -
     return Chapter(
         name=f"paper {name}",
         title=f"{paper.title}: does it hold here?",
-        texts=[
-            "A number is held against a bound by its 95 % interval; where that holds both answers, it is left open."
-        ],
+        texts=[RULE],
         matrix=_matrix(paper, found, runs),
         parts=[part for part in (*tables, *figures) if part.rows or part.pictures],
         command=paper_again(name, good),
@@ -74,7 +73,7 @@ def _matrix(paper: Paper, found: Gathered, runs: Path) -> Matrix:
 def _cell(verdict: Verdict) -> page.chapters.Verdict:
     kind: Kind = "holds" if verdict.holds else "fails"
     if verdict.holds is None:
-        kind = "open" if verdict.tested else "untested"
+        kind = "open" if verdict.tested and not verdict.given else "untested"
     number = NUMBER.search(verdict.because)
     return page.chapters.Verdict(
         kind, verdict.words.removesuffix(" here"), number[1] if number else "", verdict.because

@@ -161,6 +161,14 @@ def _introduction(name: str, paper: Paper, records: Results) -> str:
 
 # -- claims ------------------------------------------------------------------------------------------------------------
 
+RULE = (
+    "A number is held against a bound by its whole 95 % interval, and each seed has to lean to the same side; without "
+    "an interval, or where it holds both answers, a claim is left open. Of one seed the interval is about its queries "
+    "only, of three and more about trainings and queries; two seeds have to decide alike. Equal means within a bound, "
+    "by the interval of the difference. Bounds called ours are not the paper's."
+)
+"""What a verdict takes."""
+
 
 def verdicts_of(
     claims: Sequence[Claim], tasks: Tasks, runs: Path, planted: Mapping[str, BiasOutcome]
@@ -175,11 +183,6 @@ def verdicts_of(
 def _claims(claims: Sequence[Claim], tasks: Tasks, runs: Path, planted: Mapping[str, BiasOutcome]) -> str:
     """Each claim with its verdict on each task, and how many hold."""
     verdicts = verdicts_of(claims, tasks, runs, planted)
-    words = [verdict.words for of_task in verdicts.values() for verdict in of_task]
-    counts = [
-        {"task": task} | {kind: str(sum(verdict.words == kind for verdict in of_task)) for kind in sorted(set(words))}
-        for task, of_task in verdicts.items()
-    ]
     listed = []
     for place, claim in enumerate(claims):
         lines = [f"{place + 1}. {claim.text} ({claim.source})"]
@@ -190,12 +193,24 @@ def _claims(claims: Sequence[Claim], tasks: Tasks, runs: Path, planted: Mapping[
         else:
             lines += [f"   - {task}: **{verdict.words}**: {verdict.because}" for task, verdict in told.items()]
         listed.append("\n".join(lines))
-    table = tabulate(counts, headers="keys", tablefmt="github", disable_numparse=True)
-    rule = (
-        "A number is held against a bound by its 95 % interval; where the interval holds both answers, it is "
-        "left open. Bounds called ours are not the paper's."
-    )
-    return f"## What the paper says\n\n{table}\n\n{rule}\n\n" + "\n".join(listed)
+    table = tabulate(_counts(verdicts), headers="keys", tablefmt="github", disable_numparse=True)
+    return f"## What the paper says\n\n{table}\n\n{RULE}\n\n" + "\n".join(listed)
+
+
+def _counts(verdicts: Mapping[str, Sequence[Verdict]]) -> list[dict[str, str]]:
+    """A row a task: how many claims hold there. What came out the same on all, to the word, is counted once."""
+    kinds = sorted({verdict.words for of_task in verdicts.values() for verdict in of_task})
+    once = [set(told) for told in zip(*verdicts.values(), strict=True)]
+    alike = [len(told) == 1 and len(verdicts) > 1 for told in once]
+    parts = {
+        task: [v for v, same in zip(of_task, alike, strict=True) if not same] for task, of_task in verdicts.items()
+    }
+    if any(alike):
+        parts["the same for all tasks"] = [told.pop() for told, same in zip(once, alike, strict=True) if same]
+    return [
+        {"task": task} | {kind: str(sum(one.words == kind for one in found)) for kind in kinds}
+        for task, found in parts.items()
+    ]
 
 
 # -- tables ------------------------------------------------------------------------------------------------------------

@@ -7,10 +7,12 @@ import pandas as pd
 
 from benchmark.records.record import Record
 from benchmark.report.cells import FORMATS, Results, Table, as_table, cell, count, means, tidy
+from benchmark.report.doubts import doubted, marked, warnings
 from benchmark.report.layout import TABLES
 from benchmark.report.marks import UNMARKED, Marks, best
 from benchmark.report.notes import MORE, of_run, of_task
 from benchmark.report.summary import summaries
+from benchmark.report.trainings import about
 from methods.base import Study
 from methods.files import write_whole
 from metrics import METRICS
@@ -64,9 +66,10 @@ def _flip_rates(results: Results) -> Table:
         for relaxation in sorted(group["relaxation"].dropna().unique()):
             row[f"r = {relaxation:g}"] = _flips(group[group["relaxation"] == relaxation])
         rows.append(row)
-    notes = (*of_run(results), of_task(results.good), MORE)
-    flips, agreement = METRICS["flip_rate"].title, METRICS["oracle_agreement"].title
-    title = f"{task}: {flips} [95 % interval] / {agreement}, against r"
+    notes = (*of_run(results), of_task(results.good), *warnings(results.good), MORE)
+    flips = METRICS["flip_rate"].title
+    agreement = marked(METRICS["oracle_agreement"].title, "oracle_agreement", doubted(results.good))
+    title = f"{task}: {flips} [95 % interval] / {agreement}, against r; {about(numbers)}"
     return as_table(f"flip-rate-{task.replace('/', '_')}", title, rows, results, notes)
 
 

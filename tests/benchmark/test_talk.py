@@ -12,7 +12,7 @@ import pytest
 from benchmark.cli.talk import LINES, Talk, last_lines
 from benchmark.jobs.progress import Needs
 from benchmark.jobs.protocol import Job
-from benchmark.records.store import locked
+from benchmark.locks import locked
 from methods import METHODS
 
 ASKED = tuple(name for name in METHODS if Job("mnist", name, 0).answerable)
@@ -187,7 +187,7 @@ def test_clean_asks_first(cli, results, monkeypatch):
 
 def test_clean_waits_for_a_run(cli, results):
     """While a run holds a lock nothing is removed."""
-    with locked(results / "runs" / "locks" / "fit-0.lock"):
+    with locked(results / "runs" / "locks" / "fit-0.lease"):
         outcome = cli("clean", "--results", results, "--yes")
     assert (outcome.code, outcome.out, len(outcome.complaints)) == (2, "", 1)
     assert "at work" in outcome.err

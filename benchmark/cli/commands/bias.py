@@ -49,7 +49,7 @@ def command(
     check_overrides(names, preset, with_settings(preset, protocol.overrides or {}))
     todo = trials(entries_of(planted, "planted"), protocol, seeds_of(seeds))
     check_writable(protocol.runs, results / TABLES, results / FIGURES)
-    with board(Console(stderr=True)) as drawn:
+    with board(Console(stderr=True), protocol.runs) as drawn:
         outcomes = discover(todo, names, workers_of(jobs, protocol.devices), drawn)
     for trial, outcome in zip(todo, outcomes, strict=True):
         for table in publish(trial, outcome, results):

@@ -23,7 +23,9 @@ from benchmark.report.layout import FIGURES, TABLES
 
 
 def command(
-    names: Annotated[list[str], typer.Argument(metavar="PAPER...", help="vaex, gan-search, hybrid, dvae; or all.")],
+    names: Annotated[
+        list[str], typer.Argument(metavar="PAPER...", help="vaex, gan-search, hybrid, dvae, leap; or all.")
+    ],
     tasks: Annotated[
         str | None,
         typer.Option(
@@ -67,7 +69,7 @@ def command(
     check_writable(protocol.runs, results / TABLES, results / FIGURES)
     if preset == "paper":
         _confirm(list(dict.fromkeys(job for wanted in todo.values() for job in wanted)), protocol, asked=not yes)
-    with board(Console(stderr=True)) as drawn:
+    with board(Console(stderr=True), protocol.runs) as drawn:
         records = running.run_papers(todo, protocol, workers_of(jobs, protocol.devices), drawn)
     done = {Job(record.task, record.method, record.seed) for record in records if record.status == "ok"}
     for name in papers:

@@ -8,10 +8,12 @@ import typer
 from benchmark.api import score_export, score_record
 from benchmark.arguments import protocol_of
 from benchmark.cli import options
+from benchmark.cli.groups import NO_PICTURES, NOTHING_SAID, ClassifierOptions, PictureOptions, spread
 from benchmark.cli.publishing import fill_report, on_disk, write_report
 from benchmark.errors import UserError
 from benchmark.jobs.outside import Files
 from benchmark.names import RESULTS, Preset
+from benchmark.plugins import load
 from benchmark.records.record import Record
 from benchmark.records.store import check_writable
 from benchmark.report.tables import tables, write_tables
@@ -19,6 +21,7 @@ from benchmark.report.tables import tables, write_tables
 WHAT = "score takes DIR and ANSWERS, or --queries, --counterfactuals and --task"
 
 
+@spread
 def command(
     folder: Annotated[Path | None, typer.Argument(metavar="[DIR", help="Folder that benchmark export wrote.")] = None,
     answers: Annotated[
@@ -46,22 +49,22 @@ def command(
     seed: Annotated[str, typer.Option(help="Seed of the classifier, the oracle and the splits.")] = "0",
     preset: options.Preset = "default",
     data_root: options.DataRoot = None,
-    data: options.Data = None,
-    image_size: options.ImageSize = None,
-    resize: options.Resize = "crop",
-    channels: options.Channels = None,
-    skip_broken: options.SkipBroken = False,
+    classifier: options.Classifier = None,
+    said: ClassifierOptions = NOTHING_SAID,
+    pictures: PictureOptions = NO_PICTURES,
     fid: options.Fid = "oracle",
     inception_weights: options.InceptionWeights = None,
     out: Annotated[
         Path | None, typer.Option(help="Folder to write the tables to. [default: print them; of DIR: in --results]")
     ] = None,
     results: options.Results = RESULTS,
+    plugins: options.Plugins = None,
 ) -> int:
     """Score files and print the tables; answers to an exported folder are kept beside the methods of a run.
 
     They end with the page of that run; of other files a page is written where a folder is named.
     """
+    load(plugins)
     check_writable(*([out] if out else []), option="--out")
     protocol = protocol_of(
         results,
@@ -69,11 +72,8 @@ def command(
         data_root=data_root,
         fid=fid,
         inception_weights=inception_weights,
-        data=data,
-        image_size=image_size,
-        resize=resize,
-        channels=channels,
-        skip_broken=skip_broken,
+        classifier=said.of(classifier),
+        **pictures.given(),
     )
     if folder is not None:
         if answers is None or queries or counterfactuals or task:

@@ -6,6 +6,7 @@ from typing import Any
 
 from benchmark.records.record import Record
 from benchmark.report.cells import Results
+from benchmark.report.doubts import DOUBTED, doubted
 from benchmark.report.notes import notes_of
 from benchmark.report.page.colours import colours_of
 from benchmark.report.page.columns import Cells, cells_of, choices_of, columns, relaxations_of
@@ -23,6 +24,7 @@ def collect(records: Sequence[Record], runs: Path) -> dict[str, Any]:
         "methods": {record.method: _method(record) for record in sorted(results, key=lambda one: one.reference)},
         "tasks": [_task(task, good.on(task), results.on(task), runs, count) for task in results.tasks],
         "warnings": warnings(results),
+        "doubt": DOUBTED,
         "notes": list(notes_of(good)) if good else [],
     }
 
@@ -43,6 +45,7 @@ def _task(task: str, good: Results, all_of_it: Results, runs: Path, count: int) 
         "classes": good[0].data.get("classes", []) if good else [],
         "relaxations": relaxations,
         "choices": choices_of(seeds),
+        "doubted": sorted(doubted(good)),
         "cells": cells,
         "words": significance(good, relaxations, runs),
         "said": _said(task, cells, references, relaxations),

@@ -289,7 +289,11 @@ function updateTable() {
 
 const keyOf = (columns, lines) => JSON.stringify([S.task, choice(), S.sort, S.down, columns.map((one) => one.name), lines.map((one) => one.method)]);
 
+/* The heading of a column, marked where it rests on an oracle that is not to be relied on. */
+const titleOf = (column) => (task().doubted.includes(column.name) ? `${column.title} ${D.doubt}` : column.title);
+
 function drawTable() {
+  $("doubted").hidden = !task().doubted.length;
   const { columns, lines } = grid();
   order = keyOf(columns, lines);
   const head = (name, title, better, meaning) =>
@@ -298,7 +302,7 @@ function drawTable() {
   const focused = document.activeElement?.dataset.sort;
   $("head").replaceChildren(el("tr", {},
     head("method", "method", "lower", "name"),
-    ...columns.map((column) => head(column.name, column.title, column.better, column.meaning)),
+    ...columns.map((column) => head(column.name, titleOf(column), column.better, column.meaning)),
     el("th", { scope: "col", title: "queries, of each seed" }, "n")));
   if (focused) { const button = document.querySelector(`[data-sort="${CSS.escape(focused)}"]`); if (button) button.focus(); }
   const first = lines.findIndex((line) => line.reference);
@@ -372,7 +376,7 @@ function drawColumns() {
 
 function cells() {
   const { columns, lines } = grid();
-  const head = ["method", ...columns.map((column) => column.title), "n"];
+  const head = ["method", ...columns.map(titleOf), "n"];
   const line = (one) => [one.method, ...one.cells.map(({ cell: found }) => (found ? found[4] : "")), one.n === null ? "" : String(one.n)];
   return { head, lines: lines.map((one) => ({ reference: one.reference, texts: line(one) })) };
 }

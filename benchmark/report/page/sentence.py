@@ -2,17 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 
-import torch
-
 from benchmark.records.record import Record
+from benchmark.report import doubts
 from benchmark.report.page.columns import ALL_SEEDS, Cell
 from metrics import METRICS
-from metrics.intervals import proportion
 
 CONVINCING = 0.8
 """Of those that convince the oracle so often, the one is named that changes least."""
-READS = 0.9
-"""An oracle whose accuracy on test pictures is below this, with all of its interval, is warned of."""
 FOOLED = 0.2
 """A flip rate that is so much higher than what convinces the oracle is warned of."""
 
@@ -114,19 +110,4 @@ def warnings(records: Sequence[Record]) -> list[str]:
         found.insert(0, "Preset smoke: a test that everything runs. Its numbers and pictures mean nothing.")
     for record in records:
         found += [f"{record.task}: {remark}" for remark in record.data.get("remarks", [])]
-        found += _poor(record)
-    return list(dict.fromkeys(found))
-
-
-def _poor(record: Record) -> list[str]:
-    """A judge that does not read the pictures well enough to judge."""
-    judge = record.oracle
-    if judge is None:
-        return []
-    value, low, high, n = proportion(torch.arange(judge.test_n) < round(judge.test_accuracy * judge.test_n))
-    if high >= READS:
-        return []
-    return [
-        f"{record.task}: the oracle is right on {value:.1%} [{low:.1%}, {high:.1%}] of {n:,} test pictures only. "
-        "What it says of answers, in the columns with its name and in FID, is little to rely on."
-    ]
+    return list(dict.fromkeys([*found, *doubts.warnings(records)]))

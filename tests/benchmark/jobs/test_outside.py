@@ -126,7 +126,7 @@ def test_only_printed_where_no_folder_is_named(score, pictures, smoke, tmp_path,
     before = {str(path) for path in smoke.rglob("*") if ".lock" not in path.name}
     outcome = score(pictures, "--name", "theirs")
     assert "| theirs " in outcome.out
-    assert "All methods at r = 0" in outcome.out
+    assert "All methods at r = 0; 95 % intervals: over the queries of one training only" in outcome.out
     assert list(tmp_path.iterdir()) == []
     assert {str(path) for path in smoke.rglob("*") if ".lock" not in path.name} == before
 

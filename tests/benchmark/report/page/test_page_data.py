@@ -18,7 +18,7 @@ from benchmark.report.page.columns import cells_of, relaxations_of
 from benchmark.report.page.data import collect
 from benchmark.report.page.html import HERE, as_json
 from benchmark.report.page.sentence import sentences
-from benchmark.report.page.significance import UNTOLD, significance
+from benchmark.report.page.significance import NOT_COMPETING, UNTOLD, significance
 from benchmark.report.page.sprites import LEVELS, fitting, packed, sheet
 from metrics import METRICS
 
@@ -118,14 +118,31 @@ def test_no_tag_can_begin_in_the_data():
 
 
 def test_significance_says_who_is_best(kept, tmp_path):
-    """Where one method flips all and another none that is more than chance; where both do the same it is not."""
-    records = [kept("vaex", flips=100), kept("dvae", flips=20), kept("null", flips=100, reference=True)]
+    """Where one method flips all and another few that is more than chance of three seeds; of one it is not said."""
+    methods = {"vaex": {"flips": 100}, "dvae": {"flips": 20}, "null": {"flips": 100, "reference": True}}
+    records = [kept(method, seed, **values) for method, values in methods.items() for seed in range(3)]
     words = significance(records, [0.0, 1.0], tmp_path)["flip_rate"]
     assert words[0]["vaex"] == "best here, and better than every other method by more than chance"
     assert words[0]["dvae"].startswith("80.0 points below vaex, the best here [")
     assert "more than chance" in words[0]["dvae"]
     assert "null" not in words[0]
-    assert words[1]["dvae"] == "equal to vaex, the best here"
+    assert words[1] == {}  # no method flips half of the queries
+    one = significance([record for record in records if record.seed == 0], [0.0, 1.0], tmp_path)["flip_rate"][0]
+    assert "3 seeds or more" in one["vaex"]
+    assert "the queries of one training only" in one["dvae"]
+
+
+def test_significance_of_distances_is_told_where_both_flip(kept, noise, tmp_path):
+    """A distance is compared over all queries and over those that both flip; what does not flip is not compared."""
+    values = {"vaex": (100, 0.1), "vaex-cat": (70, 0.5), "gan-search": (20, 0.0)}
+    records = [
+        kept(method, seed, flips=flips, l1=noise(level))
+        for method, (flips, level) in values.items()
+        for seed in range(3)
+    ]
+    words = significance(records, [0.0, 1.0], tmp_path)["l1"][0]
+    assert "over the 70 queries that both flip" in words["vaex-cat"]
+    assert words["gan-search"] == NOT_COMPETING
 
 
 def test_significance_is_not_told_of_other_questions(kept, tmp_path):
