@@ -5,7 +5,6 @@ from pathlib import Path
 from pkgutil import iter_modules
 
 import benchmark.papers
-from benchmark.api import failures, read_records
 from benchmark.cli.options import complain
 from benchmark.cli.talk import QUIET_PRESET, last_lines, say
 from benchmark.errors import UserError
@@ -15,6 +14,7 @@ from benchmark.names import Preset
 from benchmark.records.record import Record
 from benchmark.records.store import code_of, file_digest, key_of
 from benchmark.report.layout import DRAWN, FIGURES, TABLES
+from benchmark.with_records import failures, read_records
 from methods.files import write_whole
 
 DRAWN_BY = ("benchmark.report.figures", "benchmark.report.tables", "benchmark.papers.pages")

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from filelock import FileLock
 
-from benchmark.api import read_records
 from benchmark.cli import main
 from benchmark.data import Source, load
 from benchmark.records.record import Judge, Record, Row
 from benchmark.report.figures import write_figures
+from benchmark.with_records import read_records
 
 
 @dataclass(frozen=True)

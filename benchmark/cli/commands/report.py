@@ -8,7 +8,6 @@ from typing import Annotated
 
 import typer
 
-from benchmark.api import read_records
 from benchmark.arguments import formats_of
 from benchmark.cli import options
 from benchmark.cli.publishing import publish
@@ -24,6 +23,7 @@ from benchmark.report.layout import DRAWN, FIGURES, TABLES
 from benchmark.report.page.blind import write_sheet
 from benchmark.report.page.moved import Side, said, write_compared
 from benchmark.report.tables import write_tables
+from benchmark.with_records import read_records
 
 
 def command(

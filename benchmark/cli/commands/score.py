@@ -5,7 +5,6 @@ from typing import Annotated, cast
 
 import typer
 
-from benchmark.api import score_export, score_record
 from benchmark.arguments import protocol_of
 from benchmark.cli import options
 from benchmark.cli.groups import NO_PICTURES, NOTHING_SAID, ClassifierOptions, PictureOptions, spread
@@ -17,6 +16,7 @@ from benchmark.plugins import load
 from benchmark.records.record import Record
 from benchmark.records.store import check_writable
 from benchmark.report.tables import tables, write_tables
+from benchmark.with_records import score_export, score_record
 
 WHAT = "score takes DIR and ANSWERS, or --queries, --counterfactuals and --task"
 

@@ -11,7 +11,6 @@ import pytest
 import torch
 from PIL import Image
 
-from benchmark.api import read_records
 from benchmark.report.cells import Results, cell
 from benchmark.report.page.colours import DARK, LIGHT, colours_of, contrast, readable
 from benchmark.report.page.columns import cells_of, relaxations_of
@@ -20,6 +19,7 @@ from benchmark.report.page.html import HERE, as_json
 from benchmark.report.page.sentence import sentences
 from benchmark.report.page.significance import NOT_COMPETING, UNTOLD, significance
 from benchmark.report.page.sprites import LEVELS, fitting, packed, sheet
+from benchmark.with_records import read_records
 from metrics import METRICS
 
 MOST_LINES = 1200
