@@ -9,6 +9,8 @@ from metrics import METRICS
 
 CONVINCING = 0.8
 """Of those that convince the oracle so often, the one is named that changes least."""
+HALF = 0.5
+"""Where not even the best method convinces so often, that is what is said first."""
 FOOLED = 0.2
 """A flip rate that is so much higher than what convinces the oracle is warned of."""
 
@@ -27,8 +29,11 @@ def sentences(task: str, rows: Rows, references: set[str], relaxation: float, pl
     if not best:
         return [f"On {task} no method has an answer at r = {relaxation:g}."]
     n = convinced[best][3]
+    first = f"{best} convinces most often"
+    if own[best] < HALF:
+        first = f"no method convinces in half of its answers. {best} does most often"
     told = [
-        f"On {task} at r = {relaxation:g}, {best} convinces most often: classifier and oracle both see the target in "
+        f"On {task} at r = {relaxation:g}, {first}: classifier and oracle both see the target in "
         f"{_rate(own[best])} of its {n:,} answers, at a change (L1) of {_change(changed, best)}."
         if own[best]
         else f"On {task} at r = {relaxation:g}, no answer of any method convinces both classifier and oracle."

@@ -171,8 +171,10 @@ def test_the_sentence_names_the_best_the_least_and_the_worst():
     assert "seed 0 only" in told[4]
 
 
-def test_the_sentence_of_nothing():
-    """Where nothing convinces, or nobody answers, it says that, and names no best one."""
+def test_the_sentence_of_little_and_of_nothing():
+    """Where little or nothing convinces, or nobody answers, it says that first."""
+    little = sentences("mnist", rows(a=(1, 0.1, 0), b=(1, 0.4, 0)), set(), 0.0, 0, "0")[0]
+    assert little.startswith("On mnist at r = 0, no method convinces in half of its answers. b does most often")
     assert "no answer of any method" in sentences("mnist", rows(a=(0, 0, 0)), set(), 1.0, 0, "0")[0]
     assert sentences("mnist", {}, set(), 1.0, 0, "0") == ["On mnist no method has an answer at r = 1."]
 
