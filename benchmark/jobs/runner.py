@@ -26,6 +26,7 @@ from benchmark.jobs.protocol import Job, Protocol, images_of
 from benchmark.jobs.record import record as record_of
 from benchmark.jobs.record import record_key
 from benchmark.jobs.work import Work
+from benchmark.judges.classifier import CLASSIFIER, RETRAINED
 from benchmark.judges.panel import PANEL
 from benchmark.records.record import Record, environment, read, write
 from benchmark.records.store import key_of, locked
@@ -171,7 +172,8 @@ def _judges(groups: Sequence[Sequence[Job]], protocol: Protocol, board: Board) -
     """Calls that train the judges of all jobs in advance, so that few jobs wait for them."""
     seeds = dict.fromkeys((job.task, job.seed) for group in groups for job in group)
     drawn = [(task, seed) for task, seed in seeds if knows_truth(task)][:1]
-    wanted = [(task, seed, role) for task, seed in seeds for role in ("classifier", *PANEL, "autoencoders")]
+    again = () if protocol.classifier is not None else RETRAINED
+    wanted = [(task, seed, role) for task, seed in seeds for role in (CLASSIFIER, *again, *PANEL, "autoencoders")]
     wanted += [(task, seed, "attributes") for task, seed in drawn]
     return [
         partial(_prepare, partial(_judge, name=role), Job(task, role, seed), protocol, board)
@@ -185,8 +187,8 @@ def _fits(groups: Sequence[Sequence[Job]], protocol: Protocol, board: Board) -> 
 
 
 def _judge(work: Work, name: str) -> object:
-    """The trained judge called `name`, or member of the panel."""
-    members = {member.role: member for member in work.oracle.members}
+    """The trained judge called `name`, member of the panel, or classifier trained again."""
+    members = {member.role: member for member in (*work.oracle.members, *work.retrained)}
     return (members[name] if name in members else getattr(work, name)).made()
 
 
