@@ -20,6 +20,7 @@ from benchmark.jobs.protocol import Job, Protocol, images_of
 from benchmark.jobs.record import record as record_of
 from benchmark.jobs.record import record_key
 from benchmark.jobs.work import Work
+from benchmark.judges.classifier import CLASSIFIER, RETRAINED
 from benchmark.judges.panel import PANEL
 from benchmark.locks import SUFFIX, locked
 from benchmark.records.record import Record, environment, read, write
@@ -130,7 +131,8 @@ def _judges(groups: Sequence[Sequence[Job]], protocol: Protocol, board: Board) -
     described = [(task, seed) for task, seed in seeds if images_of(task, protocol).attributes is not None]
     drawn = [(task, seed) for task, seed in described if images_of(task, protocol).independent is not None]
     once = [pair for pair in described if pair not in drawn[1:]]  # those of drawn faces are the same for all
-    wanted = [(task, seed, role) for task, seed in seeds for role in ("classifier", *PANEL, "autoencoders")]
+    again = () if protocol.classifier is not None else RETRAINED
+    wanted = [(task, seed, role) for task, seed in seeds for role in (CLASSIFIER, *again, *PANEL, "autoencoders")]
     wanted += [(task, seed, "attributes") for task, seed in once]
     return [
         partial(_prepare, partial(_judge, name=role), Job(task, role, seed), protocol, board)
@@ -144,8 +146,8 @@ def _fits(groups: Sequence[Sequence[Job]], protocol: Protocol, board: Board) -> 
 
 
 def _judge(work: Work, name: str) -> object:
-    """The trained judge called `name`, or member of the panel."""
-    members = {member.role: member for member in work.oracle.members}
+    """The trained judge called `name`, member of the panel, or classifier trained again."""
+    members = {member.role: member for member in (*work.oracle.members, *work.retrained)}
     return (members[name] if name in members else getattr(work, name)).made()
 
 

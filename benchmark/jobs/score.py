@@ -99,7 +99,14 @@ def networks(work: Work) -> Networks:
         extractors["oracle"] = penultimate(panel)
     if "inception" in work.protocol.extractors:
         extractors["inception"] = pooled(inception_network(work.protocol.inception_weights).to(device))
-    seeing = Networks(work.classifier.network(), panel.each, extractors, device, work.autoencoders.networks())
+    seeing = Networks(
+        work.classifier.network(),
+        panel.each,
+        extractors,
+        device,
+        work.autoencoders.networks(),
+        retrained=[classifier.network() for classifier in work.retrained],
+    )
     if work.attributes is None:
         return seeing
     network, facts = work.attributes.network()
