@@ -18,6 +18,7 @@ from benchmark.jobs.settings import parse_overrides
 from benchmark.judges.features import EXTRACTORS
 from benchmark.judges.spec import ClassifierSpec
 from benchmark.names import EMBEDDED, Accelerator, Backend, Precision, Preset, Split
+from benchmark.report.layout import DRAWN
 from methods import METHODS
 from methods.training import Devices
 from metrics import METRICS
@@ -27,7 +28,7 @@ Given = str | float | Iterable[str | float]
 Location = Path | str
 T = TypeVar("T")
 
-FORMATS = ("md", "tex", "csv", "svg")
+FORMATS = ("md", "tex", "csv", *DRAWN)
 RELAXATIONS = "0,0.2,0.4,0.6,0.8,1"
 
 

@@ -9,9 +9,9 @@ It trains nothing: the records say which networks their numbers rest on.
 import sys
 from pathlib import Path
 
-from benchmark.api import read_records
 from benchmark.demo.weights import SHIPPED, Shipped, write
 from benchmark.records.store import find
+from benchmark.with_records import read_records
 
 TASK, SEED = "mnist", 0
 METHODS = ("vaex", "hybrid", "gan-search")

@@ -3,7 +3,6 @@
 import shutil
 from collections.abc import Sequence
 from math import ceil
-from pathlib import Path
 
 import typer
 
@@ -140,9 +139,3 @@ def _numbers(records: Sequence[Record]) -> str:
 def _mean(records: Sequence[Record], metric: str) -> float | None:
     values = [value for record in records if (value := _value(record, metric)) is not None]
     return sum(values) / len(values) if values else None
-
-
-def paths(tables: Path, tasks: Sequence[str]) -> list[str]:
-    """Where the tables lie; last, the picture that compares all methods, if there is one."""
-    pictures = [tables / f"all-methods-{task.replace('/', '_')}.png" for task in tasks]
-    return [f"tables: {tables}", *(str(picture) for picture in pictures if picture.exists())]

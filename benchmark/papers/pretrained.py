@@ -19,7 +19,8 @@ from benchmark.papers.experiments import VERSION, Outcome
 from benchmark.papers.pages import write_pages
 from benchmark.records.record import Record, environment
 from benchmark.records.store import Artefact, key_of
-from benchmark.report.figures import write_record_figures
+from benchmark.report.figures import drawings, write_drawings
+from benchmark.report.layout import FIGURES
 from methods.base import Study
 from methods.training import Trainer
 
@@ -61,12 +62,11 @@ def read(name: str, folder: Path, protocol: jobs.Protocol) -> Pretrained:
 
 def show(name: str, networks: Pretrained, protocol: jobs.Protocol) -> list[Record]:
     """Make what the paper shows of `networks`: figures and tables, and a page of its claims."""
-    tables = protocol.results / "tables"
     records = [_record(load(name), networks, pair, protocol.runs) for pair in networks.pairs]
     with locked(protocol.runs / "locks" / "tables.lease"):
         for record in records:
-            write_record_figures(record, protocol.runs, tables)
-        write_pages(records, protocol.runs, tables, [name])
+            write_drawings(drawings(record, protocol.runs), protocol.results / FIGURES)
+        write_pages(records, protocol.runs, protocol.results, [name])
     return records
 
 

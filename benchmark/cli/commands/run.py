@@ -5,7 +5,6 @@ from typing import Annotated
 import typer
 
 from benchmark import names
-from benchmark.api import foreseen, run_records
 from benchmark.arguments import RELAXATIONS, Options, cluster_of, shard_of
 from benchmark.cli import options
 from benchmark.cli.groups import NO_PICTURES, NOTHING_SAID, ClassifierOptions, PictureOptions, spread
@@ -13,6 +12,7 @@ from benchmark.cli.publishing import exit_code, on_disk, publish
 from benchmark.cli.talk import Talk, say, say_plan
 from benchmark.data.wanted import wanted_of
 from benchmark.names import RESULTS
+from benchmark.with_records import foreseen, run_records
 
 
 @spread

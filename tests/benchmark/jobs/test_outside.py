@@ -132,10 +132,12 @@ def test_only_printed_where_no_folder_is_named(score, pictures, smoke, tmp_path,
 
 
 def test_written_is_what_is_printed(score, pictures, tmp_path):
-    """What is written to --out are the tables that are printed, as Markdown, and the tidy file."""
+    """What is written to --out are the tables that are printed, as Markdown, the tidy file, and a page, named last."""
     out = score(pictures, "--out", tmp_path / "out").out
-    assert {"summary.md", "flip-rate-mnist.md", "metrics.csv"} <= {path.name for path in (tmp_path / "out").iterdir()}
-    assert (tmp_path / "out" / "summary.md").read_text() in out
+    assert {path.name for path in (tmp_path / "out" / "tables").iterdir()} >= {"summary.md", "flip-rate-mnist.md"}
+    assert {"metrics.csv", "report.html"} <= {path.name for path in (tmp_path / "out").iterdir()}
+    assert (tmp_path / "out" / "tables" / "summary.md").read_text() in out
+    assert out.splitlines()[-1] == str(tmp_path / "out" / "report.html")
 
 
 def test_a_single_set_stands_at_r_0(score, pictures, tmp_path):

@@ -38,7 +38,7 @@ def ended(process):
 
 
 def numbers(results):
-    return (results / "tables" / "metrics.csv").read_bytes()
+    return (results / "metrics.csv").read_bytes()
 
 
 @pytest.fixture(scope="module")
