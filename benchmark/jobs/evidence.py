@@ -77,6 +77,8 @@ class AttributeNetwork:
     """Attributes with sufficient accuracy."""
     asked: str
     """The attribute of the task, which should change."""
+    correlations: Mapping[str, float] = field(default_factory=dict)
+    """Attribute -> correlation with the asked one, in the labels of the training images; empty leaves out the CD."""
 
     @property
     def others(self) -> list[bool]:
@@ -204,11 +206,25 @@ def _sureness(classified: Tensor, judged: Tensor, targets: Tensor) -> dict[str, 
     }
 
 
-def _attribute_evidence(of: str, images: Tensor, networks: Networks, oracles: AttributeNetwork) -> dict[str, Tensor]:
-    """Attributes of `images` (N, C, H, W) by the oracles: all, and the others that metrics count, (N, A) bool each."""
-    seen = networks.apply(oracles.network, images) > 0
-    others = {f"{of}other_attributes": seen[:, oracles.others]} if any(oracles.others) else {}
-    return {f"{of}attributes": seen, **others}
+def _attribute_evidence(of: str, images: Tensor, networks: Networks, oracles: AttributeNetwork) -> dict[str, Any]:
+    """What the oracles see in `images` (N, C, H, W): attributes, (N, A) bool, and the probabilities of them.
+
+    All; those that metrics count, with the asked one and without; and the asked one alone.
+    """
+    logits = networks.apply(oracles.network, images)
+    seen, others, names = logits > 0, oracles.others, list(oracles.accuracies)
+    evidence: dict[str, Any] = {f"{of}attributes": seen}
+    if any(others):
+        evidence |= {f"{of}other_attributes": seen[:, others], f"{of}other_probabilities": logits[:, others].sigmoid()}
+    if any(others) and oracles.asked in names:
+        asked = names.index(oracles.asked)
+        evidence[f"{of}asked_attribute"] = seen[:, asked]
+        evidence[f"{of}asked_probability"] = logits[:, [asked]].sigmoid()
+        evidence[f"{of}counted_attributes"] = torch.cat([seen[:, [asked]], seen[:, others]], 1)
+    if any(others) and oracles.correlations and not of:
+        counted = [name for name, other in zip(names, others, strict=True) if other]
+        evidence["label_correlations"] = [oracles.correlations[name] for name in counted]
+    return evidence
 
 
 def _told_evidence(answers: Answers, place: int, networks: Networks) -> dict[str, Tensor]:

@@ -19,6 +19,7 @@ from benchmark.jobs.progress import Board, Needs
 from benchmark.jobs.protocol import Job, Protocol, images_of
 from benchmark.jobs.record import record as record_of
 from benchmark.jobs.record import record_key
+from benchmark.jobs.seeds import seconds_of_more
 from benchmark.jobs.work import Work
 from benchmark.judges.classifier import CLASSIFIER, RETRAINED
 from benchmark.judges.panel import PANEL
@@ -63,7 +64,9 @@ def run(jobs: Sequence[Job], protocol: Protocol, workers: int, board: Board, *, 
     unasked = _checked(missing, protocol, board, suiting=suiting)
     found = [record or unasked.get(job) for job, record in zip(jobs, found, strict=True)]
     missing = [job for job, record in zip(jobs, found, strict=True) if record is None]
-    needs = Needs(earlier.seconds(missing, protocol), earlier.megabytes(missing, protocol))
+    with limited(protocol.threads):
+        more = seconds_of_more(missing, protocol) if board.listener.weighs else None
+    needs = Needs(earlier.seconds(missing, protocol), earlier.megabytes(missing, protocol), more)
     board.begins(jobs, found, workers, needs)
     calls = _calls(_in_turn(missing, protocol), protocol, workers, board)
     made = in_parallel(calls, workers, lambda done: board.ends(done) if isinstance(done, Record) else None)
