@@ -22,7 +22,9 @@ from benchmark.records.store import check_writable
 
 
 def command(
-    names: Annotated[list[str], typer.Argument(metavar="PAPER...", help="vaex, gan-search, hybrid, dvae; or all.")],
+    names: Annotated[
+        list[str], typer.Argument(metavar="PAPER...", help="vaex, gan-search, hybrid, dvae, diffusion; or all.")
+    ],
     tasks: Annotated[
         str | None,
         typer.Option(
