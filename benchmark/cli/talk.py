@@ -9,12 +9,15 @@ import typer
 from benchmark.jobs.estimate import Forecast
 from benchmark.jobs.progress import NOTHING, Listener, Needs
 from benchmark.jobs.protocol import Job
+from benchmark.jobs.seeds import ENOUGH
 from benchmark.records.record import Record
 
 QUIET_PRESET = "smoke"
 """Its numbers mean nothing: it has a line a method, and no table."""
 LINES = 8
 """Of the table at the end, its heading included."""
+HOURS = 100
+"""Minutes from which a time is said in hours."""
 WIDEST = 130
 """Characters of a line, at most."""
 
@@ -24,6 +27,7 @@ class Talk(Listener):
 
     def __init__(self, preset: str, *, quiet: bool = False) -> None:
         self.preset, self.quiet = preset, quiet
+        self.weighs = not quiet and preset != QUIET_PRESET
         self.done = self.total = 0
 
     def loads(self, task: str, remarks: Sequence[str]) -> None:
@@ -43,6 +47,8 @@ class Talk(Listener):
         say(f"{what}; preset {self.preset}{at_once}")
         rest = ", nothing is computed" if len(there) == len(jobs) else _needs(needs, workers)
         say(f"{len(there)} of {len(jobs)} are on disk{rest}")
+        if needs.more is not None:
+            say(_more(needs.more / workers))
 
     def ends(self, record: Record) -> None:
         """The numbers of a job that succeeded; of one that failed, the command tells at its end."""
@@ -107,6 +113,14 @@ def _needs(needs: Needs, workers: int) -> str:
     if needs.seconds is None:
         return disk
     return f"{disk}; trainings and answers took {ceil(needs.seconds / 60 / workers)} min under another seed"
+
+
+def _more(seconds: float) -> str:
+    """What the seeds cost that tell methods from trainings."""
+    minutes = ceil(seconds / 60)
+    time = f"{minutes} min" if minutes < HOURS else f"{minutes / 60:.1f} h"
+    seeds = ",".join(map(str, range(ENOUGH)))
+    return f"few seeds say little of other trainings: {ENOUGH} (--seeds {seeds}) would take about {time} more"
 
 
 def _count(number: int, what: str) -> str:

@@ -10,7 +10,7 @@ from methods.training import derived_seed
 
 PURPOSES = (
     *("training", "classifier", "oracle", "fit", "targets", "explain", "show", "probe", "autoencoders", "panel"),
-    *("oracle-2", "oracle-3"),
+    *("oracle-2", "oracle-3", "classifier-2", "classifier-3"),
 )
 """Purposes of random numbers; a seed and a purpose determine a stream. A new one comes last, so that none moves."""
 

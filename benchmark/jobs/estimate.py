@@ -125,7 +125,7 @@ def _judges(work: Work) -> Iterator[Part]:
     """The classifier, the oracles and the autoencoders of one task and seed."""
     question = work.question
     few = question.train.first(IMAGES)
-    trained = [work.classifier, *work.oracle.members]
+    trained = [work.classifier, *work.retrained, *work.oracle.members]
     for judge in trained:
         if isinstance(judge, GivenClassifier):
             continue

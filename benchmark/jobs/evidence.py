@@ -40,7 +40,8 @@ class Answers:
     """Number of first queries for the costly metrics."""
     probes: Mapping[str, Tensor] = field(default_factory=dict)
     """Further answers to the first queries, uint8: "null_edits" (probed, C, H, W) and, at the smallest relaxation,
-    "undone" (probed, C, H, W) and "draws" (probed, K, C, H, W). Metrics without their evidence are left out."""
+    "undone" and "nudged" (probed, C, H, W) and "draws" (probed, K, C, H, W), the last of which and "nudged" are a pair.
+    Metrics without their evidence are left out."""
     exact: Tensor | None = None
     """(N, C, H, W) uint8: the exact counterfactuals, for data that have them."""
     unanswered: Tensor | None = None
@@ -76,6 +77,8 @@ class AttributeNetwork:
     """Attributes with sufficient accuracy."""
     asked: str
     """The attribute of the task, which should change."""
+    correlations: Mapping[str, float] = field(default_factory=dict)
+    """Attribute -> correlation with the asked one, in the labels of the training images; empty leaves out the CD."""
 
     @property
     def others(self) -> list[bool]:
@@ -98,6 +101,8 @@ class Networks:
     """Images -> restored images: one network per class, then the one of all classes; empty leaves out IM1 and IM2."""
     attributes: AttributeNetwork | None = None
     """Attribute oracles; for data whose attributes are known."""
+    retrained: Sequence[Network] = ()
+    """Images -> logits of each of the classifiers that were trained again; empty for a classifier of the user's."""
 
     def apply(self, network: Network, images: Tensor) -> Tensor:
         """Apply `network` to 8-bit images (N, C, H, W) in batches; the result is on the CPU."""
@@ -106,6 +111,8 @@ class Networks:
 
 UNANSWERED = -1
 """The class of what is no answer."""
+VOTES = {"answer_classes", "answer_oracle_classes", "answer_oracle_votes", "answer_retrained_votes"}
+"""Classes that networks see in answers, (N,) or (N, M)."""
 PROBES = ("undone", "draws")
 """The probes that exist for the smallest relaxation only."""
 
@@ -122,10 +129,9 @@ def at_relaxation(
     if answers.unanswered is not None:
         none = answers.unanswered[place]
         sureness = {name: values.masked_fill(none, 0) for name, values in sureness.items()}
-        for name in ("answer_classes", "answer_oracle_classes"):
-            evidence[name] = evidence[name].masked_fill(none, UNANSWERED)
-        evidence["answer_oracle_votes"] = evidence["answer_oracle_votes"].masked_fill(none[:, None], UNANSWERED)
-    evidence |= _told_evidence(answers, place)
+        for name in VOTES & evidence.keys():
+            evidence[name] = evidence[name].where(~none.view(-1, *[1] * (evidence[name].ndim - 1)), UNANSWERED)
+    evidence |= _told_evidence(answers, place, networks)
     evidence |= _path_evidence(images, answers, fixed["predicted"], networks)
     evidence |= _restored_evidence(images, answers.targets, fixed["predicted"], networks)
     return evidence, sureness
@@ -180,6 +186,9 @@ def _answer_evidence(
         "answer_oracle_classes": judged.argmax(1),
         "answer_oracle_votes": votes.argmax(2),
     }
+    if networks.retrained:
+        again = [networks.apply(network, images).argmax(1) for network in networks.retrained]
+        evidence["answer_retrained_votes"] = torch.stack(again, 1)
     if networks.attributes is not None:
         evidence |= _attribute_evidence("answer_", images, networks, networks.attributes)
     for name, extractor in networks.extractors.items():
@@ -197,19 +206,45 @@ def _sureness(classified: Tensor, judged: Tensor, targets: Tensor) -> dict[str, 
     }
 
 
-def _attribute_evidence(of: str, images: Tensor, networks: Networks, oracles: AttributeNetwork) -> dict[str, Tensor]:
-    """Attributes of `images` (N, C, H, W) by the oracles: all, and the others that metrics count, (N, A) bool each."""
-    seen = networks.apply(oracles.network, images) > 0
-    others = {f"{of}other_attributes": seen[:, oracles.others]} if any(oracles.others) else {}
-    return {f"{of}attributes": seen, **others}
+def _attribute_evidence(of: str, images: Tensor, networks: Networks, oracles: AttributeNetwork) -> dict[str, Any]:
+    """What the oracles see in `images` (N, C, H, W): attributes, (N, A) bool, and the probabilities of them.
+
+    All; those that metrics count, with the asked one and without; and the asked one alone.
+    """
+    logits = networks.apply(oracles.network, images)
+    seen, others, names = logits > 0, oracles.others, list(oracles.accuracies)
+    evidence: dict[str, Any] = {f"{of}attributes": seen}
+    if any(others):
+        evidence |= {f"{of}other_attributes": seen[:, others], f"{of}other_probabilities": logits[:, others].sigmoid()}
+    if any(others) and oracles.asked in names:
+        asked = names.index(oracles.asked)
+        evidence[f"{of}asked_attribute"] = seen[:, asked]
+        evidence[f"{of}asked_probability"] = logits[:, [asked]].sigmoid()
+        evidence[f"{of}counted_attributes"] = torch.cat([seen[:, [asked]], seen[:, others]], 1)
+    if any(others) and oracles.correlations and not of:
+        counted = [name for name, other in zip(names, others, strict=True) if other]
+        evidence["label_correlations"] = [oracles.correlations[name] for name in counted]
+    return evidence
 
 
-def _told_evidence(answers: Answers, place: int) -> dict[str, Tensor]:
+def _told_evidence(answers: Answers, place: int, networks: Networks) -> dict[str, Tensor]:
     """The method's own values of its answers at one relaxation; at the smallest also the probes."""
     told = {f"answer_{name}": values[place] for name, values in answers.evidence.items()}
     if answers.relaxations[place] == min(answers.relaxations):
         told |= {f"answer_{name}": unit(answers.probes[name]) for name in PROBES if name in answers.probes}
+        told |= _nudged_evidence(answers.probes, networks)
     return told
+
+
+def _nudged_evidence(probes: Mapping[str, Tensor], networks: Networks) -> dict[str, Tensor]:
+    """Answers to the first queries, and to these changed by one grey level; and the classes of both."""
+    if "nudged" not in probes:
+        return {}
+    found: dict[str, Tensor] = {}
+    for name, images in (("drawn", probes["draws"][:, -1]), ("nudged", probes["nudged"])):
+        found[f"answer_{name}"] = unit(images)
+        found[f"answer_{name}_classes"] = networks.apply(networks.classifier, images).argmax(1)
+    return found
 
 
 def _path_evidence(images: Tensor, answers: Answers, predicted: Tensor, networks: Networks) -> dict[str, Tensor]:

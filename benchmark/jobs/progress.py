@@ -33,6 +33,8 @@ class Needs(NamedTuple):
     """Their time under another seed, one after another; None if unknown."""
     megabytes: float = 0.0
     """Size of the pictures that they write, without weights."""
+    more: float | None = None
+    """Seconds of the seeds that five lack, one job after another; None if none is lacking or it is unknown."""
 
 
 NOTHING = Needs()
@@ -43,6 +45,8 @@ class Listener:
 
     quiet = False
     """Whether progress bars are off too."""
+    weighs = False
+    """Whether it says what more seeds take, which has to be measured."""
 
     def loads(self, task: str, remarks: Sequence[str]) -> None:
         """The images of `task` are there, with what their user has to know of them."""

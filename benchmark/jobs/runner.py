@@ -19,7 +19,9 @@ from benchmark.jobs.progress import Board, Needs
 from benchmark.jobs.protocol import Job, Protocol, images_of
 from benchmark.jobs.record import record as record_of
 from benchmark.jobs.record import record_key
+from benchmark.jobs.seeds import seconds_of_more
 from benchmark.jobs.work import Work
+from benchmark.judges.classifier import CLASSIFIER, RETRAINED
 from benchmark.judges.panel import PANEL
 from benchmark.locks import SUFFIX, locked
 from benchmark.records.record import Record, environment, read, write
@@ -62,7 +64,9 @@ def run(jobs: Sequence[Job], protocol: Protocol, workers: int, board: Board, *, 
     unasked = _checked(missing, protocol, board, suiting=suiting)
     found = [record or unasked.get(job) for job, record in zip(jobs, found, strict=True)]
     missing = [job for job, record in zip(jobs, found, strict=True) if record is None]
-    needs = Needs(earlier.seconds(missing, protocol), earlier.megabytes(missing, protocol))
+    with limited(protocol.threads):
+        more = seconds_of_more(missing, protocol) if board.listener.weighs else None
+    needs = Needs(earlier.seconds(missing, protocol), earlier.megabytes(missing, protocol), more)
     board.begins(jobs, found, workers, needs)
     calls = _calls(_in_turn(missing, protocol), protocol, workers, board)
     made = in_parallel(calls, workers, lambda done: board.ends(done) if isinstance(done, Record) else None)
@@ -130,7 +134,8 @@ def _judges(groups: Sequence[Sequence[Job]], protocol: Protocol, board: Board) -
     described = [(task, seed) for task, seed in seeds if images_of(task, protocol).attributes is not None]
     drawn = [(task, seed) for task, seed in described if images_of(task, protocol).independent is not None]
     once = [pair for pair in described if pair not in drawn[1:]]  # those of drawn faces are the same for all
-    wanted = [(task, seed, role) for task, seed in seeds for role in ("classifier", *PANEL, "autoencoders")]
+    again = () if protocol.classifier is not None else RETRAINED
+    wanted = [(task, seed, role) for task, seed in seeds for role in (CLASSIFIER, *again, *PANEL, "autoencoders")]
     wanted += [(task, seed, "attributes") for task, seed in once]
     return [
         partial(_prepare, partial(_judge, name=role), Job(task, role, seed), protocol, board)
@@ -144,8 +149,8 @@ def _fits(groups: Sequence[Sequence[Job]], protocol: Protocol, board: Board) -> 
 
 
 def _judge(work: Work, name: str) -> object:
-    """The trained judge called `name`, or member of the panel."""
-    members = {member.role: member for member in work.oracle.members}
+    """The trained judge called `name`, member of the panel, or classifier trained again."""
+    members = {member.role: member for member in (*work.oracle.members, *work.retrained)}
     return (members[name] if name in members else getattr(work, name)).made()
 
 

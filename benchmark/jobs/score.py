@@ -99,9 +99,24 @@ def networks(work: Work) -> Networks:
         extractors["oracle"] = penultimate(panel)
     if "inception" in work.protocol.extractors:
         extractors["inception"] = pooled(inception_network(work.protocol.inception_weights).to(device))
-    seeing = Networks(work.classifier.network(), panel.each, extractors, device, work.autoencoders.networks())
+    seeing = Networks(
+        work.classifier.network(),
+        panel.each,
+        extractors,
+        device,
+        work.autoencoders.networks(),
+        retrained=[classifier.network() for classifier in work.retrained],
+    )
     if work.attributes is None:
         return seeing
     network, facts = work.attributes.network()
-    asked = work.question.data.attribute
-    return replace(seeing, attributes=AttributeNetwork(network, facts["accuracies"], facts["kept"], asked))
+    asked, names = work.question.data.attribute, list(facts["accuracies"])
+    correlations = label_correlations(work.question.train.described(names), names, asked)
+    found = AttributeNetwork(network, facts["accuracies"], facts["kept"], asked, correlations)
+    return replace(seeing, attributes=found)
+
+
+def label_correlations(labels: Tensor, names: Sequence[str], asked: str) -> dict[str, float]:
+    """Attribute -> correlation of its labels, a column of (N, A), with the asked one's; 0 where all are the same."""
+    found = torch.corrcoef(labels.double().T)[names.index(asked)].nan_to_num(0)
+    return dict(zip(names, found.tolist(), strict=True))

@@ -1,5 +1,7 @@
 """One job, resolved: its question, the judges of its answers, and its method's settings."""
 
+from dataclasses import replace
+
 import torch
 
 from benchmark.data import ImageData
@@ -10,7 +12,7 @@ from benchmark.jobs.protocol import Job, Protocol, images_of
 from benchmark.jobs.settings import ATTRIBUTE_ORACLES, AUTOENCODERS, CLASSIFIER, DATA, ORACLES, method_config
 from benchmark.judges.attributes import TrainedAttributeOracles
 from benchmark.judges.autoencoders import TrainedAutoencoders
-from benchmark.judges.classifier import TrainedClassifier
+from benchmark.judges.classifier import RETRAINED, TrainedClassifier
 from benchmark.judges.own import GivenClassifier
 from benchmark.judges.panel import TrainedPanel
 from benchmark.judges.workshop import Workshop
@@ -49,11 +51,13 @@ class Work:
         )
         self.workshop = Workshop(self.question, protocol.runs, protocol.devices, self.advance)
         self.classifier: TrainedClassifier | GivenClassifier
+        self.retrained: tuple[TrainedClassifier, ...] = ()
         if protocol.classifier is not None:
             self.classifier = GivenClassifier(protocol.classifier, self.workshop)
         else:
             own = TrainedClassifier("classifier", CLASSIFIER.resolved(*setting), self.workshop)
             self.classifier = classifier or own
+            self.retrained = tuple(replace(own, role=role) for role in RETRAINED)
         members = {role: section.resolved(*setting) for role, section in ORACLES.items()}
         self.oracle = TrainedPanel.of(members, self.workshop)
         self.autoencoders = TrainedAutoencoders(AUTOENCODERS.resolved(*setting), self.workshop)

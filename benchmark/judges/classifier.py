@@ -25,6 +25,8 @@ Network = Callable[[Tensor], Tensor]
 
 CLASSIFIER = "classifier"
 """Role of the investigated one."""
+RETRAINED = ("classifier-2", "classifier-3")
+"""Roles of the same classifier trained again under other seeds; no method sees them."""
 DISJOINT = 20_000
 """With at least so many training images, the classifier and the oracles learn from separate halves."""
 
@@ -168,10 +170,10 @@ def _phases(network: nn.Module) -> list[Phase]:
 
 @dataclass(frozen=True)
 class TrainedClassifier:
-    """The classifier of a question, trained once and kept; or one member of its panel."""
+    """The classifier of a question, trained once and kept; one like it; or one member of its panel."""
 
     role: str
-    """ "classifier", or the name of a member: a purpose of random numbers."""
+    """ "classifier", one of `RETRAINED`, or a member's: a purpose of random numbers."""
     config: ClassifierConfig
     workshop: Workshop
 
@@ -201,7 +203,7 @@ class TrainedClassifier:
         images = self.workshop.question.train
         if len(images) < DISJOINT:
             return images, f"all {len(images)} training images"
-        own = Subset(images.data, images.indices[int(self.role != CLASSIFIER) :: 2])
+        own = Subset(images.data, images.indices[int(not self.role.startswith(CLASSIFIER)) :: 2])
         return own, f"{len(own)} training images that the other side has not seen"
 
     def _train(self, artefact: Artefact) -> tuple[dict[str, Tensor], dict[str, Any]]:

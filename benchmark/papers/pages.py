@@ -105,7 +105,7 @@ def _write_page(name: str, paper: Paper, records: Results, runs: Path, folder: P
         _claims(paper.claims, tasks, runs, planted),
         "## Tables: published and here",
         *(_table(printed, of_part(printed), own) for printed in paper.tables if not _reason(printed, ours, own)),
-        "## Figures, made here",
+        *(["## Figures, made here"] if paper.figures else []),
         *(
             _figure(shown, of_part(shown), own, figures, paper)
             for shown in paper.figures

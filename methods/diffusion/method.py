@@ -37,7 +37,7 @@ class DiffusionConfig(MethodConfig):
     blocks: Positive = Field(1, description="residual blocks at each size, on either way (DiME: 2)")
     attentive: int = Field(1, ge=0, description="sizes with attention, from the coarsest (DiME: 3)")
     average: float = Field(0.995, ge=0, lt=1, description="share of the running average that a step keeps (ours)")
-    epochs: Positive = Field(40, description="passes over the training images (ours)")
+    epochs: Positive = Field(24, description="passes over the training images (ours)")
     min_steps: int = Field(2000, ge=0, description="steps of the training, at least (ours)")
     batch_size: Positive = Field(32, description="images a step (DiME: 60)")
     learning_rate: float = Field(2e-3, gt=0, description="Adam's, at its peak (DiME: 1e-4)")

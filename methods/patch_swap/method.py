@@ -12,13 +12,15 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from methods.bank import Bank
-from methods.base import BATCH, Classifier, Counterfactuals, ImageSet, Layer, Method, MethodConfig
+from methods.base import BATCH, Classifier, Counterfactuals, ImageSet, Layer, Method, MethodConfig, Study
 from methods.dvae.method import lead
 from methods.patch_swap.swaps import Donors, Swaps, greedy, mixed
 from methods.training import Trainer
 
 Positive = Annotated[int, Field(gt=0)]
 LAYER: Layer = "convolutional"
+SEEN = 64
+"""Pictures on which a cell's receptive field is found."""
 
 
 class PatchSwapConfig(MethodConfig):
@@ -28,7 +30,7 @@ class PatchSwapConfig(MethodConfig):
 
     bank: Positive = Field(5000, description="maximal number of training images to choose distractors from (ours)")
     distractors: Positive = Field(
-        1, description="training images that the classifier sees as the target, the nearest by pixels (the paper: 1)"
+        20, description="training images that the classifier sees as the target, the nearest by pixels (the paper: 1)"
     )
     shortlist: Positive = Field(
         128, description="swaps tried at each turn, the most promising by gradient (ours; the paper tries all)"
@@ -41,8 +43,8 @@ class PatchSwapConfig(MethodConfig):
 class PatchSwap(Method):
     """Swaps cells of the classifier's spatial features for those of a picture of the target class; trains nothing.
 
-    The picture shows each swapped cell as a tile, its share of the picture. The cell itself sees more than that: its
-    receptive field, which is told as the method's remark.
+    The picture shows each swapped cell as a tile, its share of the picture. The cell itself sees more than that, its
+    receptive field; the table `cells` has both.
     """
 
     Config = PatchSwapConfig
@@ -144,11 +146,35 @@ class PatchSwap(Method):
     def remarks(self) -> tuple[str, ...]:
         """What a cell is in the picture, and what it sees."""
         until = "the picture has the target class too" if self.config.until_picture else "the features flip"
-        _, height, width = self.grid
         return (
-            f"swaps cells of a grid of {height} x {width} until {until}; a swapped cell is drawn as its tile, a "
-            "rectangle of that grid, though it sees more",
+            f"swaps cells of the features until {until}",
+            "a swapped cell is drawn as its tile, a rectangle of the grid of cells over the picture; its receptive "
+            "field is larger (table cells)",
         )
+
+    def studies(self) -> Mapping[str, Study]:
+        """The geometry of a cell in the middle."""
+        _, height, width = self.grid
+        cell = height // 2 * width + width // 2
+        pictures = self.network.pictures(torch.arange(min(SEEN, len(self.network.classes))))
+        rows, columns = tile(cell, (height, width), pictures.shape[2:])
+        down, across = self.receptive(pictures, cell)
+        facts: dict[str, str | int | float] = {
+            "cells": f"{height} x {width}",
+            "tile": f"{rows.stop - rows.start} x {columns.stop - columns.start}",
+            "receptive field": f"{down} x {across}",
+        }
+        note = f"pixels, of a cell in the middle; the receptive field is what moves it on {len(pictures)} pictures"
+        return {"cells": Study(title="what a cell of the features is in the picture", rows=[facts], notes=(note,))}
+
+    @torch.enable_grad()
+    def receptive(self, pictures: Tensor, cell: int) -> tuple[int, int]:
+        """Height and width of the smallest rectangle of pixels that holds all on which a cell's features depend."""
+        pictures = pictures.clone().requires_grad_()
+        (gradient,) = torch.autograd.grad(self.cells(pictures)[:, cell].sum(), pictures)
+        touched = gradient.abs().sum((0, 1)) > 0
+        rows, columns = (touched.any(side).nonzero()[:, 0] for side in (1, 0))
+        return _extent(rows), _extent(columns)
 
 
 def tile(cell: int, grid: Sequence[int], size: Sequence[int], like: int | None = None) -> tuple[slice, slice]:
@@ -163,3 +189,8 @@ def tile(cell: int, grid: Sequence[int], size: Sequence[int], like: int | None =
         start = min(place * pixels // cells, pixels - length)
         found.append(slice(start, start + length))
     return found[0], found[1]
+
+
+def _extent(places: Tensor) -> int:
+    """From the first to the last of ascending places (k,), both included."""
+    return int(places[-1] - places[0]) + 1 if len(places) else 0

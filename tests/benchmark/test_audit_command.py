@@ -145,6 +145,37 @@ def test_mistakes_are_one_line(audit, options):
     assert (outcome.code, len(outcome.complaints)) == (2, 1)
 
 
+# -- a stranger's weights ----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def stranger():
+    """How the digit classifier of a package on PyPI is named, without what it wants to be fed."""
+    package = pytest.importorskip("digit_recognizer", reason="digit-recognizer-py is not installed")
+    weights = Path(package.__file__).parent / "models" / "handwriting_model.pth"
+    return "digit_recognizer.model:CNN", "--classifier-weights", weights
+
+
+def test_a_strangers_weights_are_audited(cli, stranger, tmp_path):
+    """Real weights that nobody here trained are explained as they are, by methods of every capability."""
+    said = ("--input", "mean=.1307 std=.3081", "--features", "fc_layers.0")
+    asked = ("--methods", "nearest-unlike,pixel-search,dvae", "--limit", "8", "--preset", "smoke", "--jobs", "1")
+    outcome = cli("audit", "--classifier", *stranger, *said, *asked, "--results", tmp_path)
+    assert outcome.code == 0, outcome.err
+    assert not [line for line in outcome.out.splitlines() if line.startswith("LOOK")]
+    found = {record["method"]: record for record in records(tmp_path)}
+    assert {record["status"] for record in found.values()} == {"ok"}
+    assert found["dvae"]["classifier"]["test_accuracy"] > 0.99
+
+
+def test_silent_preprocessing_is_heard(cli, stranger):
+    """Fed [0, 1], these weights name as many digits as before; the likelihood says what they were trained on."""
+    outcome = cli("classifier", "check", *stranger, "--task", "mnist")
+    assert outcome.code == 1
+    (line,) = [line for line in outcome.out.splitlines() if line.startswith("LOOK")]
+    assert "--input 'mean=0.1307 std=0.3081'" in line
+
+
 # -- the user's own outputs --------------------------------------------------------------------------------------------
 
 

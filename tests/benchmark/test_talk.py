@@ -38,6 +38,15 @@ def test_begin_says_what_is_made_and_what_is_there(capsys, make_record):
     assert "1 of 1 are on disk, nothing is computed" in capsys.readouterr().out
 
 
+def test_begin_says_what_more_seeds_take(capsys):
+    """With fewer than five seeds, it says what the others would take; a quiet run and a smoke run do not ask."""
+    Talk("default").begins([Job("mnist", "vaex", 0)], [None], 2, Needs(more=4 * 600.0))
+    assert "5 (--seeds 0,1,2,3,4) would take about 20 min more" in capsys.readouterr().out
+    Talk("default").begins([Job("mnist", "vaex", 0)], [None], 1, Needs(more=4 * 3600.0))
+    assert "about 4.0 h more" in capsys.readouterr().out
+    assert [Talk("default").weighs, Talk("default", quiet=True).weighs, Talk("smoke").weighs] == [True, False, False]
+
+
 def test_job_that_ends_is_a_line(capsys, make_record):
     """A finished job is a line with its flip rate, the oracle's agreement, n and r; one that failed is none."""
     talk = Talk("default")

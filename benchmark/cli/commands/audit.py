@@ -114,9 +114,9 @@ def expectation(count: int) -> str:
     """What a generator makes of so many pictures of its rarest class."""
     if count < FEW:
         return (
-            "far too few, so expect blurs; look at nearest-unlike and pixel-search first, and at the oracle's accuracy "
-            "before you trust a number"
+            "far too few, so expect blurs; look at nearest-unlike, pixel-search and patch-swap first, and at the "
+            "oracle's accuracy before you trust a number"
         )
     if count < ENOUGH:
-        return "few, so expect coarse answers; nearest-unlike and pixel-search need no generator"
+        return "few, so expect coarse answers; nearest-unlike, pixel-search and patch-swap need no generator"
     return "enough for small pictures"

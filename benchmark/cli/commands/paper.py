@@ -24,7 +24,7 @@ from benchmark.report.layout import FIGURES, TABLES
 
 def command(
     names: Annotated[
-        list[str], typer.Argument(metavar="PAPER...", help="vaex, gan-search, hybrid, dvae, leap; or all.")
+        list[str], typer.Argument(metavar="PAPER...", help="vaex, gan-search, hybrid, dvae, leap, diffusion; or all.")
     ],
     tasks: Annotated[
         str | None,

@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -79,6 +80,26 @@ def test_each_oracle_counts():
     assert found["oracle_aware_flips", 0, "all"].value == 1.5 / 4
     assert outcomes["answer_oracle_votes"].tolist() == [[[1, 1], [2, 1], [1, 1], [0, 1]]]
     assert outcomes["value.oracle_agreement"].tolist() == [[1, 0.5, 1, 0.5]]
+
+
+def test_flips_can_be_held_by_retrained_classifiers():
+    """Of the flips, the share that classifiers trained again see; without such classifiers nothing is said."""
+    assert not any(name == "retrained_flips" for name, _, _ in scored(answers(MIXED))[0])
+    again = [sees(lambda level: level // 10), sees(lambda level: level)]
+    found, _ = scored(answers(MIXED), replace(EYES, retrained=again))
+    assert found["retrained_flips", 0, "all"].value == (1 + 0.5 + 0.5 + 0) / 4
+    assert found["retrained_flips", 0, "flipped"].value == (1 + 0.5) / 2
+    assert found["retrained_flips", 0, "flipped"].n == 2
+
+
+def test_stability_is_of_the_first_queries():
+    """An answer is stable if class and picture stay; it is compared with the last draw, at the smallest r."""
+    draws = torch.stack([pictures(0, 0, 0), pictures(20, 20, 20)], 1)
+    probes = {"null_edits": pictures(0, 0, 0), "undone": pictures(0, 0, 0), "draws": draws}
+    probes["nudged"] = pictures(21, 19, 25)  # near; another class; far
+    found, _ = scored(answers((code(1, 1),) * 4, (0,) * 4, probed=3, probes=probes))
+    assert (found["stability", 0, "all"].value, found["stability", 0, "all"].n) == (1 / 3, 3)
+    assert ("stability", 1, "all") not in found
 
 
 def test_flipped_subset_counts_only_flipped():

@@ -18,8 +18,8 @@ RECONSTRUCTED = {"reconstruction_flips", "mse", "fid_oracle_reconstruction", "ki
 """Metrics of reconstructions."""
 OF_THE_METHOD = {"sample_oracle_features", "answer_start_l1", "null_edits", "answer_undone", "answer_draws"}
 """Evidence that only the method itself can give."""
-ON_THE_FIRST = ("fid", "kid", "cout")
-"""Beginnings of metrics that may rest on some of the queries, the first ones."""
+ON_THE_FIRST = ("fid", "kid", "cout", "density", "coverage", "realism")
+"""Beginnings of metrics that may rest on some of the queries: the first, or those of classes with real pictures."""
 
 
 def save(folder, images):

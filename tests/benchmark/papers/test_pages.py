@@ -60,7 +60,7 @@ def test_every_table_and_figure_is_on_the_page(tmp_path, records, name):
             assert f"### {part.name}: {title}" in made
 
 
-@every_paper
+@pytest.mark.parametrize("name", [name for name in PAPERS if load(name).figures])
 def test_pictures_that_are_not_there_say_what_draws_them(tmp_path, records, name):
     """The command that the page names draws them on the paper's own tasks; other tasks have to be asked for."""
     (path,) = write_pages(records(name, ("mnist", "fashion-mnist")), NOWHERE, tmp_path, [name])

@@ -6,6 +6,7 @@ from scipy import stats
 
 from benchmark.report.paired import REPLICATES, holm
 from benchmark.report.paired import paired as over_trainings
+from perf.calibration import false_stars
 
 
 def paired(differences, images, trainings=None):
@@ -173,6 +174,20 @@ def test_only_what_is_counted_is_compared(samples):
     assert [row.value for row in found] == pytest.approx([row.value for row in alone])
     assert {(row.n, row.trainings) for row in found} == {(30, 2)}
     assert np.allclose([row.low for row in found], [row.low for row in alone], atol=0.1)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("trainings", [3, 5])
+@pytest.mark.parametrize(("rate", "spread"), [(None, 0.05), (None, 0.3), (0.9, 0.1)])
+def test_equal_methods_rarely_get_a_star(trainings, rate, spread):
+    """Two equal methods, whose trainings differ by chance, are called different in at most 6 % (3 standard errors)."""
+    found, error = false_stars(trainings, spread, rate, comparisons=200, queries=60)
+    assert found <= 0.06 + 3 * error
+
+
+def test_one_training_would_be_called_different_often():
+    """Judged by its queries alone, one training of two equal methods differs by p < .05 far too often."""
+    assert false_stars(1, 0.3, comparisons=100, queries=100)[0] > 0.3
 
 
 def test_equal_trainings_leave_the_queries_alone():
