@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from pydantic import BaseModel
 
-from benchmark.jobs.settings import CLASSIFIER, ORACLE, method_config
+from benchmark.jobs.settings import CLASSIFIER, ORACLES, method_config
 from benchmark.judges.spec import ClassifierSpec
 from benchmark.records.record import Record
 from methods import METHODS
@@ -90,7 +90,8 @@ def _changed(record: Record) -> list[str]:
     usual: BaseModel = method_config(record.method, record.preset, {}, channels)
     found = [(record.method, record.config, usual)]
     own = _own_classifier(record)
-    for section, judge in ((CLASSIFIER, record.classifier), (ORACLE, record.oracle)):
+    members = record.oracle.members if record.oracle is not None else []
+    for section, judge in ((CLASSIFIER, record.classifier), *zip(ORACLES.values(), members, strict=False)):
         if judge is not None and SOURCE not in judge.config:
             found.append((section.name, judge.config, section.resolved(record.preset, {}, channels)))
     return own + [

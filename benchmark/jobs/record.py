@@ -117,11 +117,14 @@ def _stages(work: Work, learnt: Artefact) -> dict[str, Sequence[Artefact]]:
 
 
 def accuracies(judges: Mapping[str, Judge]) -> list[Row]:
-    """Rows with the test accuracy of the classifier and the oracle, for every job that they judge."""
-    return [
-        row(f"{role}_accuracy", proportion(torch.arange(judge.test_n) < round(judge.test_accuracy * judge.test_n)))
+    """Rows with the test accuracy of the classifier and of the panel, clean and under what each reads worst."""
+    found = {f"{role}_accuracy": (judge.test_accuracy, judge.test_n) for role, judge in judges.items()}
+    found |= {
+        f"{role}_accuracy_corrupted": (min(judge.corrupted.values()), judge.test_n)
         for role, judge in judges.items()
-    ]
+        if judge.corrupted
+    }
+    return [row(name, proportion(torch.arange(n) < round(share * n))) for name, (share, n) in found.items()]
 
 
 def data_facts(work: Work) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 Of drawn faces it is trained on faces with independent attributes. There an attribute can be recognised only by the
 pixels that it draws, so a change that the oracles see is a change in these pixels. Of other data it is trained on their
 own training pictures, where attributes that go together cannot be told apart as surely. An attribute with too low an
-accuracy is dropped.
+accuracy is dropped. The pictures are corrupted as the panel's are, because answers can be blurred.
 """
 
 from collections.abc import Mapping
@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from torch.optim import AdamW
 
 from benchmark.data import ImageData, Subset
+from benchmark.judges.corruptions import corrupted
 from benchmark.judges.workshop import Workshop, timed
 from benchmark.records.store import Artefact, code_of, key_of
 from methods.base import in_batches
@@ -78,8 +79,8 @@ class AttributeOracles(nn.Module):
         return logits
 
     def losses(self, images: Tensor, attributes: Tensor) -> dict[str, Tensor]:
-        """Cross entropy in nats, averaged over the attributes."""
-        return {"loss": F.binary_cross_entropy_with_logits(self(images), attributes)}
+        """Cross entropy in nats, averaged over the attributes, of images under random corruptions."""
+        return {"loss": F.binary_cross_entropy_with_logits(self(corrupted(images)), attributes)}
 
 
 @dataclass(frozen=True)

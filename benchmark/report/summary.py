@@ -4,6 +4,7 @@ from benchmark.report.cells import Results, Table, as_table, cell, count
 from benchmark.report.doubts import doubted, marked, warnings
 from benchmark.report.marks import BEST, UNBEATEN, UNBEATEN_NOTE, Marks, unbeaten_in
 from benchmark.report.notes import MORE, of_methods, of_metrics, of_run, of_tasks
+from benchmark.report.trainings import about
 from metrics import METRICS, Metric
 
 TITLES = {
@@ -47,7 +48,7 @@ def summaries(records: Results, marks: Marks) -> list[Table]:
             notes += marks.notes if first or any(metric in shown for _, _, metric in marks.best) else ()
             notes += (UNBEATEN_NOTE,) if any(metric in shown for _, _, metric in unbeaten) else ()
             notes += warnings(records.good) if doubts & shown.keys() else []
-            made.append(as_table(table, f"{title} at r = {strongest:g}", rows, records, tuple(notes)))
+            made.append(as_table(table, f"{title} at r = {strongest:g}; {about(numbers)}", rows, records, tuple(notes)))
     return made
 
 

@@ -45,7 +45,7 @@ def squares(original, tmp_path):
 def run_of(original, shell, worker_folder):
     """The results of one real run on a folder; not to be written to."""
     results = worker_folder / "of-a-folder"
-    if not (results / "tables" / "metrics.csv").exists():
+    if not (results / "metrics.csv").exists():
         outcome = shell(*SMOKE, "--data", original, "--methods", ",".join(METHODS), "--results", results)
         assert outcome.code == 0, outcome.err
         (results / "answered").write_text(outcome.out)
@@ -62,7 +62,7 @@ def refusal(outcome):
 @pytest.mark.slow
 def test_a_run_on_a_folder(run_of):
     """All methods are asked about a task of the folder's name; its remarks stand in records and under the tables."""
-    numbers = pd.read_csv(run_of / "tables" / "metrics.csv", keep_default_na=False)  # a method is called null
+    numbers = pd.read_csv(run_of / "metrics.csv", keep_default_na=False)  # a method is called null
     assert set(numbers["task"]) == {"squares"}
     assert set(numbers["method"]) == set(METHODS)
     record = read(run_of / "runs" / "records" / "smoke" / "squares" / "hybrid" / "seed-0.json")

@@ -6,7 +6,6 @@ from typing import Annotated
 
 import typer
 
-from benchmark.api import examined, run_records
 from benchmark.arguments import one_of, protocol_of, tasks_of
 from benchmark.cli import options
 from benchmark.cli.groups import NO_PICTURES, NOTHING_SAID, ClassifierOptions, PictureOptions, spread
@@ -20,6 +19,7 @@ from benchmark.jobs.protocol import Protocol, images_of
 from benchmark.jobs.settings import DATA
 from benchmark.names import RESULTS
 from benchmark.plugins import load
+from benchmark.with_records import examined, run_records
 
 FEW, ENOUGH = 100, 500
 """Training pictures of a class under which no generator learns much, and from which a small one does."""
@@ -114,9 +114,9 @@ def expectation(count: int) -> str:
     """What a generator makes of so many pictures of its rarest class."""
     if count < FEW:
         return (
-            "far too few, so expect blurs; look at nearest-unlike and pixel-search first, and at the oracle's accuracy "
-            "before you trust a number"
+            "far too few, so expect blurs; look at nearest-unlike, pixel-search and patch-swap first, and at the "
+            "oracle's accuracy before you trust a number"
         )
     if count < ENOUGH:
-        return "few, so expect coarse answers; nearest-unlike and pixel-search need no generator"
+        return "few, so expect coarse answers; nearest-unlike, pixel-search and patch-swap need no generator"
     return "enough for small pictures"

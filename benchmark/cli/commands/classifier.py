@@ -6,12 +6,12 @@ from typing import Annotated, Literal
 import typer
 from tabulate import tabulate
 
-from benchmark.api import examined
 from benchmark.arguments import protocol_of
 from benchmark.cli import options
 from benchmark.cli.groups import NO_PICTURES, NOTHING_SAID, ClassifierOptions, PictureOptions, spread
 from benchmark.names import RESULTS
 from benchmark.plugins import load
+from benchmark.with_records import examined
 
 
 @spread

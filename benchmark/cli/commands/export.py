@@ -5,12 +5,12 @@ from typing import Annotated
 
 import typer
 
-from benchmark.api import export_task
 from benchmark.arguments import protocol_of
 from benchmark.cli import options
 from benchmark.cli.groups import NO_PICTURES, NOTHING_SAID, ClassifierOptions, PictureOptions, spread
 from benchmark.names import RESULTS
 from benchmark.plugins import load
+from benchmark.with_records import export_task
 
 
 @spread
