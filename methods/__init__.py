@@ -55,6 +55,10 @@ LEAP = (
     "methods.leap.method:Leap",
     "Leaps from a query's class to the target along a flow of a VAE's latents, asking for probabilities alone.",
 )
+DIME = (
+    "methods.diffusion.dime:Dime",
+    "Noises a query and denoises it towards another class, guided by the classifier's gradient at a clean picture.",
+)
 
 OURS: Mapping[str, Entry] = MappingProxyType(
     {
@@ -88,6 +92,17 @@ OURS: Mapping[str, Entry] = MappingProxyType(
         "dvae-convolutional": Entry(*DVAE, {"layer": "convolutional"}),
         "leap": Entry(*LEAP),
         "leap-robust": Entry(*LEAP, {"injections": 5}),
+        "fastdime": Entry(*DIME),
+        "dime": Entry(*DIME, {"clean": "chain", "masked": False}),
+        "ace": Entry(
+            "methods.diffusion.ace:Ace",
+            "Descends through a chain of denoising to what flips behind it, and repaints what had to change.",
+        ),
+        "patch-swap": Entry(
+            "methods.patch_swap.method:PatchSwap",
+            "Swaps cells of the classifier's spatial features for those of a picture of the target class; trains "
+            "nothing.",
+        ),
         "truth": Entry(
             "methods.references:Truth",
             "Answers exactly: the picture of the same noise with the attribute set, which only drawn data know.",

@@ -3,18 +3,21 @@
 import shutil
 from collections.abc import Sequence
 from math import ceil
-from pathlib import Path
 
 import typer
 
+from benchmark.jobs.estimate import Forecast
 from benchmark.jobs.progress import NOTHING, Listener, Needs
 from benchmark.jobs.protocol import Job
+from benchmark.jobs.seeds import ENOUGH
 from benchmark.records.record import Record
 
 QUIET_PRESET = "smoke"
 """Its numbers mean nothing: it has a line a method, and no table."""
 LINES = 8
 """Of the table at the end, its heading included."""
+HOURS = 100
+"""Minutes from which a time is said in hours."""
 WIDEST = 130
 """Characters of a line, at most."""
 
@@ -24,6 +27,7 @@ class Talk(Listener):
 
     def __init__(self, preset: str, *, quiet: bool = False) -> None:
         self.preset, self.quiet = preset, quiet
+        self.weighs = not quiet and preset != QUIET_PRESET
         self.done = self.total = 0
 
     def loads(self, task: str, remarks: Sequence[str]) -> None:
@@ -43,6 +47,8 @@ class Talk(Listener):
         say(f"{what}; preset {self.preset}{at_once}")
         rest = ", nothing is computed" if len(there) == len(jobs) else _needs(needs, workers)
         say(f"{len(there)} of {len(jobs)} are on disk{rest}")
+        if needs.more is not None:
+            say(_more(needs.more / workers))
 
     def ends(self, record: Record) -> None:
         """The numbers of a job that succeeded; of one that failed, the command tells at its end."""
@@ -62,6 +68,15 @@ class Talk(Listener):
 def say(line: str) -> None:
     """One line on the screen, at once, also where it is piped."""
     typer.echo(line)
+
+
+def say_plan(there: Sequence[Job], missing: Sequence[Job], forecast: Forecast) -> None:
+    """What a run would make, what is on disk, and what the rest takes."""
+    for job in there:
+        say(f"on disk: {job}")
+    for job in missing:
+        say(f"to make: {job}")
+    say(forecast.text() if missing else "nothing is left to make")
 
 
 def last_lines(records: Sequence[Record], width: int | None = None) -> list[str]:
@@ -100,6 +115,14 @@ def _needs(needs: Needs, workers: int) -> str:
     return f"{disk}; trainings and answers took {ceil(needs.seconds / 60 / workers)} min under another seed"
 
 
+def _more(seconds: float) -> str:
+    """What the seeds cost that tell methods from trainings."""
+    minutes = ceil(seconds / 60)
+    time = f"{minutes} min" if minutes < HOURS else f"{minutes / 60:.1f} h"
+    seeds = ",".join(map(str, range(ENOUGH)))
+    return f"few seeds say little of other trainings: {ENOUGH} (--seeds {seeds}) would take about {time} more"
+
+
 def _count(number: int, what: str) -> str:
     return f"{number} {what}" + "s" * (number != 1)
 
@@ -130,9 +153,3 @@ def _numbers(records: Sequence[Record]) -> str:
 def _mean(records: Sequence[Record], metric: str) -> float | None:
     values = [value for record in records if (value := _value(record, metric)) is not None]
     return sum(values) / len(values) if values else None
-
-
-def paths(tables: Path, tasks: Sequence[str]) -> list[str]:
-    """Where the tables lie; last, the picture that compares all methods, if there is one."""
-    pictures = [tables / f"all-methods-{task.replace('/', '_')}.png" for task in tasks]
-    return [f"tables: {tables}", *(str(picture) for picture in pictures if picture.exists())]

@@ -19,6 +19,7 @@ PAPERS: Mapping[str, str] = MappingProxyType(
         "hybrid": "benchmark.papers.hybrid:PAPER",
         "dvae": "benchmark.papers.dvae:PAPER",
         "leap": "benchmark.papers.leap:PAPER",
+        "diffusion": "benchmark.papers.diffusion:PAPER",
     }
 )
 """Name -> "module:constant", imported on use."""

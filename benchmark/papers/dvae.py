@@ -9,8 +9,8 @@ from benchmark.bias.opposite import DIFFERENCE, OPPOSITE
 from benchmark.names import DIGITS
 from benchmark.papers import Claim, Paper, Printed, Shown
 from benchmark.papers.experiments import ROWS, Asked, Outcome, estimated, under
-from benchmark.papers.measures import Measure, fact, lead, metric, of_classifiers, strict_lead, study
-from benchmark.papers.verdicts import Test, at_least, at_most, every, more, shows
+from benchmark.papers.measures import Measure, fact, metric, of_classifiers, study
+from benchmark.papers.verdicts import at_least, at_most, discovers, every, more, shows
 from methods.base import Illustration, Method, Study
 from methods.dvae.flips import flipped
 from methods.dvae.method import Dvae
@@ -131,11 +131,6 @@ EDITED = Printed(
 EDITED_WORDS = "p(Smiling) by the confounded classifiers, without the attribute minus as they are"
 OPPOSED_WORDS = "change of Male towards Smiling, under the male majority minus under the female one, in the answers"
 OPPOSED = study("dvae", OPPOSITE, "signed change", {"classifier": DIFFERENCE}, words=OPPOSED_WORDS, interval=True)
-
-
-def _discovers(bias: str) -> Test:
-    """Whether answers show a planted bias, strictly too."""
-    return every(shows(bias, lead("dvae")), shows(bias, strict_lead("dvae")))
 
 
 REGULARISER = "regulariser"
@@ -298,11 +293,13 @@ PAPER = Paper(
         Claim(
             "Fig. 1, Fig. 3",
             "concepts show biases: age, skin colour and gender",
-            every(*map(_discovers, BIASES.values())),
+            every(*(discovers(bias, "dvae") for bias in BIASES.values())),
         ),
-        Claim("Fig. 4", "a planted bias of gender shows in the concepts", _discovers(BIAS)),
-        Claim("Fig. 1", "a planted bias of age shows in the concepts", _discovers(BIASES["age"])),
-        Claim("Fig. 3", "a planted bias of skin colour shows in the concepts", _discovers(BIASES["skin colour"])),
+        Claim("Fig. 4", "a planted bias of gender shows in the concepts", discovers(BIAS, "dvae")),
+        Claim("Fig. 1", "a planted bias of age shows in the concepts", discovers(BIASES["age"], "dvae")),
+        Claim(
+            "Fig. 3", "a planted bias of skin colour shows in the concepts", discovers(BIASES["skin colour"], "dvae")
+        ),
         Claim("Fig. 4", "two classifiers of opposite majorities show opposite sexes", shows(BIAS, OPPOSED)),
         Claim(
             "Fig. 5",

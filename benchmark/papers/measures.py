@@ -9,6 +9,7 @@ import numpy as np
 from benchmark.bias.gates import CLASSIFIERS
 from benchmark.records.record import Record
 from benchmark.report.cells import written
+from benchmark.report.trainings import interval_of, shown_as
 from metrics import METRICS
 from metrics.metric import PLAIN, RATE, Format
 
@@ -26,11 +27,11 @@ class Found(NamedTuple):
 
 
 class Measured(NamedTuple):
-    """A measured number; over several seeds the means of value and interval, because test images overlap."""
+    """A measured number; over several seeds their mean, with the interval of tables (`benchmark.report.trainings`)."""
 
     value: float
     low: float
-    """Lower bound of the 95 % interval; NaN without interval."""
+    """Lower bound of the 95 % interval; NaN without interval, as of two seeds."""
     high: float
     n: int
     """Number of queries per seed; 0 if unknown."""
@@ -75,7 +76,7 @@ class Measure:
             return None
         value, low, high, n = np.array(found).T
         std = float(value.std(ddof=1)) if len(found) > 1 else NONE
-        ends = float(low.mean()), float(high.mean())
+        ends = interval_of(self.metric, value, low, high, n)
         return Measured(float(value.mean()), *ends, int(n.max()), len(found), std, self.shown)
 
     def text(self, records: Sequence[Record]) -> str:
@@ -112,7 +113,7 @@ def metric(method: str, name: str, relaxation: float | None = None) -> Measure:
         return None
 
     at = "" if relaxation is None else f" at r = {relaxation:g}"
-    return Measure(method, f"{in_words(name)}{at} of {method}", find, shown(name), name)
+    return Measure(method, f"{in_words(name)}{at} of {method}", find, shown_as(name), name)
 
 
 def lead(method: str) -> Measure:
@@ -141,13 +142,6 @@ def fact(name: str, share: Callable[[float], float], words: str) -> Measure:
         return Found(share(float(record.data[name]))) if name in record.data else None
 
     return Measure(CLASSIFIERS, words, find, RATE)
-
-
-def shown(name: str) -> Format:
-    """The format of a metric, or of the accuracy of a network."""
-    if name in METRICS:
-        return METRICS[name].shown
-    return RATE if name.endswith("_accuracy") else PLAIN
 
 
 def in_words(name: str) -> str:

@@ -12,6 +12,7 @@ from tabulate import tabulate
 
 from benchmark.records.record import Record
 from benchmark.report.latex import commented, tabulars
+from benchmark.report.trainings import interval_of
 from methods.files import write_whole
 from metrics import Metric
 from metrics.metric import Format
@@ -137,7 +138,7 @@ class Mean(NamedTuple):
     """Standard deviation over seeds; NaN for one seed."""
     low: float
     high: float
-    """The mean of the seeds' 95 % intervals: their test images overlap, so they are not pooled."""
+    """Ends of the 95 % interval, which is about what `benchmark.report.trainings.about` says; NaN for two seeds."""
     n: int
     """Number of queries or images per seed."""
     seeds: tuple[int, ...]
@@ -146,7 +147,8 @@ class Mean(NamedTuple):
     def of(cls, numbers: pd.DataFrame) -> "Mean":
         """The mean of `numbers`: rows of the tidy table, one per seed."""
         values = numbers["value"].dropna()
-        ends = (numbers["low"].mean(), numbers["high"].mean())
+        name = str(numbers["metric"].iloc[0]) if len(numbers) else ""
+        ends = interval_of(name, *(numbers[column] for column in ("value", "low", "high", "n")))
         n, seeds = int(numbers["n"].max()) if len(numbers) else 0, tuple(sorted(set(numbers["seed"])))
         return cls(values.mean(), values.std(), *ends, n, seeds)
 

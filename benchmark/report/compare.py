@@ -1,8 +1,9 @@
 """Methods on the same queries with the same targets: what differs, by how much, and whether by more than chance.
 
 What is compared is the difference on each query, in the values that the metrics themselves average (`Average.values`).
-A metric of sets, such as a Fréchet distance, has no value a query and is not compared; neither is one over some of the
-queries only: the flipped ones, which are not the same for two methods, or the first ones.
+Distances and plausibility are compared once over all queries, and once over those that both methods flip, since an
+answer that does not flip is near to its query for nothing. A metric of sets, such as a Fréchet distance, has no value a
+query and is not compared; neither is one over the first queries only.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -16,11 +17,12 @@ from torch import Tensor
 from benchmark.errors import UserError
 from benchmark.records.record import Record
 from benchmark.records.store import find
-from benchmark.report.paired import Array, Difference, holm, paired
+from benchmark.report.paired import SIGNIFICANT, Array, Difference, holm, paired
 from metrics import METRICS
+from metrics.trainings import LEAST
 
-SIGNIFICANT = 0.05
-"""Below this a corrected p is called significant."""
+ALL, BOTH_FLIPPED = "all", "both flipped"
+"""The queries that a difference is about."""
 
 
 # -- what records kept -------------------------------------------------------------------------------------------------
@@ -58,6 +60,21 @@ def values_of(records: Sequence[Record], kept: Sequence[Kept], metric: str, rela
     return np.concatenate([part.double().numpy() for part in found])
 
 
+def seeds_of(records: Sequence[Record], kept: Sequence[Kept]) -> np.ndarray:
+    """The seed of each value of `values_of`, (M,)."""
+    return np.concatenate([np.full(len(part["asked"]), r.seed) for r, part in zip(records, kept, strict=True)])
+
+
+def images_of(kept: Sequence[Kept]) -> np.ndarray:
+    """The image that each value of `values_of` is about, (M,)."""
+    return np.concatenate([part["asked"].numpy() for part in kept])
+
+
+def needs_flips(metric: str) -> bool:
+    """Whether a metric is about how an answer looks, which says little of an answer that does not flip."""
+    return METRICS[metric].per_relaxation and not METRICS[metric].shown.percent
+
+
 # -- two methods -------------------------------------------------------------------------------------------------------
 
 
@@ -70,6 +87,7 @@ class Contrast(NamedTuple):
     first: float
     second: float
     difference: Difference
+    subset: str = ALL
 
 
 def compare(
@@ -154,11 +172,21 @@ def _contrasts(
                 found[name, r] = (values[0], values[1])
     if not found:
         raise UserError(f"{' and '.join(r.method for r in pairs[0])} have no {' or '.join(metrics)} on {task}")
-    images = np.concatenate([part["asked"].numpy() for part in kept[0]])
-    differences = paired(np.stack([first - second for first, second in found.values()], axis=1), images)
+    parts = [(key, ALL, pair, np.ones(len(pair[0]), dtype=bool)) for key, pair in found.items()]
+    for r in chosen:
+        flips = [values_of(*side, "flip_rate", r) for side in zip(sides, kept, strict=True)]
+        if flips[0] is not None and flips[1] is not None and (both := (flips[0] > 0) & (flips[1] > 0)).any():
+            looks = {key: pair for key, pair in found.items() if key[1] == r and needs_flips(key[0])}
+            parts += [(key, BOTH_FLIPPED, pair, both) for key, pair in looks.items()]
+    differences = paired(
+        np.stack([first - second for *_, (first, second), _ in parts], axis=1),
+        images_of(kept[0]),
+        seeds_of(sides[0], kept[0]),
+        np.stack([counted for *_, counted in parts], axis=1),
+    )
     return [
-        Contrast(task, name, r, float(first.mean()), float(second.mean()), difference)
-        for ((name, r), (first, second)), difference in zip(found.items(), differences, strict=True)
+        Contrast(task, *key, float(first[counted].mean()), float(second[counted].mean()), difference, subset)
+        for (key, subset, (first, second), counted), difference in zip(parts, differences, strict=True)
     ]
 
 
@@ -174,34 +202,37 @@ def _kept_or_refused(record: Record, runs: Path) -> Kept:
 
 def describe(names: tuple[str, str], contrasts: Sequence[Contrast]) -> str:
     """The answer of `compare` as a table, with what its reader has to know."""
-    rows = []
-    for task, metric, relaxation, first, second, (value, low, high, p, n) in contrasts:
-        better = METRICS[metric].better
-        rows.append(
-            {
-                "task": task,
-                "r": "" if relaxation is None else f"{relaxation:g}",
-                "metric": f"{metric} {METRICS[metric].arrow}".strip(),
-                names[0]: f"{first:.4g}",
-                names[1]: f"{second:.4g}",
-                "difference [95 % interval]": f"{value:.4g} [{low:.4g}, {high:.4g}]",
-                "p": f"{p:.2g}",
-                "n": n,
-                "better": _verdict(names, better, value, p),
-            }
-        )
+    rows = [
+        {
+            "task": row.task,
+            "r": "" if row.relaxation is None else f"{row.relaxation:g}",
+            "metric": f"{row.metric} {METRICS[row.metric].arrow}".strip(),
+            "queries": row.subset,
+            names[0]: f"{row.first:.4g}",
+            names[1]: f"{row.second:.4g}",
+            "difference [95 % interval]": "{:.4g} [{:.4g}, {:.4g}]".format(*row.difference[:3]),
+            "p": f"{row.difference.p:.2g}",
+            "n": row.difference.n,
+            "trainings": row.difference.trainings,
+            "better": _verdict(names, row),
+        }
+        for row in contrasts
+    ]
     return tabulate(rows, headers="keys", tablefmt="github", disable_numparse=True) + "\n\n" + NOTES
 
 
-NOTES = f"""- difference: the first minus the second on the same queries, interval by paired bootstrap; n: images
-- p: two-sided, the larger of bootstrap and sign flips, Holm-corrected over this table; significant below {SIGNIFICANT};
-  it knows the choice of queries, not that of trainings: a method's may differ by more than that
-- distances of sets (FID, KID), and numbers over some queries only, have no value of each and are not compared
+NOTES = f"""- difference: the first minus the second on the same queries (n images), or only on those that both flip
+- interval and p of {LEAST} trainings and more are about trainings and queries (the wider of Student's t and the paired
+  bootstrap, the largest p of these and of sign flips); of fewer they are about the queries of these trainings only, and
+  no method is called better
+- p: two-sided, Holm-corrected over this table; significant below {SIGNIFICANT}
+- distances of sets (FID, KID), and numbers over the first queries only, have no value of each and are not compared
 """
 
 
-def _verdict(names: tuple[str, str], better: str, value: float, p: float) -> str:
+def _verdict(names: tuple[str, str], row: Contrast) -> str:
     """Which of the two is significantly better; where no direction is better, that they differ."""
-    if p >= SIGNIFICANT:
+    better = METRICS[row.metric].better
+    if not row.difference.sure:
         return ""
-    return names[(value > 0) != (better == "higher")] if better else "(they differ)"
+    return names[(row.difference.value > 0) != (better == "higher")] if better else "(they differ)"

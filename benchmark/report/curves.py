@@ -13,8 +13,9 @@ from matplotlib.ticker import MaxNLocator
 
 from benchmark.errors import UserError
 from benchmark.records.record import Record
-from benchmark.report.cells import Results
+from benchmark.report.cells import Results, means
 from benchmark.report.looks import REFERENCES, families_of, look
+from benchmark.report.trainings import about
 
 ACROSS = 3
 """Panels in a row."""
@@ -23,7 +24,9 @@ WIDE, HIGH = 2.7, 2.3
 
 
 def flip_rates(records: Sequence[Record]) -> Figure:
-    """Flip rate against r with its 95 % interval, a panel a family (over several seeds, their mean); dashed: oracle.
+    """Flip rate against r with its 95 % interval, a panel a family (of several seeds, their mean); dashed: oracle.
+
+    The interval is about what the title says.
 
     All `records` are of one task and one preset.
 
@@ -58,9 +61,9 @@ def flip_rates(records: Sequence[Record]) -> Figure:
 
 def _curve(panel: Axes, method: str, mine: pd.DataFrame, *, reference: bool) -> None:
     colour, marker = look(method, reference=reference)
-    flips = mine[mine["metric"] == "flip_rate"].groupby("relaxation")[["value", "low", "high"]].mean() * 100
+    flips = means(mine[mine["metric"] == "flip_rate"]).set_index("relaxation")[["mean", "low", "high"]] * 100
     agreement = mine[mine["metric"] == "oracle_agreement"].groupby("relaxation")["value"].mean() * 100
-    panel.plot(flips.index, flips["value"], f"{marker}-", color=colour, label=method, markersize=4, linewidth=1.3)
+    panel.plot(flips.index, flips["mean"], f"{marker}-", color=colour, label=method, markersize=4, linewidth=1.3)
     panel.fill_between(flips.index, flips["low"], flips["high"], color=colour, alpha=0.2, linewidth=0)
     panel.plot(agreement.index, agreement, "--", color=colour, linewidth=1.1)
 
@@ -86,7 +89,7 @@ def _title(records: Sequence[Record], numbers: pd.DataFrame) -> str:
     seeds = sorted({record.seed for record in records})
     n = int(numbers[numbers["metric"] == "flip_rate"]["n"].max())
     over = f"seed {seeds[0]}" if len(seeds) == 1 else f"mean of {len(seeds)} seeds"
-    return f"{records[0].task}: flip rate against r (preset {records[0].preset}, n = {n}, {over})"
+    return f"{records[0].task}: flip rate against r (preset {records[0].preset}, n = {n}, {over}; {about(numbers)})"
 
 
 def lines(cells: pd.DataFrame, axes: tuple[str, str, str], spread: str | None, title: str) -> Figure:

@@ -1,19 +1,22 @@
 """Notes under tables: each table has its own; the common ones are under the first table only."""
 
+import math
 from collections.abc import Collection, Sequence
 
 import pandas as pd
 
 from benchmark.records.record import Record
-from benchmark.report.cells import Results
+from benchmark.report.cells import Mean, Results, written
 from metrics import METRICS
+from metrics.metric import RATE
 
 MORE = "notes common to all tables are under `summary`"
 """The note under every table but the first."""
 UNKNOWN = "from a metrics.csv, which contains neither preset nor split, nor whether the run was partial"
 INTERVALS = (
-    "[low, high]: 95 % interval (Wilson for rates, bootstrap for Fréchet distances, jackknife for KID, too narrow near "
-    "0)"
+    "[low, high]: 95 % interval, about what the heading says; of one training: Wilson for rates, bootstrap for Fréchet "
+    "distances, jackknife for KID (1.3 to 1.6 times too wide near 0); of three and more: Student's t of the trainings, "
+    "never narrower than the queries alone make it"
 )
 
 
@@ -56,7 +59,7 @@ def of_metrics(numbers: pd.DataFrame, shown: Collection[str]) -> list[str]:
         extractor = yardstick.removeprefix("fid_").removesuffix("_real")
         if any(name.partition("_")[2].startswith(extractor) for name in there):
             found = sorted({int(n) for n in numbers[numbers["metric"] == yardstick]["n"]}, reverse=True)
-            features = {"oracle": "the oracle's penultimate features"}.get(extractor, f"{extractor} features")
+            features = {"oracle": "the first oracle's penultimate features"}.get(extractor, f"{extractor} features")
             notes.append(
                 f"FID, KID ({extractor}): {features}, n = {' and '.join(map(str, found))}, to as many other real "
                 "images; real: distance of real images to real images"
@@ -95,18 +98,26 @@ def _of_whom(remark: str, records: Sequence[Record]) -> str:
 def of_task(records: Results) -> str:
     """The seeds of one task, and the test accuracy of its classifier and oracle, with n and interval."""
     numbers = records.numbers.drop_duplicates(["seed", "metric"])
-    parts = []
-    for role in ("classifier", "oracle"):
-        here = numbers[numbers["metric"] == f"{role}_accuracy"]
-        value, low, high = (100 * here[column].mean() for column in ("value", "low", "high"))
-        parts.append(f"{role} {value:.1f} [{low:.1f}, {high:.1f}]")
+    clean, worst = (_accuracies(numbers, kind) for kind in ("accuracy", "accuracy_corrupted"))
     n = int(numbers[numbers["metric"] == "classifier_accuracy"]["n"].max())
     by_method: dict[tuple[int, ...], list[str]] = {}
     for method in dict.fromkeys(record.method for record in records):
         by_method.setdefault(tuple(sorted(r.seed for r in records if r.method == method)), []).append(method)
     told = {_seeds(seeds): f"{', '.join(who)}: " * (len(by_method) > 1) for seeds, who in by_method.items()}
     runs = "; ".join(who + seeds for seeds, who in told.items())
-    return f"{records[0].task}: {runs}; test accuracy % of the {' and the '.join(parts)}, n = {n}"
+    corrupted = f"; under the corruption that each reads worst: {' and '.join(worst)}" if worst else ""
+    return f"{records[0].task}: {runs}; test accuracy % of the {' and the '.join(clean)}, n = {n}{corrupted}"
+
+
+def _accuracies(numbers: pd.DataFrame, kind: str) -> list[str]:
+    """An accuracy of the classifier and of the oracle in per cent, mean over seeds, if there is one."""
+    parts = []
+    for role in ("classifier", "oracle"):
+        here = numbers[numbers["metric"] == f"{role}_{kind}"]
+        if len(here):
+            mean = Mean.of(here)
+            parts.append(f"{role} {written(RATE, mean.value, math.nan, mean.low, mean.high)}")
+    return parts
 
 
 def _seeds(seeds: Sequence[int]) -> str:

@@ -9,6 +9,7 @@ import pandas as pd
 from benchmark.records.record import Record
 from benchmark.report.cells import Results, tidy, written
 from benchmark.report.summary import TITLES
+from benchmark.report.trainings import interval_of
 from metrics import METRICS
 from metrics.metric import Format
 
@@ -103,12 +104,15 @@ def cells_of(results: Results, relaxations: Sequence[float]) -> Cells:
 def _cells(
     numbers: pd.DataFrame, known: Mapping[str, Column], relaxations: Sequence[float]
 ) -> dict[str, dict[str, list[Cell | None]]]:
-    """Method -> column -> cells. The mean over seeds is that of `cells.Mean`, of all rows at once."""
+    """Method -> column -> cells. Mean and interval over seeds are those of `cells.Mean`, of all rows at once."""
     keys = ["method", "metric", "relaxation"]
     grouped = numbers.groupby(keys, sort=False, dropna=False)
-    means = grouped.agg(
-        value=("value", "mean"), std=("value", "std"), low=("low", "mean"), high=("high", "mean"), n=("n", "max")
-    )
+    means = grouped.agg(value=("value", "mean"), std=("value", "std"), n=("n", "max"))
+    rows = numbers[["value", "low", "high", "n"]].to_numpy(dtype=float)
+    of_group = grouped.ngroup().to_numpy()
+    parts = np.split(rows[of_group.argsort(kind="stable")], np.bincount(of_group).cumsum()[:-1])
+    ends = [interval_of(str(key[1]), *part.T) for key, part in zip(means.index, parts, strict=True)]
+    means[["low", "high"]] = np.array(ends).reshape(-1, 2)
     places = {relaxation: place for place, relaxation in enumerate(relaxations)}
     found: dict[str, dict[str, list[Cell | None]]] = {}
     for (method, name, relaxation), row in zip(means.index, means.itertuples(index=False), strict=True):

@@ -9,10 +9,10 @@ import numpy as np
 
 from benchmark.errors import UserError
 from benchmark.records.record import Record
-from benchmark.report.compare import SIGNIFICANT, Kept, outcomes_of, values_of
+from benchmark.report.compare import Kept, outcomes_of, seeds_of, values_of
 from benchmark.report.page.html import fill
 from benchmark.report.page.significance import TESTED
-from benchmark.report.paired import Array, Difference, holm, paired
+from benchmark.report.paired import SIGNIFICANT, Array, Difference, holm, paired
 from methods.files import write_whole
 from metrics import METRICS
 
@@ -52,7 +52,7 @@ class Moved(NamedTuple):
 
     @property
     def surely(self) -> bool:
-        """Whether it moved by more than chance."""
+        """Whether it moved by more than chance of its queries: both folders have one training of it."""
         return self.difference.p < SIGNIFICANT
 
 
@@ -94,7 +94,7 @@ def _of_job(job: Job, one: Record, other: Record, kept: Kept, kept_there: Kept) 
                 pairs[name, r] = (before, after)
     if pairs:
         apart = np.stack([after - before for before, after in pairs.values()], axis=1)
-        differences = paired(apart, kept["asked"].numpy())
+        differences = paired(apart, kept["asked"].numpy(), seeds_of([one], [kept]))
         for ((name, r), (before, after)), difference in zip(pairs.items(), differences, strict=True):
             yield Moved(*job, name, r, float(before.mean()), float(after.mean()), difference)
 

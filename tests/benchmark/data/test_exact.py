@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from benchmark.data import Subset
 from benchmark.data.avatars import AvatarsConfig, IndependentFaces, Source
 from benchmark.data.exact import ExactAnswers
 from benchmark.data.tasks import load_task, split
@@ -12,6 +13,7 @@ from benchmark.jobs.evidence import AttributeNetwork
 from benchmark.jobs.fit import fit_settings
 from benchmark.jobs.progress import Board
 from benchmark.jobs.protocol import Job, Protocol
+from benchmark.jobs.score import label_correlations
 from benchmark.jobs.settings import method_config, parse_overrides
 from benchmark.jobs.work import Work
 from benchmark.judges.attributes import AttributesConfig, accuracies, train_attribute_oracles
@@ -119,14 +121,33 @@ def test_the_attribute_asked_for_is_no_other():
     assert network.others == [False, False, True]
 
 
+def test_attributes_of_answers_are_measured_in_every_way(records):
+    """The query as an answer moves no attribute; the published MNAC has the share that change the task's on top."""
+    null, truth = records["null"], records["truth"]
+    assert value(null, "lvs", 0.0) == value(null, "lvs_asked", 0.0) == value(null, "mnac_published", 0.0) == 0
+    assert value(null, "correlation_difference", 0.0) is None
+    assert value(truth, "lvs_asked", 0.0) > value(truth, "lvs", 0.0)
+    for record in records.values():
+        own = next(row for row in record.studies["attributes"].rows if row["attribute"] == "Smiling (the task's)")
+        more = value(record, "mnac_published", 0.0) - value(record, "mnac", 0.0)
+        assert 100 * more == pytest.approx(float(own["r = 0"]), abs=0.06)
+
+
+def test_correlations_are_of_labels():
+    """Equal attributes correlate by 1, opposite ones by -1, and one that never varies by 0."""
+    labels = torch.tensor([[1.0, 1, 0, 1], [0, 0, 1, 1], [1, 1, 0, 1]])
+    found = label_correlations(labels, ["a", "b", "c", "d"], "a")
+    assert found == pytest.approx({"a": 1, "b": 1, "c": -1, "d": 0})
+
+
 @pytest.mark.slow
 def test_oracles_learn_what_is_drawn():
     """Oracles of a few hundred faces tell glasses and pale skin well above chance, on faces that they have not seen."""
     config = AttributesConfig(faces=600, unseen=200, epochs=6)
     faces = IndependentFaces(33, None)(800, 5)
     torch.manual_seed(0)
-    network = train_attribute_oracles(config, faces, Trainer(0))
-    found = accuracies(network, faces, torch.device("cpu"))
+    network = train_attribute_oracles(config, Subset(faces, np.arange(600)), Trainer(0))
+    found = accuracies(network, Subset(faces, np.arange(600, 800)), torch.device("cpu"))
     assert found["Eyeglasses"] > 0.9
     assert found["Pale_Skin"] > 0.9
 

@@ -18,8 +18,8 @@ RECONSTRUCTED = {"reconstruction_flips", "mse", "fid_oracle_reconstruction", "ki
 """Metrics of reconstructions."""
 OF_THE_METHOD = {"sample_oracle_features", "answer_start_l1", "null_edits", "answer_undone", "answer_draws"}
 """Evidence that only the method itself can give."""
-ON_THE_FIRST = ("fid", "kid", "cout")
-"""Beginnings of metrics that may rest on some of the queries, the first ones."""
+ON_THE_FIRST = ("fid", "kid", "cout", "density", "coverage", "realism")
+"""Beginnings of metrics that may rest on some of the queries: the first, or those of classes with real pictures."""
 
 
 def save(folder, images):
@@ -126,16 +126,18 @@ def test_only_printed_where_no_folder_is_named(score, pictures, smoke, tmp_path,
     before = {str(path) for path in smoke.rglob("*") if ".lock" not in path.name}
     outcome = score(pictures, "--name", "theirs")
     assert "| theirs " in outcome.out
-    assert "All methods at r = 0" in outcome.out
+    assert "All methods at r = 0; 95 % intervals: over the queries of one training only" in outcome.out
     assert list(tmp_path.iterdir()) == []
     assert {str(path) for path in smoke.rglob("*") if ".lock" not in path.name} == before
 
 
 def test_written_is_what_is_printed(score, pictures, tmp_path):
-    """What is written to --out are the tables that are printed, as Markdown, and the tidy file."""
+    """What is written to --out are the tables that are printed, as Markdown, the tidy file, and a page, named last."""
     out = score(pictures, "--out", tmp_path / "out").out
-    assert {"summary.md", "flip-rate-mnist.md", "metrics.csv"} <= {path.name for path in (tmp_path / "out").iterdir()}
-    assert (tmp_path / "out" / "summary.md").read_text() in out
+    assert {path.name for path in (tmp_path / "out" / "tables").iterdir()} >= {"summary.md", "flip-rate-mnist.md"}
+    assert {"metrics.csv", "report.html"} <= {path.name for path in (tmp_path / "out").iterdir()}
+    assert (tmp_path / "out" / "tables" / "summary.md").read_text() in out
+    assert out.splitlines()[-1] == str(tmp_path / "out" / "report.html")
 
 
 def test_a_single_set_stands_at_r_0(score, pictures, tmp_path):

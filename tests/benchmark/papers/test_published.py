@@ -26,10 +26,11 @@ CELLS = {
         "Fig. 5": 2,
     },
     "leap": {"Morpho-MNIST": 32, "Settings": 6},
+    "diffusion": {"CelebA": 4},
 }
 """Counted in the papers: the cells of each table, and the results that stand in the text or in a caption; of `leap` in
 its authors' notebook."""
-FIGURES = {"vaex": 3, "gan-search": 8, "hybrid": 17, "dvae": 6, "leap": 0}
+FIGURES = {"vaex": 3, "gan-search": 8, "hybrid": 17, "dvae": 6, "leap": 0, "diffusion": 0}
 """Counted in the papers: the number of their last figure; the notebook numbers none."""
 
 every_paper = pytest.mark.parametrize("name", PAPERS)

@@ -1,3 +1,4 @@
+import math
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,8 @@ from benchmark.papers.verdicts import (
     among,
     at_least,
     at_most,
+    below,
+    by_construction,
     every,
     falling,
     judge,
@@ -19,6 +22,7 @@ from benchmark.papers.verdicts import (
     untestable,
 )
 from methods.base import Study
+from metrics.trainings import share_over_trainings
 
 HOLDS, FAILS, UNTOLD = True, False, None
 
@@ -68,36 +72,87 @@ def test_verdicts_carry_the_numbers(evidence):
     assert all(part in because for part in ("90.0", "[85.0, 95.0]", "n = 100", "70 %", "vaex"))
 
 
-@pytest.mark.parametrize(("second", "holds"), [(0.95, HOLDS), (0.7, HOLDS), (0.55, UNTOLD)])
-def test_a_seed_that_says_the_opposite_leaves_a_claim_open(evidence, second, holds):
-    """Where all seeds together keep to a bound, and one by itself does not, another training might not either."""
+@pytest.mark.parametrize(("second", "holds"), [(0.95, HOLDS), (0.7, HOLDS), (0.55, UNTOLD), (0.61, UNTOLD)])
+def test_two_seeds_have_to_decide_alike(evidence, second, holds):
+    """Two seeds have no interval together: a claim holds if it holds under each by itself."""
     verdict = judge(at_least(flips(), 0.6), evidence({"flip_rate": (0.9, 0.02)}, {"flip_rate": (second, 0.02)}))
     assert verdict.holds is holds
-    assert ("the opposite under seed 1 alone" in verdict.because) is (holds is UNTOLD)
+    assert "seed by seed: 0 yes" in verdict.because
+
+
+@pytest.mark.parametrize(
+    ("rates", "holds"),
+    [((0.9, 0.91, 0.92), HOLDS), ((0.9, 0.7, 0.55), UNTOLD), ((0.2, 0.21, 0.2), FAILS), ((0.9, 0.55, 0.95), UNTOLD)],
+)
+def test_three_seeds_decide_by_their_interval(evidence, rates, holds):
+    """Of three seeds it is the interval over trainings and queries that decides."""
+    verdict = judge(at_least(flips(), 0.6), evidence(*({"flip_rate": (rate, 0.02)} for rate in rates)))
+    assert verdict.holds is holds
+
+
+def test_a_seed_that_leans_the_other_way_leaves_a_claim_open(evidence):
+    """Where all seeds together keep to a bound, and one by itself does not, another training might not either."""
+    rates = [0.9] * 20 + [0.55]
+    verdict = judge(at_least(flips(), 0.6), evidence(*({"flip_rate": (rate, 0.02)} for rate in rates)))
+    assert verdict.holds is None
+    assert "the opposite under seed 20 alone" in verdict.because
 
 
 def test_seeds_are_averaged(evidence):
-    """Over seeds a number is the mean of theirs, with their standard deviation, and says how many."""
-    found = flips().of(evidence({"flip_rate": (0.8, 0.1)}, {"flip_rate": (0.9, 0.1)}).records)
-    assert (found.value, found.low, found.high) == pytest.approx((0.85, 0.75, 0.95))
-    assert found.seeds == 2
-    assert found.std == pytest.approx(0.1 / 2**0.5)
-    assert "± 7.1" in found.text()
+    """Over seeds a number is the mean of theirs, with their standard deviation and interval, and says how many."""
+    found = flips().of(evidence(*({"flip_rate": (rate, 0.1)} for rate in (0.8, 0.9, 0.85))).records)
+    assert (found.value, found.low, found.high) == pytest.approx(
+        (0.85, *share_over_trainings([0.8, 0.9, 0.85], [100] * 3))
+    )
+    assert found.seeds == 3
+    assert found.std == pytest.approx(0.05)
+    assert "± 5.0" in found.text()
+
+
+@pytest.mark.parametrize("test", [at_least, at_most])
+def test_a_point_estimate_decides_nothing(evidence, test):
+    """A number without an interval leaves its claim open, on whichever side it is."""
+    assert judge(test(flips(), 0.6), evidence({"flip_rate": (0.9, math.nan)})).holds is None
+
+
+@pytest.mark.parametrize("leans", [True, False])
+def test_what_is_true_by_construction_is_not_found_out(evidence, leans):
+    """It is called so, and counted as nothing that holds; if it is not true, it is a claim that does not hold."""
+    verdict = judge(by_construction(lambda _: Verdict(leans, "x", leans=leans)), evidence({}))
+    assert verdict.words == ("true by construction" if leans else "does not hold here")
+    assert verdict.holds is (None if leans else False)
 
 
 @pytest.mark.parametrize(("first", "second", "holds"), [(0.9, 0.5, HOLDS), (0.5, 0.9, FAILS), (0.5, 0.6, UNTOLD)])
-def test_more_needs_intervals_that_do_not_meet(evidence, first, second, holds):
-    """One number is above another if their intervals say so; where these meet, nothing is told, and they are alike."""
+def test_more_needs_a_difference_beyond_its_interval(evidence, first, second, holds):
+    """One number is above another if the interval of their difference says so."""
     found = evidence({"flip_rate": (first, 0.1), "oracle_agreement": (second, 0.1)})
     assert judge(more(flips(), agreement()), found).holds is holds
-    assert judge(alike(flips(), agreement()), found).holds is (holds is UNTOLD)
+
+
+@pytest.mark.parametrize(
+    ("first", "half", "holds"), [(0.5, 0.01, HOLDS), (0.5, 0.1, UNTOLD), (0.55, 0.04, UNTOLD), (0.8, 0.1, FAILS)]
+)
+def test_alike_needs_a_difference_within_a_bound(evidence, first, half, holds):
+    """Two numbers are alike if all of their difference's interval is within the bound: wide ones prove nothing."""
+    found = evidence({"flip_rate": (first, half), "oracle_agreement": (0.5, half)})
+    assert judge(alike(flips(), agreement(), 0.1), found).holds is holds
 
 
 def test_falling(evidence):
-    """Values that never rise fall, equal ones too."""
-    found = evidence({"flip_rate": (0.9, 0.1), "oracle_agreement": (0.5, 0.1)})
+    """Values that never rise fall, equal ones too; where an interval leaves a rise open, so is the claim."""
+    found = evidence({"flip_rate": (0.9, 0.004), "oracle_agreement": (0.5, 0.004)})
     assert judge(falling([flips(), flips(), agreement()]), found).holds
     assert judge(falling([agreement(), flips()]), found).holds is False
+    wide = evidence({"flip_rate": (0.9, 0.1), "oracle_agreement": (0.85, 0.1)})
+    assert judge(falling([flips(), agreement()]), wide).holds is None
+
+
+@pytest.mark.parametrize(("part", "holds"), [(0.01, HOLDS), (0.2, FAILS), (0.09, UNTOLD)])
+def test_below_a_share(evidence, part, holds):
+    """One number is less than a share of another by the interval of their difference."""
+    found = evidence({"flip_rate": (part, 0.02), "oracle_agreement": (0.9, 0.02)})
+    assert judge(below(flips(), agreement(), 0.1), found).holds is holds
 
 
 @pytest.mark.parametrize("name", ["kl", "nll"])

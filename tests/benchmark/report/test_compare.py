@@ -2,11 +2,11 @@ import numpy as np
 import pytest
 
 from benchmark.errors import UserError
-from benchmark.report.compare import compare
+from benchmark.report.compare import compare, describe
 
 
-def by_metric(contrasts):
-    return {(row.metric, row.relaxation): row for row in contrasts}
+def by_metric(contrasts, subset="all"):
+    return {(row.metric, row.relaxation): row for row in contrasts if row.subset == subset}
 
 
 # -- two methods -------------------------------------------------------------------------------------------------------
@@ -23,7 +23,7 @@ def test_difference_is_that_of_the_means(tmp_path, kept, noise):
     assert (found["flip_rate", 0.0].first, found["flip_rate", 0.0].second) == (0.9, 0.7)
     later = by_metric(compare(("vaex", "vaex-cat"), records, tmp_path, (1.0,)))
     assert later.keys() == {("flip_rate", 1.0), ("l1", 1.0)}
-    assert later["l1", 1.0].difference == (0, 0, 0, 1, 100)
+    assert later["l1", 1.0].difference == (0, 0, 0, 1, 100, 1)
 
 
 def test_metric_of_one_method_only_is_left_out(tmp_path, kept, noise):
@@ -38,7 +38,7 @@ def test_p_is_corrected_over_what_is_printed(tmp_path, kept, noise):
     pair = ("vaex", "vaex-cat")
     alone = by_metric(compare(pair, records, tmp_path, (0.0,)))["flip_rate", 0.0].difference
     among = by_metric(compare(pair, records, tmp_path, (0.0, 1.0)))["flip_rate", 0.0].difference
-    assert among.p == pytest.approx(2 * alone.p)
+    assert among.p == pytest.approx(5 / 3 * alone.p)  # of five rows, L1 at r = 0 twice, instead of three
     assert among[:3] == alone[:3]
 
 
@@ -51,7 +51,26 @@ def test_seeds_are_pooled_over_images(tmp_path, kept):
     ]
     (row,) = compare(("vaex", "vaex-cat"), records, tmp_path)
     assert row.difference.value == pytest.approx((0.3 + 0.1) / 2)
-    assert row.difference.n == 100
+    assert (row.difference.n, row.difference.trainings) == (100, 2)
+
+
+def test_distances_are_compared_where_both_flip_too(tmp_path, kept, noise):
+    """Beside all queries stand those that both methods flip, with their n; rates are compared over all."""
+    one, other = noise(0.3), noise(0.1)
+    records = [kept("vaex", flips=90, l1=one), kept("vaex-cat", flips=70, l1=other)]
+    found = by_metric(compare(("vaex", "vaex-cat"), records, tmp_path), "both flipped")
+    assert found.keys() == {("l1", 0.0)}
+    assert found["l1", 0.0].difference.n == 70
+    assert found["l1", 0.0].difference.value == pytest.approx(float((one - other)[:70].mean()))
+
+
+@pytest.mark.parametrize(("seeds", "better"), [(1, 0), (2, 0), (3, 1)])
+def test_fewer_than_three_trainings_make_nobody_better(tmp_path, kept, seeds, better):
+    """The table names a better method of three trainings and more only."""
+    records = [kept(name, seed, flips=n) for name, n in (("vaex", 90), ("vaex-cat", 50)) for seed in range(seeds)]
+    pair = ("vaex", "vaex-cat")
+    text = describe(pair, compare(pair, records, tmp_path))
+    assert text.count("| vaex ") == 1 + better
 
 
 def test_nothing_in_common_is_refused(tmp_path, kept):
@@ -95,7 +114,7 @@ def test_command_prints_what_differs(cli, smoke):
     outcome = cli("compare", "vaex", "gan-search", "--preset", "smoke", "--results", smoke)
     assert (outcome.code, outcome.err) == (0, "")
     for metric in ("flip_rate ↑", "oracle_agreement ↑", "l1 ↓", "mse ↓", "reconstruction_flips ↓"):
-        assert outcome.out.count(f"| {metric} ") == 1
+        assert outcome.out.count(f"| {metric} ") == 1 + (metric == "l1 ↓")
     assert "fid" not in outcome.out
     assert "| 60 " in outcome.out
 

@@ -4,7 +4,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from benchmark.report.paired import REPLICATES, holm, paired
+from benchmark.report.paired import REPLICATES, holm
+from benchmark.report.paired import paired as over_trainings
+from perf.calibration import false_stars
+
+
+def paired(differences, images, trainings=None):
+    """The statistics of comparisons, under one training unless others are named."""
+    return over_trainings(differences, images, np.zeros(len(images), int) if trainings is None else trainings)
 
 
 def one(differences, images=None):
@@ -112,12 +119,12 @@ def test_other_images_are_other_observations(samples):
 @pytest.mark.parametrize("n", [1, 2, 50])
 def test_no_difference_is_no_difference(n):
     """Equal outcomes differ by 0 with an interval of 0, and p is 1."""
-    assert one(np.zeros(n)) == (0, 0, 0, 1, n)
+    assert one(np.zeros(n)) == (0, 0, 0, 1, n, 1)
 
 
 def test_one_query_proves_nothing():
     """A single query, whatever it says, has p = 1."""
-    assert one([0.7]) == (0.7, 0.7, 0.7, 1, 1)
+    assert one([0.7]) == (0.7, 0.7, 0.7, 1, 1, 1)
 
 
 @pytest.mark.parametrize("differences", [[], [0.1, np.nan], [np.inf]])
@@ -125,6 +132,70 @@ def test_what_cannot_be_compared_is_refused(differences):
     """No query at all, and what is not finite, are refused."""
     with pytest.raises(ValueError, match="finite differences"):
         one(differences)
+
+
+# -- trainings ---------------------------------------------------------------------------------------------------------
+
+
+def test_trainings_have_students_p():
+    """Where queries of a training agree, p and interval are those of Student's t of the trainings' means."""
+    means = np.array([0.3, 0.5, 1.0, 0.8])
+    found = over_trainings(np.repeat(means, 50)[:, None], np.arange(200), np.repeat(np.arange(4), 50))[0]
+    expected = stats.ttest_1samp(means, 0)
+    assert found.p == pytest.approx(expected.pvalue)
+    assert (found.low, found.high) == pytest.approx(tuple(expected.confidence_interval(0.95)))
+
+
+def test_trainings_widen_and_never_narrow(samples):
+    """Beside the queries' own interval and p, those of trainings only widen, and raise p."""
+    trainings = np.arange(60) % 3
+    for row, wider in zip(paired(samples, np.arange(60)), paired(samples, np.arange(60), trainings), strict=True):
+        assert wider.low <= row.low < row.high <= wider.high
+        assert wider.p >= row.p
+        assert wider.value == row.value
+
+
+@pytest.mark.parametrize(("trainings", "sure"), [(1, False), (2, False), (3, True), (5, True)])
+def test_fewer_than_three_trainings_prove_nothing(rng, trainings, sure):
+    """However far two methods are apart, nothing is sure of one training, or two."""
+    differences = rng.normal(5, 0.1, (60, 1))
+    (found,) = paired(differences, np.arange(60), np.arange(60) % trainings)
+    assert found.trainings == trainings
+    assert found.sure is sure
+
+
+def test_only_what_is_counted_is_compared(samples):
+    """Rows that are not counted change nothing, whatever is in them."""
+    counted = np.arange(60) % 2 == 0
+    rest = np.where(counted[:, None], samples, 1e6)
+    where = np.broadcast_to(counted[:, None], samples.shape)
+    found = over_trainings(rest, np.arange(60), np.arange(60) % 4, where)
+    alone = over_trainings(samples[counted], np.arange(60)[counted], np.arange(60)[counted] % 4)
+    assert [row.value for row in found] == pytest.approx([row.value for row in alone])
+    assert {(row.n, row.trainings) for row in found} == {(30, 2)}
+    assert np.allclose([row.low for row in found], [row.low for row in alone], atol=0.1)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("trainings", [3, 5])
+@pytest.mark.parametrize(("rate", "spread"), [(None, 0.05), (None, 0.3), (0.9, 0.1)])
+def test_equal_methods_rarely_get_a_star(trainings, rate, spread):
+    """Two equal methods, whose trainings differ by chance, are called different in at most 6 % (3 standard errors)."""
+    found, error = false_stars(trainings, spread, rate, comparisons=200, queries=60)
+    assert found <= 0.06 + 3 * error
+
+
+def test_one_training_would_be_called_different_often():
+    """Judged by its queries alone, one training of two equal methods differs by p < .05 far too often."""
+    assert false_stars(1, 0.3, comparisons=100, queries=100)[0] > 0.3
+
+
+def test_equal_trainings_leave_the_queries_alone():
+    """Trainings that agree to the digit add no error of their own."""
+    differences = np.tile([1.0, 2.0, 3.0, 2.0] * 20, 3)[:, None]
+    images = np.tile(np.arange(80), 3)
+    (found,) = paired(differences, images, np.repeat(np.arange(3), 80))
+    assert found[:5] == paired(differences, images)[0][:5]
 
 
 # -- Holm --------------------------------------------------------------------------------------------------------------

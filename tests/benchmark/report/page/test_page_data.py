@@ -11,15 +11,15 @@ import pytest
 import torch
 from PIL import Image
 
-from benchmark.api import read_records
 from benchmark.report.cells import Results, cell
 from benchmark.report.page.colours import DARK, LIGHT, colours_of, contrast, readable
 from benchmark.report.page.columns import cells_of, relaxations_of
 from benchmark.report.page.data import collect
 from benchmark.report.page.html import HERE, as_json
 from benchmark.report.page.sentence import sentences
-from benchmark.report.page.significance import UNTOLD, significance
+from benchmark.report.page.significance import NOT_COMPETING, UNTOLD, significance
 from benchmark.report.page.sprites import LEVELS, fitting, packed, sheet
+from benchmark.with_records import read_records
 from metrics import METRICS
 
 MOST_LINES = 1200
@@ -44,7 +44,7 @@ def test_numbers_are_those_of_metrics_csv(results, cli):
     assert cli("report", "--preset", "smoke", "--results", results).code == 0
     html = (results / "report.html").read_text(encoding="utf-8")
     data = json.loads(re.search(r'<script type="application/json" id="data">(.*?)</script>', html, re.DOTALL)[1])
-    table = pd.read_csv(results / "tables" / "metrics.csv", keep_default_na=False, na_values=[""])
+    table = pd.read_csv(results / "metrics.csv", keep_default_na=False, na_values=[""])
     table = table[(table["subset"] == "all") & table["value"].notna() & table["metric"].isin(METRICS)]
     (task,) = data["tasks"]
     checked = 0
@@ -118,14 +118,31 @@ def test_no_tag_can_begin_in_the_data():
 
 
 def test_significance_says_who_is_best(kept, tmp_path):
-    """Where one method flips all and another none that is more than chance; where both do the same it is not."""
-    records = [kept("vaex", flips=100), kept("dvae", flips=20), kept("null", flips=100, reference=True)]
+    """Where one method flips all and another few that is more than chance of three seeds; of one it is not said."""
+    methods = {"vaex": {"flips": 100}, "dvae": {"flips": 20}, "null": {"flips": 100, "reference": True}}
+    records = [kept(method, seed, **values) for method, values in methods.items() for seed in range(3)]
     words = significance(records, [0.0, 1.0], tmp_path)["flip_rate"]
     assert words[0]["vaex"] == "best here, and better than every other method by more than chance"
     assert words[0]["dvae"].startswith("80.0 points below vaex, the best here [")
     assert "more than chance" in words[0]["dvae"]
     assert "null" not in words[0]
-    assert words[1]["dvae"] == "equal to vaex, the best here"
+    assert words[1] == {}  # no method flips half of the queries
+    one = significance([record for record in records if record.seed == 0], [0.0, 1.0], tmp_path)["flip_rate"][0]
+    assert "3 seeds or more" in one["vaex"]
+    assert "the queries of one training only" in one["dvae"]
+
+
+def test_significance_of_distances_is_told_where_both_flip(kept, noise, tmp_path):
+    """A distance is compared over all queries and over those that both flip; what does not flip is not compared."""
+    values = {"vaex": (100, 0.1), "vaex-cat": (70, 0.5), "gan-search": (20, 0.0)}
+    records = [
+        kept(method, seed, flips=flips, l1=noise(level))
+        for method, (flips, level) in values.items()
+        for seed in range(3)
+    ]
+    words = significance(records, [0.0, 1.0], tmp_path)["l1"][0]
+    assert "over the 70 queries that both flip" in words["vaex-cat"]
+    assert words["gan-search"] == NOT_COMPETING
 
 
 def test_significance_is_not_told_of_other_questions(kept, tmp_path):
@@ -154,8 +171,10 @@ def test_the_sentence_names_the_best_the_least_and_the_worst():
     assert "seed 0 only" in told[4]
 
 
-def test_the_sentence_of_nothing():
-    """Where nothing convinces, or nobody answers, it says that, and names no best one."""
+def test_the_sentence_of_little_and_of_nothing():
+    """Where little or nothing convinces, or nobody answers, it says that first."""
+    little = sentences("mnist", rows(a=(1, 0.1, 0), b=(1, 0.4, 0)), set(), 0.0, 0, "0")[0]
+    assert little.startswith("On mnist at r = 0, no method convinces in half of its answers. b does most often")
     assert "no answer of any method" in sentences("mnist", rows(a=(0, 0, 0)), set(), 1.0, 0, "0")[0]
     assert sentences("mnist", {}, set(), 1.0, 0, "0") == ["On mnist no method has an answer at r = 1."]
 
