@@ -1,4 +1,4 @@
-"""The commands as functions; the command line is a thin layer over them, and so is `import benchmark`."""
+"""What `import benchmark` offers: the commands as functions that return numbers."""
 
 import logging
 from collections.abc import Iterable, Sequence
@@ -14,42 +14,28 @@ from benchmark.arguments import (
     Options,
     Pictures,
     method_of,
-    methods_of,
     one_of,
     path_of,
     protocol_of,
     seeds_of,
     tasks_of,
-    workers_of,
 )
-from benchmark.data.tasks import data_set_of, file_name, split
 from benchmark.errors import UserError
-from benchmark.jobs import runner
-from benchmark.jobs.answered import score_answers, write_table
-from benchmark.jobs.export import export, recorded, write_answers
-from benchmark.jobs.outside import Files, score_files
-from benchmark.jobs.progress import Listener, board
-from benchmark.jobs.protocol import Job, Protocol, images_of
+from benchmark.jobs.outside import Files
+from benchmark.jobs.progress import board
+from benchmark.jobs.protocol import Job
 from benchmark.jobs.settings import check_overrides
-from benchmark.jobs.work import Work
-from benchmark.judges.examine import Examination, examine
-from benchmark.judges.features import inception_network
-from benchmark.judges.loading import load_classifier
 from benchmark.judges.spec import ClassifierSpec, classifier_spec
 from benchmark.names import RESULTS, Accelerator, Precision, Preset
-from benchmark.plugins import NAME, load
-from benchmark.records import record as store
-from benchmark.records.record import Record
+from benchmark.plugins import load
 from benchmark.records.store import check_writable
 from benchmark.report.cells import tidy
+from benchmark.with_records import failures, read_records, run_records, score_record
 
 if TYPE_CHECKING:
     from benchmark.explainer import Explainer
 
 log = logging.getLogger(__name__)
-
-
-# -- what `import benchmark` offers ------------------------------------------------------------------------------------
 
 
 def run(
@@ -110,6 +96,7 @@ def fit(
     plugins: Iterable[Location] = (),
     settings: Sequence[str] | None = None,
     data_root: Location | None = None,
+    classifier: ClassifierSpec | None = None,
     accelerator: Accelerator = "auto",
     precision: Precision = "32-true",
     results: Location = RESULTS,
@@ -125,6 +112,8 @@ def fit(
         Overrides, as in ["vaex.epochs=30"].
     data_root
         Folder of data sets that are not embedded.
+    classifier
+        The user's own, as `benchmark.classifier` gives it; by default one is trained.
     accelerator, precision
         "auto", "cpu", "cuda" or "mps"; "32-true" or "bf16-mixed".
     plugins, preset, results
@@ -145,6 +134,7 @@ def fit(
         preset,
         settings=settings,
         data_root=data_root,
+        classifier=classifier,
         accelerator=accelerator,
         precision=precision,
         **pictures,
@@ -153,7 +143,7 @@ def fit(
     job = Job(asked, method_of(method), one_of(seeds_of(seed), "seed"))
     check_overrides([job.method], preset, protocol.overrides or {})
     check_writable(protocol.runs)
-    with board(Console(stderr=True)) as drawn:
+    with board(Console(stderr=True), protocol.runs) as drawn:
         return Explainer.fitted(job, protocol, drawn)
 
 
@@ -168,6 +158,7 @@ def score(
     seed: int = 0,
     preset: Preset = "default",
     data_root: Location | None = None,
+    classifier: ClassifierSpec | None = None,
     fid: Given = "oracle",
     inception_weights: Location | None = None,
     results: Location = RESULTS,
@@ -187,7 +178,7 @@ def score(
         What stands in the column `method`.
     seed
         Of the classifier, the oracle and the splits.
-    data_root, fid, inception_weights, **pictures
+    data_root, classifier, fid, inception_weights, **pictures
         As for `benchmark.arguments.protocol_of`; of pictures `data` and what goes with it.
     preset, results
         As for `run`.
@@ -204,7 +195,13 @@ def score(
     """
     files = Files(Path(queries), Path(counterfactuals), path_of(targets), path_of(reconstructions))
     protocol = protocol_of(
-        results, preset, data_root=data_root, fid=fid, inception_weights=inception_weights, **pictures
+        results,
+        preset,
+        data_root=data_root,
+        classifier=classifier,
+        fid=fid,
+        inception_weights=inception_weights,
+        **pictures,
     )
     return tidy([score_record(files, task, name, seed, protocol)])
 
@@ -227,7 +224,7 @@ def read(
 
 
 def classifier(source: str, **said: Any) -> ClassifierSpec:  # noqa: ANN401 - as the options have them
-    """A classifier of your own, for `run` and `fit`.
+    """A classifier of your own, for `run`, `fit` and `score`.
 
     Parameters
     ----------
@@ -242,124 +239,3 @@ def classifier(source: str, **said: Any) -> ClassifierSpec:  # noqa: ANN401 - as
         If a file is not there, or something that is said cannot be.
     """
     return classifier_spec(source, **said)
-
-
-# -- the same with records ---------------------------------------------------------------------------------------------
-
-
-def run_records(
-    methods: Given,
-    tasks: Given | None,
-    preset: Preset,
-    seeds: Given,
-    *,
-    plugins: Iterable[Location] | None = None,
-    jobs: int | None,
-    results: Location,
-    listener: Listener | None = None,
-    **options: Unpack[Options],
-) -> list[Record]:
-    """The records that `run` makes, also of jobs that failed; `listener` hears how it goes."""
-    load(plugins)
-    names = methods_of(methods)
-    protocol = protocol_of(results, preset, **options)
-    check_overrides(names, preset, protocol.overrides or {})
-    if "inception" in protocol.extractors:
-        inception_network(protocol.inception_weights)  # refused now rather than after an hour
-    asked = [
-        Job(task, name, seed)
-        for task in tasks_of(tasks, protocol.own_tasks)
-        for seed in seeds_of(seeds)
-        for name in names
-    ]
-    todo = [job for job in asked if methods != "all" or job.answerable]
-    workers = workers_of(jobs, protocol.devices)
-    check_writable(protocol.runs, protocol.results / "tables")
-    with board(Console(stderr=True), listener) as drawn:
-        return runner.run(todo, protocol, workers, drawn, suiting=methods == "all")
-
-
-EXAMINED = 500
-"""Validation pictures that a user's classifier is looked over on, at most."""
-
-
-def examined(task: str | None, protocol: Protocol) -> Examination:
-    """What `classifier check` finds of the user's classifier on validation pictures of `task`, by default their own."""
-    assert protocol.classifier is not None  # noqa: S101 - it is asked of one
-    data = images_of(one_of(tasks_of(task, protocol.own_tasks), "task"), protocol)
-    some = split(data, 0).validation.first(EXAMINED)
-    return examine(load_classifier(protocol.classifier, data), some.batch(slice(None)), some.labels)
-
-
-def score_record(files: Files, task: str | None, name: str, seed: Given, protocol: Protocol) -> Record:
-    """The record that `score` makes."""
-    if task is None and protocol.folder is None:
-        raise UserError("--task says whose classifier and oracle judge, as in mnist; or name your pictures by --data")
-    job = Job(one_of(tasks_of(task, protocol.own_tasks), "task"), name, one_of(seeds_of(seed), "seed"))
-    if not name.strip() or not name.isprintable() or "|" in name:
-        raise UserError("--name takes what is to stand in a cell of the tables: not empty, on one line, without |")
-    check_writable(protocol.runs)
-    with board(Console(stderr=True)) as drawn:
-        return score_files(files, job, protocol, drawn)
-
-
-def export_task(out: Path, task: str, seed: Given, methods: Given | None, protocol: Protocol) -> None:
-    """Write what `export` writes: the questions of a task, and recorded answers of `methods`."""
-    name, number = one_of(tasks_of(task), "task"), one_of(seeds_of(seed), "seed")
-    asked = [] if methods is None else methods_of(methods)
-    check_writable(out, option="--out")
-    check_writable(protocol.runs)
-    with board(Console(stderr=True)) as drawn, runner.limited(protocol.threads):
-        images_of(name, protocol, drawn.channel(name))
-        answered = [Work(Job(name, method, number), protocol) for method in asked]
-        records = [recorded(work) for work in answered]
-        export(Work(Job(name, "export", number), protocol, drawn.channel(f"export {name}")), out)
-        for work, record in zip(answered, records, strict=True):
-            write_answers(work, record, out / "answers")
-
-
-def score_export(
-    folder: Path, answers: Path, name: str, protocol: Protocol, out: Path | None = None
-) -> tuple[Record, list[Path]]:
-    """Score what another program answered to an exported folder; the record, and the files of single answers."""
-    if not NAME.fullmatch(name):
-        raise UserError("--name takes letters, digits, '-', '_' and '.', as it stands in a path and in tables")
-    check_writable(protocol.runs)
-    record, table = score_answers(folder, answers, name, protocol)
-    place = out or protocol.results / "outside" / file_name(record.task) / name / f"seed-{record.seed}"
-    return record, write_table(table, place)
-
-
-def read_records(results: Location, preset: Preset, methods: Given, tasks: Given, seeds: Given) -> list[Record]:
-    """The records on disk that were asked for, also of methods that no plugin brings now.
-
-    Raises
-    ------
-    UserError
-        If there are none.
-    """
-    load()
-    wanted_seeds = None if seeds == "all" else seeds_of(seeds)
-    found = {path: store.read(path) for path in (Path(results) / "runs" / "records" / preset).glob("*/*/seed-*.json")}
-    for path in (path for path, record in found.items() if record is None):
-        log.warning("%s cannot be read and is left out; benchmark run makes it again", path)
-    recorded = [record for record in found.values() if record is not None]
-    names = methods_of(methods, {record.method for record in recorded})
-    wanted_tasks = None if tasks == "all" else tasks_of(tasks, {data_set_of(record.task) for record in recorded})
-    chosen = [
-        record
-        for record in found.values()
-        if record is not None
-        and record.method in names
-        and (wanted_tasks is None or record.task in wanted_tasks)
-        and (wanted_seeds is None or record.seed in wanted_seeds)
-    ]
-    if not chosen:
-        raise UserError(f"{results} holds no such records of the preset {preset}; make them with benchmark run")
-    return sorted(chosen, key=lambda record: (record.task, record.seed, names.index(record.method)))
-
-
-def failures(records: Sequence[Record]) -> list[str]:
-    """A line for each thing that went wrong."""
-    failed = (record for record in records if record.status == "failed")
-    return list(dict.fromkeys(f"{r.method} on {r.task}, seed {r.seed}: {r.reason}" for r in failed))

@@ -11,11 +11,14 @@ from benchmark.data.folder_config import FolderConfig, folder_config
 from benchmark.data.tasks import check_name
 from benchmark.data.wanted import Wanted
 from benchmark.errors import UserError, unknown
+from benchmark.jobs.parallel import Cluster
 from benchmark.jobs.protocol import Protocol
+from benchmark.jobs.runner import Shard
 from benchmark.jobs.settings import parse_overrides
 from benchmark.judges.features import EXTRACTORS
 from benchmark.judges.spec import ClassifierSpec
-from benchmark.names import EMBEDDED, Accelerator, Precision, Preset, Split
+from benchmark.names import EMBEDDED, Accelerator, Backend, Precision, Preset, Split
+from benchmark.report.layout import DRAWN
 from methods import METHODS
 from methods.training import Devices
 from metrics import METRICS
@@ -25,7 +28,7 @@ Given = str | float | Iterable[str | float]
 Location = Path | str
 T = TypeVar("T")
 
-FORMATS = ("md", "tex", "csv", "svg")
+FORMATS = ("md", "tex", "csv", *DRAWN)
 RELAXATIONS = "0,0.2,0.4,0.6,0.8,1"
 
 
@@ -212,6 +215,39 @@ def one_of(entries: list[T], what: str) -> T:
 
 
 # -- single values -----------------------------------------------------------------------------------------------------
+
+
+def shard_of(given: str | None) -> Shard | None:
+    """(I, N) of "I/N", the I-th of N parts of a run; None where none is given.
+
+    Raises
+    ------
+    UserError
+        If it is something else.
+    """
+    if given is None:
+        return None
+    place, _, count = given.partition("/")
+    if not (place.isdecimal() and count.isdecimal() and 1 <= int(place) <= int(count)):
+        raise UserError(f"--shard takes I/N with I from 1 to N, as in 2/8, not '{given}'")
+    return int(place), int(count)
+
+
+def cluster_of(backend: Backend, given: Sequence[str] | None) -> Cluster:
+    """Where jobs run, with options as in ["scheduler=tcp://host:8786"].
+
+    Raises
+    ------
+    UserError
+        If the backend is unknown or takes no options, or an option has no value.
+    """
+    _choice("backend", backend, Backend)
+    pairs = [option.partition("=") for option in given or ()]
+    if wrong := [name for name, _, value in pairs if not name or not value]:
+        raise UserError(f"--backend-option takes NAME=VALUE, not '{wrong[0]}'")
+    if pairs and backend == "loky":
+        raise UserError("--backend loky takes no --backend-option")
+    return Cluster(backend, {name: value for name, _, value in pairs})
 
 
 def workers_of(jobs: int | None, devices: Devices) -> int:

@@ -13,6 +13,8 @@ Accelerator = Literal["auto", "cpu", "cuda", "mps"]
 Resize = Literal["fit", "crop", "stretch"]
 """How a picture comes to another size: with margins, by its middle, or out of shape."""
 Precision = Literal["32-true", "bf16-mixed"]
+Backend = Literal["loky", "dask", "ray"]
+"""Where jobs run: in processes of this machine, or on a cluster."""
 
 PRESETS: Mapping[Preset, str] = MappingProxyType(
     {

@@ -51,6 +51,14 @@ DVAE = (
     "methods.dvae.method:Dvae",
     "Learns boolean concepts of the classifier's own layer, flips some, and draws the representation that results.",
 )
+LEAP = (
+    "methods.leap.method:Leap",
+    "Leaps from a query's class to the target along a flow of a VAE's latents, asking for probabilities alone.",
+)
+DIME = (
+    "methods.diffusion.dime:Dime",
+    "Noises a query and denoises it towards another class, guided by the classifier's gradient at a clean picture.",
+)
 
 OURS: Mapping[str, Entry] = MappingProxyType(
     {
@@ -64,6 +72,10 @@ OURS: Mapping[str, Entry] = MappingProxyType(
             "Searches an AttGAN's attributes by gradient descent for the smallest change that flips the class.",
         ),
         "hybrid": Entry("methods.hybrid.vae:Hybrid", "Hybrids of a β-VAE."),
+        "latent-search": Entry(
+            "methods.hybrid.latent:LatentSearch",
+            "Searches the latents of the β-VAE of `hybrid` by gradient descent for the smallest change that flips.",
+        ),
         "hybrid-gan": Entry(
             "methods.hybrid.gan:HybridGan", "Hybrids of a DCGAN, which is trained and inverted as in `gan-search`."
         ),
@@ -78,6 +90,19 @@ OURS: Mapping[str, Entry] = MappingProxyType(
         "dvae-single": Entry(*DVAE, {"policy": "single"}),
         "dvae-all": Entry(*DVAE, {"policy": "all"}),
         "dvae-convolutional": Entry(*DVAE, {"layer": "convolutional"}),
+        "leap": Entry(*LEAP),
+        "leap-robust": Entry(*LEAP, {"injections": 5}),
+        "fastdime": Entry(*DIME),
+        "dime": Entry(*DIME, {"clean": "chain", "masked": False}),
+        "ace": Entry(
+            "methods.diffusion.ace:Ace",
+            "Descends through a chain of denoising to what flips behind it, and repaints what had to change.",
+        ),
+        "patch-swap": Entry(
+            "methods.patch_swap.method:PatchSwap",
+            "Swaps cells of the classifier's spatial features for those of a picture of the target class; trains "
+            "nothing.",
+        ),
         "truth": Entry(
             "methods.references:Truth",
             "Answers exactly: the picture of the same noise with the attribute set, which only drawn data know.",

@@ -13,6 +13,8 @@ from methods.training import Trainer
 
 CHANGE = "change_"
 """What the names of attributes' changes begin with, (N,) each, in the intervention of answers that tell them."""
+DONOR = "donor"
+"""The intervention that is the row of a training image, (N,) int64: what an answer took something from, or -1."""
 BATCH = 64
 """Batch size outside training: small enough for the features to fit into a core's cache."""
 
@@ -72,6 +74,8 @@ class Classifier(Protocol):
     class_count: int
     feature_counts: Mapping[Layer, int]
     """Length of φ at each layer."""
+    spatial: tuple[int, int, int] | None
+    """(channels, height, width) of the convolutional layer's φ, or of the one there is; None if φ has no places."""
 
     def __call__(self, images: Tensor) -> Tensor:
         """Logits (B, classes) of images (B, C, H, W)."""

@@ -1,5 +1,6 @@
 """Building blocks of networks that several methods share."""
 
+import torch
 from torch import Tensor, nn
 
 SLOPE = 0.2  # slope of leaky ReLUs below zero (DCGAN)
@@ -52,3 +53,16 @@ def halvings(shape: tuple[int, int, int], widths: tuple[int, ...], outputs: int)
         layers += [nn.BatchNorm2d(wide)] * (i > 0) + [nn.LeakyReLU(SLOPE)]
         channels, height, width = wide, height // 2, width // 2
     return nn.Sequential(*layers, nn.Flatten(), nn.Linear(channels * height * width, outputs))
+
+
+def standard_kl(mean: Tensor, log_variance: Tensor) -> Tensor:
+    """The KL divergence of a diagonal Gaussian (B, latent) from N(0, I), in nats, (B,)."""
+    return 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).sum(1)
+
+
+@torch.no_grad()
+def follow(averaged: nn.Module, network: nn.Module, share: float) -> None:
+    """`averaged` keeps so large a `share` of itself and takes the rest, running statistics too, from `network`."""
+    for mean, value in zip(averaged.state_dict().values(), network.state_dict().values(), strict=True):
+        if mean.is_floating_point():
+            mean.lerp_(value, 1 - share)

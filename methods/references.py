@@ -1,15 +1,14 @@
 """References: no explanations, but a scale for the tables."""
 
 from collections.abc import Mapping, Sequence
-from functools import partial
 from typing import Any, ClassVar, Self
 
 import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from methods.base import Classifier, Counterfactuals, ImageSet, Method, MethodConfig, in_batches
-from methods.pictures import eight_bit, unit
+from methods.bank import Bank
+from methods.base import Classifier, Counterfactuals, ImageSet, Method, MethodConfig
 from methods.training import Trainer
 
 
@@ -71,18 +70,6 @@ class NearestUnlikeConfig(MethodConfig):
     bank: int = Field(5000, gt=0, description="maximal number of training images to choose from (ours)")
 
 
-class Bank(nn.Module):
-    """Training images and the classes that the classifier gives them; −1 for an unused row."""
-
-    images: Tensor
-    classes: Tensor
-
-    def __init__(self, size: int, shape: tuple[int, int, int]) -> None:
-        super().__init__()
-        self.register_buffer("images", torch.zeros(size, *shape, dtype=torch.uint8))
-        self.register_buffer("classes", torch.full((size,), -1))
-
-
 class NearestUnlike(Method):
     """Answers with the nearest training image (L2 over pixels) that the classifier gives the target class.
 
@@ -104,11 +91,7 @@ class NearestUnlike(Method):
         """Fill the bank with training images, evenly spread over the training set."""
         bank = self.prepare(data.shape, classifier)
         assert isinstance(bank, Bank)  # noqa: S101 - `build` returned it
-        used = torch.linspace(0, len(data) - 1, min(self.config.bank, len(data))).long()
-        classes = in_batches(lambda images: classifier(images).argmax(1), data, trainer.device)
-        bank.classes[: len(used)] = classes[used]
-        for rows in torch.arange(len(used)).split(256):
-            bank.images[rows] = eight_bit(data.batch(used[rows]))
+        bank.fill(data, classifier, trainer.device)
         return self
 
     def reconstruct(self, images: Tensor) -> Tensor:
@@ -117,21 +100,8 @@ class NearestUnlike(Method):
 
     def explain(self, images: Tensor, target: Tensor, relaxations: Sequence[float]) -> Counterfactuals:
         """Nearest images of the target class; the query if the bank has none of that class."""
-        rows = self._nearest(images, target)
-        found = unit(self.network.images[rows]).to(images)
+        rows = self.network.nearest(images, target)[:, 0]
+        found = self.network.pictures(rows).to(images)
         found = torch.where(rows[:, None, None, None] >= 0, found, images)
         dial = torch.tensor(relaxations, device=images.device)[:, None, None, None, None]
         return Counterfactuals(dial * images + (1 - dial) * found, {"bank_row": rows})
-
-    def _nearest(self, images: Tensor, target: Tensor) -> Tensor:
-        """The row of the nearest image of the class `target` (B,) in the bank; −1 if there is none."""
-        rows = torch.full_like(target, -1)
-        # By differences, not products: exact, and independent of the batch.
-        measure = partial(torch.cdist, compute_mode="donot_use_mm_for_euclid_dist")
-        for wanted in target.unique():
-            asking, held = target == wanted, (self.network.classes == wanted).nonzero()[:, 0]
-            if len(held):
-                parts = (unit(self.network.images[part]).flatten(1).to(images) for part in held.split(256))
-                distances = torch.cat([measure(images[asking].flatten(1), part) for part in parts], dim=1)
-                rows[asking] = held[distances.argmin(1)]
-        return rows

@@ -9,11 +9,14 @@ import torch
 from torch import Tensor
 
 from metrics.base import Estimate
-from metrics.intervals import mean
+from metrics.intervals import mean, proportion
+from metrics.rates import check_classes
 
 CHANGED_BY_MORE_THAN = 8  # levels of 255
 # Levels are stored as k/255 in float32, which puts them off by up to 3e-5 levels: exactly 8 must stay unchanged.
 ROUNDING = 1e-3
+STAYS = 2 / 255
+"""L1 below which an answer counts as the same."""
 
 
 def l1(images: Tensor, queries: Tensor) -> Estimate:
@@ -154,6 +157,34 @@ def reversibility(answer_undone: Tensor, probes: Tensor) -> Estimate:
 
     """
     return l1(answer_undone, probes)
+
+
+def stability(nudged: Tensor, drawn: Tensor, nudged_classes: Tensor, drawn_classes: Tensor) -> Estimate:
+    """Share of answers that stay when every number of the query changes by one grey level.
+
+    Parameters
+    ----------
+    nudged, drawn : Tensor
+        Shape (N, C, H, W), float in [0, 1]: answers to the changed queries and to the queries, under one sampling seed.
+    nudged_classes, drawn_classes : Tensor
+        Shape (N,), int: the classes that the classifier sees in them.
+
+    Returns
+    -------
+    Estimate
+        In [0, 1], higher is better: the class is the same, and L1 is below 2/255.
+
+    References
+    ----------
+    Defined here; a change that nobody sees should not change an explanation (Alvarez-Melis & Jaakkola, On the
+    Robustness of Interpretability Methods, 2018).
+
+    """
+    check_classes(nudged_classes=nudged_classes, drawn_classes=drawn_classes)
+    near = _difference(nudged, drawn).abs().flatten(1).mean(1) < STAYS
+    if len(near) != len(drawn_classes):
+        raise ValueError(f"there are {len(near)} answers, and classes of {len(drawn_classes)}")
+    return proportion(near & (nudged_classes == drawn_classes))
 
 
 def diversity(answer_draws: Tensor) -> Estimate:

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import Literal, NamedTuple
 
-from metrics.metric import ANY, FRACTION, POSITIVE, Format, Metric
+from metrics.metric import ANY, FRACTION, PLAIN, POSITIVE, RATE, Format, Metric
 
 DISTANCE = Format(interval=True)
 """Format of a distance between sets."""
@@ -53,6 +53,34 @@ def to_reals(network: str, features: str, place: int) -> dict[str, Metric]:
         found[full] = replace(found[full], table="plausibility", heading=heading.format(network), place=at)
     samples = f"fid_{network}_samples"
     found[samples] = replace(found[samples], table="models", heading=f"FID ({network}) samples", place=place)
+    return found
+
+
+def realism() -> dict[str, Metric]:
+    """How far answers lie from real pictures of their target class, one by one, in the oracle's features."""
+    answers = ("answers_oracle_features", "targets")
+    real = ("real_oracle_features", "real_classes")
+    among = (*answers, "train_oracle_features", "train_classes", *real)
+    words = "by distance to training pictures of the target class, the oracle's features"
+    lines: dict[str, tuple[tuple[str, ...], Literal["higher", "lower"], tuple[float, float], str]] = {
+        "realism_quantile": (among, "lower", FRACTION, f"mean share of real pictures that lie nearer, {words}"),
+        "realism_beyond": (among, "lower", FRACTION, f"share of answers farther than 95 % of real pictures, {words}"),
+        "density": ((*answers, *real), "higher", POSITIVE, "mean number of neighbourhoods of real pictures, over k"),
+        "coverage": (
+            ("answer_oracle_features", "targets", *real),
+            "higher",
+            FRACTION,
+            "share of real pictures that have an answer in their neighbourhood",
+        ),
+    }
+    headings = ("quantile among real", "beyond real", "density", "coverage")
+    found = {}
+    for (name, (needs, better, limits, meaning)), heading in zip(lines.items(), headings, strict=True):
+        shown = RATE if name == "realism_beyond" else PLAIN
+        function = f"metrics.realism:{name}"
+        found[name] = Metric(
+            function, needs, "", better, limits, meaning, table="plausibility", heading=heading, place=5, shown=shown
+        )
     return found
 
 

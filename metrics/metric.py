@@ -86,6 +86,11 @@ class Metric:
         return {"higher": "↑", "lower": "↓", "": ""}[self.better]
 
     @property
+    def rests_on_oracle(self) -> bool:
+        """Whether its evidence is what the oracle sees in pictures: their class, or its features of them."""
+        return any("oracle" in need for need in self.needs)
+
+    @property
     def title(self) -> str:
         """The heading of its column, with unit and direction."""
         return " ".join(filter(None, (self.heading, "%" * self.shown.percent, self.arrow)))

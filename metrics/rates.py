@@ -1,16 +1,16 @@
 """How often a counterfactual, or a reconstruction, changes the class that a network sees.
 
 Classes are integer vectors (N,), the argmax of a network's logits; other types or different lengths raise ValueError.
-`answer_classes` and `answer_oracle_classes` are the classes that classifier and oracle give the counterfactuals,
-`reconstruction_classes` and `predicted` the classifier's classes of reconstructions and queries, `targets` the target
-classes. Every estimate has a Wilson interval, and is NaN if N = 0.
+`answer_classes` are the classes that the classifier gives the counterfactuals, `answer_oracle_votes` (N, M) those that
+each of M oracles gives, `reconstruction_classes` and `predicted` the classifier's classes of reconstructions and
+queries, `targets` the target classes. Every estimate has a Wilson interval, and is NaN if N = 0.
 """
 
 import torch
 from torch import Tensor
 
 from metrics.base import Estimate
-from metrics.intervals import proportion
+from metrics.intervals import mean_share, proportion
 
 
 def flip_rate(answer_classes: Tensor, targets: Tensor) -> Estimate:
@@ -30,8 +30,8 @@ def flip_rate(answer_classes: Tensor, targets: Tensor) -> Estimate:
     return proportion(answer_classes == targets)
 
 
-def oracle_agreement(answer_oracle_classes: Tensor, targets: Tensor) -> Estimate:
-    """Share of counterfactuals that an independent classifier, the oracle, sees as their target class.
+def oracle_agreement(answer_oracle_votes: Tensor, targets: Tensor) -> Estimate:
+    """Mean over counterfactuals of the share of oracles, independent classifiers, that see the target class.
 
     Returns
     -------
@@ -40,15 +40,32 @@ def oracle_agreement(answer_oracle_classes: Tensor, targets: Tensor) -> Estimate
 
     References
     ----------
-    Hvilshøj et al., On Quantitative Evaluations of Counterfactuals, 2021.
+    Hvilshøj et al., On Quantitative Evaluations of Counterfactuals, 2021; a panel instead of one oracle is ours.
 
     """
-    check_classes(answer_oracle_classes=answer_oracle_classes, targets=targets)
-    return proportion(answer_oracle_classes == targets)
+    check_classes(targets=targets)
+    return mean_share(_agreeing(answer_oracle_votes, targets))
 
 
-def adversarial_flips(answer_classes: Tensor, answer_oracle_classes: Tensor, targets: Tensor) -> Estimate:
-    """Share of counterfactuals that convince the classifier of their target class, but not the oracle.
+def oracle_disagreement(answer_oracle_votes: Tensor) -> Estimate:
+    """Share of counterfactuals in which the oracles do not all see the same class, whichever that is.
+
+    Returns
+    -------
+    Estimate
+        A fraction in [0, 1]; where it is high, `oracle_agreement` depends on who judges.
+
+    References
+    ----------
+    Defined here.
+
+    """
+    check_votes(answer_oracle_votes)
+    return proportion((answer_oracle_votes != answer_oracle_votes[:, :1]).any(1))
+
+
+def adversarial_flips(answer_classes: Tensor, answer_oracle_votes: Tensor, targets: Tensor) -> Estimate:
+    """Share of counterfactuals that convince the classifier of their target class, but not an oracle; oracles' mean.
 
     Returns
     -------
@@ -60,12 +77,12 @@ def adversarial_flips(answer_classes: Tensor, answer_oracle_classes: Tensor, tar
     Defined here, after the oracle of Hvilshøj et al., 2021.
 
     """
-    check_classes(answer_classes=answer_classes, answer_oracle_classes=answer_oracle_classes, targets=targets)
-    return proportion((answer_classes == targets) & (answer_oracle_classes != targets))
+    check_classes(answer_classes=answer_classes, targets=targets)
+    return mean_share((answer_classes == targets) * (1 - _agreeing(answer_oracle_votes, targets)))
 
 
-def oracle_aware_flips(answer_classes: Tensor, answer_oracle_classes: Tensor, targets: Tensor) -> Estimate:
-    """Share of counterfactuals that convince both the classifier and the oracle of their target class.
+def oracle_aware_flips(answer_classes: Tensor, answer_oracle_votes: Tensor, targets: Tensor) -> Estimate:
+    """Share of counterfactuals that convince the classifier and an oracle of their target class; oracles' mean.
 
     Returns
     -------
@@ -77,8 +94,16 @@ def oracle_aware_flips(answer_classes: Tensor, answer_oracle_classes: Tensor, ta
     Defined here, after the oracle of Hvilshøj et al., 2021.
 
     """
-    check_classes(answer_classes=answer_classes, answer_oracle_classes=answer_oracle_classes, targets=targets)
-    return proportion((answer_classes == targets) & (answer_oracle_classes == targets))
+    check_classes(answer_classes=answer_classes, targets=targets)
+    return mean_share((answer_classes == targets) * _agreeing(answer_oracle_votes, targets))
+
+
+def _agreeing(votes: Tensor, targets: Tensor) -> Tensor:
+    """The share of oracles that see the target, (N,) float64, of `votes` (N, M)."""
+    check_votes(votes)
+    if len(votes) != len(targets):
+        raise ValueError(f"the oracles judge {len(votes)} counterfactuals, and there are {len(targets)} targets")
+    return (votes == targets[:, None]).double().mean(1)
 
 
 def reconstruction_flips(reconstruction_classes: Tensor, predicted: Tensor) -> Estimate:
@@ -107,3 +132,10 @@ def check_classes(**classes: Tensor) -> None:
     lengths = {name: len(tensor) for name, tensor in classes.items()}
     if len(set(lengths.values())) > 1:
         raise ValueError(f"the classes differ in length: {lengths}")
+
+
+def check_votes(votes: Tensor) -> None:
+    """Raise ValueError unless `votes` are integer classes (N, M) of at least one oracle."""
+    integer = not (votes.is_floating_point() or votes.is_complex() or votes.dtype == torch.bool)
+    if not integer or votes.ndim != 2 or not votes.shape[1]:
+        raise ValueError(f"votes must be integer classes (N, M), got {votes.dtype} {tuple(votes.shape)}")

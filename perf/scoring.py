@@ -12,10 +12,12 @@ from threadpoolctl import threadpool_limits
 
 import metrics
 from benchmark.jobs import evidence, measure
-from benchmark.jobs.evidence import Answers, Networks
+from benchmark.jobs.evidence import Answers, Networks, Reals
+from benchmark.jobs.settings import ORACLES
 from benchmark.judges.autoencoders import AutoencoderConfig, Autoencoders
-from benchmark.judges.classifier import ORACLE, ClassifierConfig, ConvClassifier
+from benchmark.judges.classifier import ClassifierConfig, ConvClassifier
 from benchmark.judges.features import penultimate
+from benchmark.judges.panel import Panel
 
 GOAL = 40.0
 """Seconds, without Inception."""
@@ -51,9 +53,10 @@ def answers():
 def networks():
     """Untrained networks of the default sizes."""
     classifier = ConvClassifier(ClassifierConfig(), SHAPE, CLASSES).eval()
-    oracle = ConvClassifier(ClassifierConfig(**ORACLE), SHAPE, CLASSES).eval()
+    members = [ConvClassifier(section.resolved("default", {}), SHAPE, CLASSES) for section in ORACLES.values()]
+    panel = Panel(members).eval()
     parts = list(Autoencoders(AutoencoderConfig(), SHAPE, CLASSES).eval().parts)
-    return Networks(classifier, oracle, {"oracle": penultimate(oracle)}, torch.device("cpu"), parts)
+    return Networks(classifier, panel.each, {"oracle": penultimate(panel)}, torch.device("cpu"), parts)
 
 
 def timed(spent, name, function):
@@ -80,7 +83,7 @@ def main():
     metrics.Metric.load = lambda metric: timed(spent, metric.function.split(":")[1], load(metric))
     with threadpool_limits(1):
         started = time.process_time()
-        measure.measure(answers(), pictures(REALS), networks())
+        measure.measure(answers(), Reals(pictures(REALS)), networks())
         seconds = time.process_time() - started
     print(f"all metrics: {seconds:.1f} s, {seconds / GOAL:.2f} of the goal of {GOAL:g} s")
     for name, part in spent.most_common():

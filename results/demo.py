@@ -9,21 +9,24 @@ It trains nothing: the records say which networks their numbers rest on.
 import sys
 from pathlib import Path
 
-from benchmark.api import read_records
 from benchmark.demo.weights import SHIPPED, Shipped, write
 from benchmark.records.store import find
+from benchmark.with_records import read_records
 
 TASK, SEED = "mnist", 0
 METHODS = ("vaex", "hybrid", "gan-search")
+FIRST = "members.0."
+"""How the weights of the panel's first oracle begin; one is enough for a picture."""
 
 
 def main(results: Path) -> None:
     """Collect the judges and the methods of one default run."""
     states, settings = {}, {}
     for record in read_records(results, "default", METHODS, TASK, SEED):
-        for role, judge in (("classifier", record.classifier), ("oracle", record.oracle)):
-            states[role], _ = find(results / "runs", record.artefacts[role])
-            settings[role] = judge.config
+        states["classifier"], _ = find(results / "runs", record.artefacts["classifier"])
+        panel, _ = find(results / "runs", record.artefacts["oracle"])
+        states["oracle"] = {name.removeprefix(FIRST): part for name, part in panel.items() if name.startswith(FIRST)}
+        settings |= {"classifier": record.classifier.config, "oracle": record.oracle.members[0].config}
         states[record.method], _ = find(results / "runs", record.artefacts["fit"])
         settings[record.method] = record.config
     write(SHIPPED, Shipped(states, {"task": TASK, "seed": SEED, "methods": METHODS, "settings": settings}))

@@ -1,4 +1,6 @@
-"""Publish what a results folder holds: `publish.py FOLDER [PATTERN ...]`, after `benchmark report --results FOLDER`.
+"""Publish what a results folder holds: `publish.py FOLDER [PATTERN ...]`.
+
+After `benchmark report --format md,png --results FOLDER`, which writes the figures, too.
 
 A table, page or picture is published if README.md, docs/ or results/README.md links it, or a published page does. Its
 folder is its task's, or `bias`, or `papers`. Pictures get a palette. With patterns, as in 'bias-*', only the names that
@@ -54,10 +56,11 @@ def main(source: Path, *patterns: str) -> None:
         target = HERE / folder_of(name, tasks) / name
         published.add(target)
         if any(fnmatch(name, pattern) for pattern in patterns or ("*",)):
-            if (source / name).exists():
-                take_over(source / name, target, tasks)
+            path = source / ("tables" if name.endswith(".md") else "figures") / name
+            if path.exists():
+                take_over(path, target, tasks)
             else:
-                print(f"not in {source}: {name}", file=sys.stderr)
+                print(f"there is no {path}", file=sys.stderr)
         if name.endswith(".md") and target.exists():
             waiting |= {Path(link).name for link in links_of(target)} - {path.name for path in published}
     for path in set(results()) - published if not patterns else ():
@@ -109,13 +112,17 @@ def take_over(path: Path, target: Path, tasks: set[str]) -> None:
         return
 
     def named(image: re.Match[str]) -> str:
-        left_out = any(fnmatch(image[2], pattern) for pattern in LEFT_OUT)
-        return f"*{image[1]} (not published; a run draws it as {image[2]})*" if left_out else image[0]
+        name = Path(image[2]).name
+        left_out = any(fnmatch(name, pattern) for pattern in LEFT_OUT)
+        return (
+            f"*{image[1]} (not published; benchmark report --format png draws it as {name})*" if left_out else image[0]
+        )
 
     def moved(link: re.Match[str]) -> str:
         if "://" in link[0]:
             return link[0]
-        return Path(os.path.relpath(HERE / folder_of(link[0], tasks) / link[0], target.parent)).as_posix()
+        name = Path(link[0]).name
+        return Path(os.path.relpath(HERE / folder_of(name, tasks) / name, target.parent)).as_posix()
 
     text = IMAGE.sub(named, path.read_text(encoding="utf-8"))
     target.write_text(LINK.sub(moved, text), encoding="utf-8")
@@ -139,7 +146,7 @@ def show(metrics: Path, readme: Path) -> None:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) < 2 or not (Path(sys.argv[1]) / "tables" / "metrics.csv").exists():
+    if len(sys.argv) < 2 or not (Path(sys.argv[1]) / "metrics.csv").exists():
         print("name a folder that benchmark report has written to: python results/publish.py FOLDER", file=sys.stderr)
         sys.exit(2)
-    main(Path(sys.argv[1]) / "tables", *sys.argv[2:])
+    main(Path(sys.argv[1]), *sys.argv[2:])

@@ -17,9 +17,10 @@ from benchmark.bias.trial import KINDS, VERSION, Case, Planted, Trial, side, str
 from benchmark.errors import UserError, reason_of
 from benchmark.jobs.fit import fit, fit_settings
 from benchmark.jobs.measure import row
+from benchmark.jobs.parallel import in_parallel
 from benchmark.jobs.progress import Board
 from benchmark.jobs.protocol import images_of
-from benchmark.jobs.runner import in_parallel, limited
+from benchmark.jobs.runner import limited
 from benchmark.judges.attributes import TrainedAttributeOracles
 from benchmark.records.record import Record, Row, read, write
 from benchmark.records.store import Artefact, key_of

@@ -13,8 +13,9 @@ from torch import Tensor
 
 from benchmark.bias.gates import blank
 from benchmark.bias.trial import MAJORITIES, Case, Planted, Trial
+from benchmark.jobs.parallel import in_parallel
 from benchmark.jobs.progress import Board
-from benchmark.jobs.runner import in_parallel, limited
+from benchmark.jobs.runner import limited
 from benchmark.records.record import Record, read, write
 from benchmark.records.store import key_of
 from methods.base import Study

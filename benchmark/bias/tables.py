@@ -19,6 +19,7 @@ from benchmark.records.store import find
 from benchmark.report.cells import Table
 from benchmark.report.drawing import save, styled
 from benchmark.report.grid import grid
+from benchmark.report.layout import FIGURES, TABLES
 from benchmark.report.tables import studies
 from methods import BASELINE, METHODS
 
@@ -241,17 +242,17 @@ def _leaking(outcome: BiasOutcome) -> tuple[str, ...]:
 
 
 def publish(trial: Trial, outcome: BiasOutcome, folder: Path) -> list[Table]:
-    """Write tables and figures of one planted bias to `folder`; returns the tables to show.
+    """Write tables and figures of one planted bias to the results `folder`; returns the tables to show.
 
     If the gates are closed, older tables and figures of the bias are deleted: their verdicts no longer hold.
     """
     made = bias_tables(outcome)
     if outcome.gates.status == "ok" and not outcome.open:
-        for path in folder.glob(f"bias-*{outcome.planted}*"):
+        for path in (path for name in (TABLES, FIGURES) for path in (folder / name).glob(f"bias-*{outcome.planted}*")):
             path.unlink()
     for table in made:
-        table.write(folder)
-    write_figures(trial, outcome, folder)
+        table.write(folder / TABLES)
+    write_figures(trial, outcome, folder / FIGURES)
     return made
 
 

@@ -30,7 +30,7 @@ Start here:
   benchmark run --preset smoke         the same in seconds; the numbers mean nothing
   benchmark list                       methods, tasks, metrics, presets
   benchmark report                     tables and figures again, from the records
-  benchmark paper vaex                 a paper's numbers and claims beside ours, as a page (all: of all four)
+  benchmark paper vaex                 a paper's numbers and claims beside ours, as a page (all: of each)
   benchmark bias                       which methods show a bias that was planted in a classifier
   benchmark compare vaex gan-search    differences between two methods, and whether they exceed chance
   benchmark audit --help               explain a classifier of your own

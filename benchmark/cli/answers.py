@@ -41,17 +41,26 @@ def write_answers(records: Sequence[Record], wanted: Wanted, results: Path) -> P
 
 
 def _save(answered: Sequence[tuple[Record, Answers]], place: int, folder: Path, name: str) -> None:
-    """One query: a file for each method and relaxation, and all of them beside one another."""
+    """One query: a file for each method, seed and relaxation, and all of a seed beside one another."""
+    seeds = sorted({record.seed for record, _ in answered})
+    for seed in seeds:
+        own = [(record, answers) for record, answers in answered if record.seed == seed]
+        which = f" seed={seed}" * (len(seeds) > 1)
+        for record, answers in own:
+            for r, images in zip(answers.relaxations, answers.images, strict=True):
+                _png(images[place], folder / f"{name} {record.method}{which} r={r:g}.png")
+        _draw(own, place, name, folder / f"{name} by all methods{which}.png")
+
+
+def _draw(answered: Sequence[tuple[Record, Answers]], place: int, name: str, path: Path) -> None:
+    """All answers to one query under one seed, a method a column."""
     record, first = answered[0]
-    for other, answers in answered:
-        for r, images in zip(answers.relaxations, answers.images, strict=True):
-            _png(images[place], folder / f"{name} {other.method} r={r:g}.png")
     columns = [_repeated(first.queries[place], len(first.relaxations))]
     columns += [_column(other, answers, place) for other, answers in answered]
     labels = [f"r = {r:g}" for r in first.relaxations]
     title = f"{name}: {first.predicted[place]} → {first.targets[place]}, by the classifier of {record.task}"
     with styled():
-        write_figure(gallery(columns, labels, title), folder / f"{name} by all methods.png", "png")
+        write_figure(gallery(columns, labels, title), path, "png")
 
 
 def _png(picture: Tensor, path: Path) -> None:

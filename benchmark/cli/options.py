@@ -62,6 +62,16 @@ DataRoot = Annotated[Path | None, typer.Option(help="Folder of data sets that ar
 Fid = Annotated[str, typer.Option(help="Extractors of Fréchet distances: oracle,inception.")]
 InceptionWeights = Annotated[Path | None, typer.Option(help="File of pytorch-fid's weights, for --fid inception.")]
 Jobs = Annotated[int | None, typer.Option(min=1, help="Jobs at once. [default: one a core; one on a GPU]")]
+Shard = Annotated[
+    str | None,
+    typer.Option(help="I/N: every N-th of the groups of jobs that share a fit, from the I-th; for job arrays."),
+]
+Backend = Annotated[names.Backend, typer.Option(help="Where jobs run: loky is this machine.")]
+BackendOptions = Annotated[
+    list[str] | None,
+    typer.Option("--backend-option", metavar="NAME=VALUE", help="As in scheduler=tcp://host:8786 of dask; repeatable."),
+]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be made, and what it takes; make nothing.")]
 Accelerator = Annotated[names.Accelerator, typer.Option(help="Where to train and explain.")]
 SomeRelaxations = Annotated[
     str | None, typer.Option("--r", "--relaxations", "--relaxation", help="Comma-separated. [default: the smallest]")

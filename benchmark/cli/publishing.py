@@ -1,24 +1,27 @@
-"""What a command makes of records: tables, figures and pages on disk, a few lines on the screen, an exit code."""
+"""What a command makes of records: tables and pages on disk, a few lines on the screen, an exit code."""
 
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from pkgutil import iter_modules
 
 import benchmark.papers
-from benchmark.api import failures, read_records
 from benchmark.cli.options import complain
-from benchmark.cli.talk import QUIET_PRESET, last_lines, paths, say
+from benchmark.cli.talk import QUIET_PRESET, last_lines, say
 from benchmark.errors import UserError
 from benchmark.jobs.again import run_again
+from benchmark.locks import locked
 from benchmark.names import Preset
 from benchmark.records.record import Record
-from benchmark.records.store import code_of, file_digest, key_of, locked
+from benchmark.records.store import code_of, file_digest, key_of
+from benchmark.report.layout import DRAWN, FIGURES, TABLES
+from benchmark.with_records import failures, read_records
 from methods.files import write_whole
 
 DRAWN_BY = ("benchmark.report.figures", "benchmark.report.tables", "benchmark.papers.pages")
 """The modules whose code makes tables and figures of records; the papers' own are found beside them."""
 PAGED_BY = (
     "benchmark.report.page.html",
+    "benchmark.report.page.attributes",
     "benchmark.report.page.blind",
     "benchmark.papers.chapter",
     "benchmark.bias.chapter",
@@ -34,22 +37,22 @@ def publish(
     paged: Sequence[Record] | None = None,
     quiet: bool = False,
 ) -> Path | None:
-    """Write tables, figures and the page of `records`, and say what they hold; if all failed, leave what is there.
+    """Write tables and the page of `records`, and say what they hold; if all failed, leave what is there.
 
-    Tables are written as `formats` say: "md", "tex", "csv"; with "svg", figures as that too. To be `quiet` is to say
-    only the last path, which is the page's. The page is of the records `paged`, where these are others; its path is
-    returned.
+    Tables are written as `formats` say: "md", "tex", "csv"; figures only where these name "png", "svg" or "pdf". To be
+    `quiet` is to say only the last path, which is the page's. The page is of the records `paged`, where these are
+    others; its path is returned.
     """
     good = [record for record in records if record.status == "ok"]
     if not good:
         return None
     stamp = results / "runs" / "published"
-    with locked(results / "runs" / "locks" / "tables.lock"):
+    with locked(results / "runs" / "locks" / "tables.lease"):
         if not stamp.exists() or stamp.read_text() != _state(records, results, formats):
-            _write(records, results / "runs", results / "tables", formats)
+            _write(records, results, formats)
             write_whole(stamp, _state(records, results, formats).encode())
     page = write_report(results, paged or records)
-    lines = paths(results / "tables", list(dict.fromkeys(record.task for record in good)))
+    lines = [f"tables: {results / TABLES}", *([f"figures: {results / FIGURES}"] if {*formats} & {*DRAWN} else [])]
     lines.append(str(page))
     if quiet:
         lines = lines[-1:]
@@ -60,19 +63,20 @@ def publish(
     return page
 
 
-def _write(records: Sequence[Record], runs: Path, folder: Path, formats: Collection[str]) -> None:
+def _write(records: Sequence[Record], results: Path, formats: Collection[str]) -> None:
     # Imported here because drawing takes seconds to load, which a run that changes nothing need not wait for.
     from benchmark.papers.pages import write_pages  # noqa: PLC0415
     from benchmark.report.cells import Results  # noqa: PLC0415
     from benchmark.report.figures import write_figures  # noqa: PLC0415
     from benchmark.report.tables import write_tables  # noqa: PLC0415
 
-    shared = Results.of(records)  # their numbers become one table, for all that is written
-    drawn = ("png", "svg") if "svg" in formats else ("png",)
-    write_figures(shared, runs, folder, formats=drawn)  # which the pages show
-    write_pages(shared, runs, folder, formats=formats)
+    shared, runs = Results.of(records), results / "runs"  # their numbers become one table, for all that is written
+    drawn, figures = [name for name in DRAWN if name in formats], results / FIGURES
+    if drawn or figures.exists():  # what was asked for once is kept up to date
+        write_figures(shared, runs, figures, formats=drawn)
+    write_pages(shared, runs, results, formats=formats)
     # After the pages, each of which knows the methods of its own paper alone.
-    write_tables(shared, folder, runs, formats)
+    write_tables(shared, results, runs, formats)
 
 
 def write_report(results: Path, records: Sequence[Record], preset: Preset | None = None) -> Path:
@@ -84,7 +88,7 @@ def write_report(results: Path, records: Sequence[Record], preset: Preset | None
 
     stamp, path = results / "runs" / "paged", results / NAME
     files = [file_digest(HERE / name) for name in FILES]
-    with locked(results / "runs" / "locks" / "tables.lock"):
+    with locked(results / "runs" / "locks" / "tables.lease"):
         if not path.exists() or not stamp.exists() or stamp.read_text() != _page_state(records, results, path, files):
             fill_report(results, records, results, preset or records[0].preset)
             write_whole(stamp, _page_state(records, results, path, files).encode())
@@ -96,11 +100,12 @@ def fill_report(results: Path, records: Sequence[Record], folder: Path, preset: 
     # Imported here for the reason that `_write` gives.
     from benchmark.bias import chapter as biases  # noqa: PLC0415
     from benchmark.papers import chapter as papers  # noqa: PLC0415
-    from benchmark.report.page import blind  # noqa: PLC0415
+    from benchmark.report.page import attributes, blind  # noqa: PLC0415
     from benchmark.report.page.html import write_page  # noqa: PLC0415
 
     runs = results / "runs"
-    chapters = [*blind.chapters(records, runs, results), *papers.chapters(records, runs, results / "tables")]
+    chapters = [*attributes.chapters(records), *blind.chapters(records, runs, results)]
+    chapters += [*papers.chapters(records, runs, results / FIGURES)]
     chapters += biases.chapters(preset, runs)
     return write_page(records, runs, folder, chapters, run_again(records))
 
@@ -130,7 +135,8 @@ def _state(
         formats=sorted(formats),
         code=code_of(*modules, *papers),
         artefacts=sorted(folder.name for folder in kept.iterdir()) if kept.exists() else [],
-        files=[_files(results / "runs" / "bias"), _files(results / "tables")],
+        files=[_files(results / name) for name in ("runs/bias", TABLES, FIGURES)],
+        numbers=[(path.name, path.stat().st_mtime_ns) for path in sorted(results.glob("*.csv"))],
     )
 
 

@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from benchmark.api import read_records
 from benchmark.arguments import entries_of, seeds_of
 from benchmark.errors import UserError
 from benchmark.names import Preset
 from benchmark.report.cells import Results
 from benchmark.report.numbers import only, read_numbers
+from benchmark.with_records import read_records
 
 
 def results_of(source: Path | None, results: Path, preset: Preset, methods: str, tasks: str, seeds: str) -> Results:

@@ -3,10 +3,10 @@
 import shutil
 from collections.abc import Sequence
 from math import ceil
-from pathlib import Path
 
 import typer
 
+from benchmark.jobs.estimate import Forecast
 from benchmark.jobs.progress import NOTHING, Listener, Needs
 from benchmark.jobs.protocol import Job
 from benchmark.jobs.seeds import ENOUGH
@@ -68,6 +68,15 @@ class Talk(Listener):
 def say(line: str) -> None:
     """One line on the screen, at once, also where it is piped."""
     typer.echo(line)
+
+
+def say_plan(there: Sequence[Job], missing: Sequence[Job], forecast: Forecast) -> None:
+    """What a run would make, what is on disk, and what the rest takes."""
+    for job in there:
+        say(f"on disk: {job}")
+    for job in missing:
+        say(f"to make: {job}")
+    say(forecast.text() if missing else "nothing is left to make")
 
 
 def last_lines(records: Sequence[Record], width: int | None = None) -> list[str]:
@@ -144,9 +153,3 @@ def _numbers(records: Sequence[Record]) -> str:
 def _mean(records: Sequence[Record], metric: str) -> float | None:
     values = [value for record in records if (value := _value(record, metric)) is not None]
     return sum(values) / len(values) if values else None
-
-
-def paths(tables: Path, tasks: Sequence[str]) -> list[str]:
-    """Where the tables lie; last, the picture that compares all methods, if there is one."""
-    pictures = [tables / f"all-methods-{task.replace('/', '_')}.png" for task in tasks]
-    return [f"tables: {tables}", *(str(picture) for picture in pictures if picture.exists())]

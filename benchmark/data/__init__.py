@@ -136,6 +136,11 @@ class Subset:
         assert self.data.labels is not None  # noqa: S101 - subsets are made of labelled data
         return torch.from_numpy(self.data.labels[self.indices])
 
+    @property
+    def pixels(self) -> Tensor:
+        """(n, C, H, W) uint8."""
+        return torch.from_numpy(self.data.images[self.indices])
+
     def batch(self, indices: Tensor | slice) -> Tensor:
         """The images at `indices` of this subset, float32 in [0, 1], (B, C, H, W)."""
         chosen = indices.numpy() if isinstance(indices, Tensor) else indices  # numpy takes a tensor of one for a number

@@ -7,9 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
-from filelock import FileLock
 
 from benchmark.errors import UserError
+from benchmark.locks import SUFFIX, locked
 
 DIGEST = re.compile(r"[0-9a-f]{64}")
 
@@ -64,7 +64,7 @@ def cached_images(
     if found is not None:
         return found
     path.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(path.with_suffix(".lock")):
+    with locked(path.with_suffix(SUFFIX)):
         found = _open(path, shape)  # another process may have been faster
         return _make(path, shape, fill, digest) if found is None else found
 

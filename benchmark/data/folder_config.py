@@ -37,6 +37,15 @@ class FolderConfig(BaseModel):
         """Of the task: the folder's own name."""
         return Path(os.path.abspath(self.path)).name  # noqa: PTH100 - a link goes by its own name
 
+    def said(self) -> dict[str, str]:
+        """The options that say the same, with their values; a switch has none."""
+        size = "x".join(map(str, self.size)) if self.size else ""
+        values = {"--data": str(self.path), "--image-size": size, "--channels": str(self.channels or "")}
+        values |= {"--resize": self.resize} if self.resize != "crop" else {}
+        return {name: value for name, value in values.items() if value} | (
+            {"--skip-broken": ""} if self.skip_broken else {}
+        )
+
 
 def folder_config(
     path: Path, image_size: str | int | None, resize: str, channels: int | None, *, skip_broken: bool

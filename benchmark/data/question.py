@@ -2,17 +2,17 @@
 
 from dataclasses import dataclass
 
-import torch
-from torch import Tensor
-
 from benchmark.data import ImageData, Subset
 from benchmark.data.tasks import Splits, split
 from benchmark.data.wanted import Wanted
 from benchmark.errors import UserError
 from methods.training import derived_seed
 
-PURPOSES = ("training", "classifier", "oracle", "fit", "targets", "explain", "show", "probe", "autoencoders", "panel")
-"""Purposes of random numbers; a seed and a purpose determine a stream."""
+PURPOSES = (
+    *("training", "classifier", "oracle", "fit", "targets", "explain", "show", "probe", "autoencoders", "panel"),
+    *("oracle-2", "oracle-3", "classifier-2", "classifier-3"),
+)
+"""Purposes of random numbers; a seed and a purpose determine a stream. A new one comes last, so that none moves."""
 
 
 @dataclass(frozen=True)
@@ -72,9 +72,9 @@ class Question:
         """The number of images on either side of a Fréchet distance."""
         return min(len(self.queries), len(self.asked) // 2)
 
-    def reals(self) -> Tensor:
-        """The last `real_count` images of the split, disjoint from the queries compared, (M, C, H, W) uint8."""
-        return torch.from_numpy(self.data.images[self.asked.indices[len(self.asked) - self.real_count :]])
+    def real(self) -> Subset:
+        """The last `real_count` images of the split, disjoint from the queries compared."""
+        return Subset(self.data, self.asked.indices[len(self.asked) - self.real_count :])
 
 
 def _check_classes(train: Subset) -> None:

@@ -1,5 +1,6 @@
 """A task names a data set and the classes to tell apart: `mnist`, `mnist/3-8`, `celeba/Male`."""
 
+import math
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
@@ -171,14 +172,24 @@ def _with_counts(data: ImageData) -> ImageData:
     splits = split(data, seed=0)
     remarks, each = [], np.bincount(splits.train.labels, minlength=len(data.class_names))
     if len(splits.test) < FEW_TESTS:
-        remarks.append(f"{len(splits.test)} test pictures: below {FEW_TESTS}, rates are uncertain by 10 points or more")
+        remarks.append(_on_rates(len(splits.test)))
     if each.min() < FEW_TRAINING:
         name = data.class_names[int(each.argmin())]
         remarks.append(
-            f"class '{name}' has {each.min()} training pictures: below {FEW_TRAINING} a class, "
-            "generators learn little, and numbers mean little"
+            f"class '{name}' has {each.min()} training pictures, fewer than {FEW_TRAINING}: too few to train a "
+            "generator well, so that its answers blur, and perhaps an oracle, so look at its accuracy; the references "
+            "need no generator"
         )
     return replace(data, remarks=(*data.remarks, *remarks))
+
+
+def _on_rates(count: int) -> str:
+    """What `count` test pictures are too few for: a rate near one half, and a difference of two, at 95 %."""
+    half = 98 / math.sqrt(count)  # 1.96 · √(1/4 / n), in points
+    return (
+        f"{count} test pictures are too few to know a rate better than to ± {half:.0f} points, or to tell methods "
+        f"apart that differ by less than about {math.sqrt(2) * half:.0f}"
+    )
 
 
 def _lacking(data: ImageData) -> Iterator[str]:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from pydantic import BaseModel
 
-from benchmark.jobs.settings import CLASSIFIER, ORACLE, method_config
+from benchmark.jobs.settings import CLASSIFIER, ORACLES, method_config
 from benchmark.judges.spec import ClassifierSpec
 from benchmark.records.record import Record
 from methods import METHODS
@@ -22,13 +22,14 @@ Options = Callable[[Sequence[Record]], Sequence[str]]
 
 
 def run_again(records: Sequence[Record]) -> str:
-    """`benchmark run`, a line for each group of tasks that were asked alike.
+    """`benchmark run`, a line for each group of tasks that were asked alike; nothing of what `score` has kept.
 
     Settings of methods, classifier and oracle are told where they differ from the preset's; of data sets they are not
     known.
     """
-    lines = grouped("run", "--tasks", records, _of_run)
-    return "\n".join(lines if len(lines) < 2 else [*lines, _line("report", _of_preset(records[0]))])
+    run = [record for record in records if record.method in METHODS or record.plugins]
+    lines = grouped("run", "--tasks", run, _of_run)
+    return "\n".join(lines if len(lines) < 2 else [*lines, _line("report", _of_preset(run[0]))])
 
 
 def paper_again(name: str, records: Sequence[Record]) -> str:
@@ -53,12 +54,19 @@ def _line(command: str, options: Iterable[str]) -> str:
 
 
 def _of_run(records: Sequence[Record]) -> list[str]:
-    first = records[0]
+    first = next((record for record in records if record.status == "ok"), records[0])
     found = [f"--methods {_joined(record.method for record in records)}", _seeds(records), *_of_preset(first)]
     found += [f"--split {first.split}"] if first.split == "validation" else []
     found += [f"--limit {first.limit}"] if first.limit else []
     if first.relaxations and tuple(sorted(first.relaxations)) != USUAL:
         found.append(f"--relaxations {_joined(f'{r:g}' for r in first.relaxations)}")
+    found += [
+        f"--plugin {shlex.quote(file)}" for file in dict.fromkeys(file for one in records for file in one.plugins)
+    ]
+    found += [
+        " ".join([name, *map(shlex.quote, filter(None, [value]))])
+        for name, value in first.data.get("folder", {}).items()
+    ]
     return found + list(dict.fromkeys(option for record in records for option in _changed(record)))
 
 
@@ -82,7 +90,8 @@ def _changed(record: Record) -> list[str]:
     usual: BaseModel = method_config(record.method, record.preset, {}, channels)
     found = [(record.method, record.config, usual)]
     own = _own_classifier(record)
-    for section, judge in ((CLASSIFIER, record.classifier), (ORACLE, record.oracle)):
+    members = record.oracle.members if record.oracle is not None else []
+    for section, judge in ((CLASSIFIER, record.classifier), *zip(ORACLES.values(), members, strict=False)):
         if judge is not None and SOURCE not in judge.config:
             found.append((section.name, judge.config, section.resolved(record.preset, {}, channels)))
     return own + [

@@ -1,9 +1,8 @@
 """Another program's answers to the questions that `benchmark export` wrote: scored as a run's, kept as a record."""
 
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pandas as pd
 import torch
@@ -14,15 +13,16 @@ from benchmark.jobs.evidence import Answers
 from benchmark.jobs.explain import Asked
 from benchmark.jobs.export import Manifest, names_of
 from benchmark.jobs.handed import read_images, relaxation_places
+from benchmark.jobs.kept import keep
 from benchmark.jobs.measure import measure
 from benchmark.jobs.per_picture import per_picture
 from benchmark.jobs.protocol import Job, Protocol
 from benchmark.jobs.record import accuracies, data_facts
 from benchmark.jobs.runner import limited
-from benchmark.jobs.score import networks
+from benchmark.jobs.score import networks, reals_of
 from benchmark.jobs.work import Work
-from benchmark.records.record import Record, Row, environment, write
-from benchmark.records.store import Artefact, key_of
+from benchmark.records.record import Record, environment, write
+from benchmark.records.store import key_of
 from methods import METHODS
 from methods.files import write_whole
 
@@ -57,7 +57,8 @@ def score_answers(folder: Path, given: Path, name: str, protocol: Protocol) -> t
     with limited(protocol.threads):
         if Manifest.of(work) != manifest:
             raise UserError(
-                f"{folder} was exported with another classifier than --results holds, or other pictures: export again"
+                f"{folder} was exported with another classifier than --results holds or --classifier names, or other "
+                "pictures: say what was said to export, or export again"
             )
         return _scored(answered, Asked.of(work), work)
 
@@ -96,7 +97,7 @@ def _scored(answered: Answered, asked: Asked, work: Work) -> tuple[Record, pd.Da
         unanswered=answered.missing,
     )
     judges = {role: judge.made() for role, judge in work.judges.items()}
-    rows, outcomes = measure(answers, question.reals(), networks(work))
+    rows, outcomes = measure(answers, reals_of(question), networks(work))
     key = key_of(
         pictures=answered.images.numpy().tobytes().hex(), missing=answered.missing.tolist(), name=work.job.method
     )
@@ -106,10 +107,9 @@ def _scored(answered: Answered, asked: Asked, work: Work) -> tuple[Record, pd.Da
         "predicted": asked.predicted,
         "images": answered.images,
     }
-    kept = {"explain": pictures, "score": {**outcomes, "asked": torch.from_numpy(question.queries.indices)}}
     artefacts = {role: artefact.name for role, (artefact, _) in judges.items()}
-    for stage, tensors in kept.items():
-        artefacts[stage] = _keep(runs, stage, key, tensors, rows)
+    asked_of = {**outcomes, "asked": torch.from_numpy(question.queries.indices)}
+    artefacts |= keep(runs, key, pictures, asked_of, rows)
     stated = {role: judge for role, (_, judge) in judges.items()}
     record = Record(
         task=work.job.task,
@@ -132,14 +132,6 @@ def _scored(answered: Answered, asked: Asked, work: Work) -> tuple[Record, pd.Da
     write(record, work.job.path(work.protocol))
     names, classes = names_of(len(asked.targets)), question.data.class_names
     return record, per_picture(names, asked.targets, answered.relaxations, outcomes, classes)
-
-
-def _keep(runs: Path, stage: str, key: str, tensors: Mapping[str, Tensor], rows: list[Row]) -> str:
-    """Keep tensors as an artefact of a run's stage; returns its name."""
-    facts: dict[str, Any] = {"rows": [row.model_dump() for row in rows], "studies": {}} if stage == "score" else {}
-    artefact = Artefact(runs, stage, key_of(outside=key, stage=stage, rows=facts))
-    artefact.make(lambda _: (tensors, facts))
-    return artefact.name
 
 
 def _remarks(answered: Answered) -> list[str]:

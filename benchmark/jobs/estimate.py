@@ -122,16 +122,17 @@ class Meter(Trainer):
 
 
 def _judges(work: Work) -> Iterator[Part]:
-    """The classifier, the oracle and the autoencoders of one task and seed."""
+    """The classifier, the oracles and the autoencoders of one task and seed."""
     question = work.question
     few = question.train.first(IMAGES)
-    for role, judge in work.judges.items():
+    trained = [work.classifier, *work.retrained, *work.oracle.members]
+    for judge in trained:
         if isinstance(judge, GivenClassifier):
             continue
         subset, _ = judge.learns_from()
         meter = _meter(work, len(subset))
         network: nn.Module = train(judge.config, few, question.class_count, meter)
-        yield Part(f"{role} on {work.job.task}, seed {work.job.seed}", meter.seconds, STATES * _size(network))
+        yield Part(f"{judge.role} on {work.job.task}, seed {work.job.seed}", meter.seconds, STATES * _size(network))
     meter = _meter(work, len(question.train))
     network = train_autoencoders(work.autoencoders.config, few, question.class_count, meter)
     yield Part(f"autoencoders on {work.job.task}, seed {work.job.seed}", meter.seconds, STATES * _size(network))

@@ -40,7 +40,8 @@ class Answers:
     """Number of first queries for the costly metrics."""
     probes: Mapping[str, Tensor] = field(default_factory=dict)
     """Further answers to the first queries, uint8: "null_edits" (probed, C, H, W) and, at the smallest relaxation,
-    "undone" (probed, C, H, W) and "draws" (probed, K, C, H, W). Metrics without their evidence are left out."""
+    "undone" and "nudged" (probed, C, H, W) and "draws" (probed, K, C, H, W), the last of which and "nudged" are a pair.
+    Metrics without their evidence are left out."""
     exact: Tensor | None = None
     """(N, C, H, W) uint8: the exact counterfactuals, for data that have them."""
     unanswered: Tensor | None = None
@@ -48,13 +49,30 @@ class Answers:
 
 
 @dataclass(frozen=True)
+class Reals:
+    """Real images that answers are compared with, 8-bit."""
+
+    images: Tensor
+    """(M, C, H, W): of the queries' split, disjoint from the first M queries."""
+    labels: Tensor | None = None
+    """(M,): their classes; None leaves out the metrics of single pictures' realism."""
+    train: Tensor | None = None
+    """(T, C, H, W): training images, in whose neighbourhood real images lie."""
+    train_labels: Tensor | None = None
+    """(T,)."""
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+
+@dataclass(frozen=True)
 class AttributeNetwork:
-    """Oracles of the attributes of drawn faces."""
+    """Oracles of attributes."""
 
     network: Network
     """Images (B, C, H, W) -> one logit per attribute, (B, A)."""
     accuracies: Mapping[str, float]
-    """Attribute -> accuracy on unseen faces with independent attributes."""
+    """Attribute -> accuracy on unseen pictures: of drawn faces, or balanced over those with it and without it."""
     kept: Sequence[str]
     """Attributes with sufficient accuracy."""
     asked: str
@@ -75,13 +93,16 @@ class Networks:
     classifier: Network
     """Images (B, C, H, W) -> logits of the investigated classifier."""
     oracle: Network
+    """Images -> logits of each of M oracles, (B, M, K)."""
     extractors: Mapping[str, Network]
     """Name -> (images -> features (B, F)), for Fréchet and kernel distances."""
     device: torch.device
     autoencoders: Sequence[Network] = ()
     """Images -> restored images: one network per class, then the one of all classes; empty leaves out IM1 and IM2."""
     attributes: AttributeNetwork | None = None
-    """Attribute oracles; for drawn faces only."""
+    """Attribute oracles; for data whose attributes are known."""
+    retrained: Sequence[Network] = ()
+    """Images -> logits of each of the classifiers that were trained again; empty for a classifier of the user's."""
 
     def apply(self, network: Network, images: Tensor) -> Tensor:
         """Apply `network` to 8-bit images (N, C, H, W) in batches; the result is on the CPU."""
@@ -90,6 +111,8 @@ class Networks:
 
 UNANSWERED = -1
 """The class of what is no answer."""
+VOTES = {"answer_classes", "answer_oracle_classes", "answer_oracle_votes", "answer_retrained_votes"}
+"""Classes that networks see in answers, (N,) or (N, M)."""
 PROBES = ("undone", "draws")
 """The probes that exist for the smallest relaxation only."""
 
@@ -106,15 +129,15 @@ def at_relaxation(
     if answers.unanswered is not None:
         none = answers.unanswered[place]
         sureness = {name: values.masked_fill(none, 0) for name, values in sureness.items()}
-        for name in ("answer_classes", "answer_oracle_classes"):
-            evidence[name] = evidence[name].masked_fill(none, UNANSWERED)
-    evidence |= _told_evidence(answers, place)
+        for name in VOTES & evidence.keys():
+            evidence[name] = evidence[name].where(~none.view(-1, *[1] * (evidence[name].ndim - 1)), UNANSWERED)
+    evidence |= _told_evidence(answers, place, networks)
     evidence |= _path_evidence(images, answers, fixed["predicted"], networks)
     evidence |= _restored_evidence(images, answers.targets, fixed["predicted"], networks)
     return evidence, sureness
 
 
-def once(answers: Answers, reals: Tensor, networks: Networks) -> dict[str, Any]:
+def once(answers: Answers, reals: Reals, networks: Networks) -> dict[str, Any]:
     """Evidence that does not depend on the relaxation."""
     evidence: dict[str, Any] = {
         "queries": unit(answers.queries),
@@ -124,9 +147,12 @@ def once(answers: Answers, reals: Tensor, networks: Networks) -> dict[str, Any]:
         "probes": unit(answers.queries[: answers.probed]),
         **answers.diagnostics,
     }
-    sets = {"real": reals, "queries": answers.queries}
+    sets = {"real": reals.images, "queries": answers.queries}
     if answers.labels is not None:
         evidence["labels"] = answers.labels
+    if reals.labels is not None and reals.train is not None:
+        evidence |= {"real_classes": reals.labels, "train_classes": reals.train_labels}
+        sets["train"] = reals.train
     if "null_edits" in answers.probes:
         evidence["null_edits"] = unit(answers.probes["null_edits"])
     if answers.reconstructions is not None:
@@ -152,18 +178,23 @@ def _answer_evidence(
     images: Tensor, targets: Tensor, real: int, networks: Networks
 ) -> tuple[dict[str, Any], dict[str, Tensor]]:
     """What depends on the answers (N, C, H, W) at one relaxation; and how sure the judges are of what they see."""
-    logits, judged = (networks.apply(network, images) for network in (networks.classifier, networks.oracle))
+    logits, votes = (networks.apply(network, images) for network in (networks.classifier, networks.oracle))
+    judged = votes.softmax(2).mean(1)
     evidence: dict[str, Any] = {
         "answers": unit(images),
         "answer_classes": logits.argmax(1),
         "answer_oracle_classes": judged.argmax(1),
+        "answer_oracle_votes": votes.argmax(2),
     }
+    if networks.retrained:
+        again = [networks.apply(network, images).argmax(1) for network in networks.retrained]
+        evidence["answer_retrained_votes"] = torch.stack(again, 1)
     if networks.attributes is not None:
         evidence |= _attribute_evidence("answer_", images, networks, networks.attributes)
     for name, extractor in networks.extractors.items():
         features = networks.apply(extractor, images)
         evidence |= {f"answers_{name}_features": features, f"answer_{name}_features": features[:real]}
-    return evidence, _sureness(logits.softmax(1), judged.softmax(1), targets)
+    return evidence, _sureness(logits.softmax(1), judged, targets)
 
 
 def _sureness(classified: Tensor, judged: Tensor, targets: Tensor) -> dict[str, Tensor]:
@@ -196,12 +227,24 @@ def _attribute_evidence(of: str, images: Tensor, networks: Networks, oracles: At
     return evidence
 
 
-def _told_evidence(answers: Answers, place: int) -> dict[str, Tensor]:
+def _told_evidence(answers: Answers, place: int, networks: Networks) -> dict[str, Tensor]:
     """The method's own values of its answers at one relaxation; at the smallest also the probes."""
     told = {f"answer_{name}": values[place] for name, values in answers.evidence.items()}
     if answers.relaxations[place] == min(answers.relaxations):
         told |= {f"answer_{name}": unit(answers.probes[name]) for name in PROBES if name in answers.probes}
+        told |= _nudged_evidence(answers.probes, networks)
     return told
+
+
+def _nudged_evidence(probes: Mapping[str, Tensor], networks: Networks) -> dict[str, Tensor]:
+    """Answers to the first queries, and to these changed by one grey level; and the classes of both."""
+    if "nudged" not in probes:
+        return {}
+    found: dict[str, Tensor] = {}
+    for name, images in (("drawn", probes["draws"][:, -1]), ("nudged", probes["nudged"])):
+        found[f"answer_{name}"] = unit(images)
+        found[f"answer_{name}_classes"] = networks.apply(networks.classifier, images).argmax(1)
+    return found
 
 
 def _path_evidence(images: Tensor, answers: Answers, predicted: Tensor, networks: Networks) -> dict[str, Tensor]:

@@ -1,6 +1,7 @@
 """The second stage of a job: its method answers every query with a counterfactual at every relaxation."""
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -13,7 +14,7 @@ from benchmark.jobs.fit import fitted
 from benchmark.jobs.work import Work
 from benchmark.records.record import peak_memory
 from benchmark.records.store import Artefact, key_of
-from methods.base import Method
+from methods.base import DONOR, Method
 from methods.contract import check_answers, check_diagnostics, check_pictures, check_unchanged
 from methods.pictures import eight_bit
 
@@ -124,8 +125,18 @@ class _Ask:
             **{f"diagnostic.{name}": value for name, value in diagnostics.items()},
             **{f"intervention.{name}": value for name, value in answers.intervention.items()},
             **{f"evidence.{name}": value for name, value in answers.evidence.items()},
+            **_donors(work, answers.intervention),
         }
         return {name: value.cpu() for name, value in tensors.items()}, {
             "explain_seconds": seconds,
             "peak_memory": peak_memory(),
         }
+
+
+def _donors(work: Work, intervention: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The training images that answers took something from, (N, C, H, W) uint8, black where there is none."""
+    if DONOR not in intervention:
+        return {}
+    train, rows = work.question.train, intervention[DONOR].cpu()
+    pictures = torch.from_numpy(train.data.images[train.indices[rows.clamp(min=0).numpy()]])
+    return {DONOR: pictures * (rows >= 0)[:, None, None, None]}

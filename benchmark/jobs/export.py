@@ -22,6 +22,7 @@ from benchmark.jobs.per_picture import per_picture
 from benchmark.jobs.runner import finished
 from benchmark.jobs.work import Work
 from benchmark.judges.classifier import ConvClassifier
+from benchmark.judges.own import GivenClassifier
 from benchmark.records.record import Record
 from benchmark.records.store import find
 from methods.files import write_whole
@@ -30,23 +31,26 @@ MANIFEST = "benchmark.json"
 README = """# {count} questions of the task {task}
 
 `queries/` holds {count} pictures, and `targets.csv` (name,target) says which class each is to become. The classifier
-that is to be convinced is `classifier.safetensors`; `classifier.py` builds it, with torch and safetensors alone:
-
-    import classifier
-    network = classifier.build()
-    logits = network(pictures)  # (N, {channels}, {height}, {width}), float in [0, 1] -> (N, {classes})
-
-{onnx}
+that is to be convinced {classifier}
 
 Write each answer under the name of its query, as PNG of {width} x {height} pixels, into a folder ANSWERS; or into its
 subfolders r=0, r=0.5 and so on, if your program can be told how much of the query to keep. Queries that have no answer
 count as failures. Then
 
-    benchmark score {folder} ANSWERS --name mine
+    benchmark score {folder} ANSWERS --name mine{again}
 
 gives the numbers of a run, and keeps a record: `benchmark report` then shows your answers beside the methods of the
 benchmark, and `benchmark compare mine vaex` says by how much they differ, and whether by more than chance.
 """
+TRAINED = """is `classifier.safetensors`; `classifier.py` builds it, with torch and safetensors alone:
+
+    import classifier
+    network = classifier.build()
+    logits = network(pictures)  # (N, {channels}, {height}, {width}), float in [0, 1] -> (N, {classes})
+
+{onnx}"""
+OWN = """is yours, `{name}`. Its outputs ({output}) are taken for the classes {classes}, and it is fed
+pictures of {channels} channel(s) and {width} x {height} pixels as `{fed}` says."""
 ONNX = "`classifier.onnx` is the same network: input `images`, output `logits`."
 NO_ONNX = "(For ONNX, install the benchmark with the extra `[onnx]` and export again.)"
 
@@ -113,12 +117,25 @@ def export(work: Work, folder: Path) -> None:
     write_pictures(asked.queries, names, folder / "queries")
     targets = pd.DataFrame({"name": names, "target": [data.class_names[target] for target in asked.targets.tolist()]})
     write_whole(folder / "targets.csv", targets.to_csv(index=False).encode())
-    onnx = _write_classifier(work, folder)
-    channels, height, width = data.shape
-    words = {"task": work.job.task, "count": len(names), "classes": len(data.class_names), "folder": folder.name}
-    text = README.format(channels=channels, height=height, width=width, onnx=ONNX if onnx else NO_ONNX, **words)
-    write_whole(folder / "README.md", text.encode())
+    write_whole(folder / "README.md", _readme(work, folder).encode())
     write_whole(folder / MANIFEST, Manifest.of(work).model_dump_json(indent=1).encode())
+
+
+def _readme(work: Work, folder: Path) -> str:
+    """What to do with `folder`; a classifier that was trained here is written beside it."""
+    (channels, height, width), names = work.question.data.shape, work.question.data.class_names
+    sizes = {"channels": channels, "height": height, "width": width}
+    if isinstance(work.classifier, GivenClassifier):
+        spec = work.classifier.spec
+        said = {"name": spec.name, "output": spec.output, "fed": spec.input.text() or "range=0..1"}
+        classifier = OWN.format(classes=", ".join(names), **said, **sizes)
+    else:
+        onnx = ONNX if _write_classifier(work, folder) else NO_ONNX
+        classifier = TRAINED.format(classes=len(names), onnx=onnx, **sizes)
+    own = {"--data": work.protocol.folder, "--classifier": work.protocol.classifier}
+    again = "".join(f" {option} ..." for option, said in own.items() if said is not None)
+    words = {"task": work.job.task, "count": len(work.question.queries), "folder": folder.name, "again": again}
+    return README.format(classifier=classifier, **words, **sizes)
 
 
 def write_pictures(images: Tensor, names: Sequence[str], folder: Path) -> None:
@@ -160,7 +177,7 @@ def write_answers(work: Work, record: Record, folder: Path) -> None:
 def _write_classifier(work: Work, folder: Path) -> bool:
     """Write the classifier as safetensors with the code that builds it, and as ONNX; whether the latter could be."""
     network, data = work.classifier.network().cpu(), work.question.data
-    assert isinstance(network, ConvClassifier)  # noqa: S101 - export takes no classifier of the user's own
+    assert isinstance(network, ConvClassifier)  # noqa: S101 - it was trained here
     kept = ("channels", "kernel_size", "pooling", "features", "dropout")
     settings: dict[str, Any] = {name: getattr(network.config, name) for name in kept}
     settings |= {"shape": data.shape, "classes": data.class_names}

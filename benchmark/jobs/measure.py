@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from benchmark.jobs.evidence import Answers, Networks, at_relaxation, once
+from benchmark.jobs.evidence import Answers, Networks, Reals, at_relaxation, once
 from benchmark.records.record import Row
 from methods.base import Study
 from metrics import METRICS, Estimate, Metric
@@ -15,7 +15,7 @@ from metrics.base import Average
 from metrics.frechet import frechet_distance
 
 
-def measure(answers: Answers, reals: Tensor, networks: Networks) -> tuple[list[Row], dict[str, Tensor]]:
+def measure(answers: Answers, reals: Reals, networks: Networks) -> tuple[list[Row], dict[str, Tensor]]:
     """Every metric that has its evidence, and the outcome of every single query.
 
     Parameters
@@ -23,8 +23,7 @@ def measure(answers: Answers, reals: Tensor, networks: Networks) -> tuple[list[R
     answers
         A method's answers to N queries at R relaxations.
     reals
-        (M, C, H, W) uint8: real images, disjoint from the first M queries. Fréchet distances compare them with as
-        many answers.
+        Real images; Fréchet distances compare M of them with as many answers.
     networks
         The networks to apply.
 
@@ -33,8 +32,9 @@ def measure(answers: Answers, reals: Tensor, networks: Networks) -> tuple[list[R
     rows
         One number each.
     outcomes
-        "answer_classes", "answer_oracle_classes", "target_probability", "answer_probability" (of the class that the
-        classifier sees) and "answer_oracle_probability" (R, N); "predicted" and "targets" (N,); of drawn faces
+        "answer_classes", "answer_oracle_classes" (by the panel's mean probability), "target_probability",
+        "answer_probability" (of the class that the classifier sees) and "answer_oracle_probability" (R, N);
+        "answer_oracle_votes" (R, N, M), the class that each oracle sees; "predicted" and "targets" (N,); of drawn faces
         "attributes" and "reconstruction_attributes" (N, A) and "answer_attributes" (R, N, A), bool; and, as
         "value.METRIC", what each metric averages that is a mean over all queries at all relaxations, (R, N) or (N,).
     """
@@ -45,7 +45,7 @@ def measure(answers: Answers, reals: Tensor, networks: Networks) -> tuple[list[R
         evidence, sureness = at_relaxation(answers, place, len(reals), fixed, networks)
         more, values = _measure({**fixed, **evidence}, len(answers.targets), relaxation)
         rows += more
-        kept = ("answer_classes", "answer_oracle_classes", "answer_attributes")
+        kept = ("answer_classes", "answer_oracle_classes", "answer_oracle_votes", "answer_attributes")
         values |= {name: evidence[name] for name in kept if name in evidence}
         for name, value in {**values, **sureness}.items():
             outcomes.setdefault(name, []).append(value)
@@ -122,9 +122,9 @@ def attribute_changes(outcomes: Mapping[str, Tensor], answers: Answers, networks
         if name in networks.attributes.kept
     ]
     dropped = [name for name in networks.attributes.accuracies if name not in networks.attributes.kept]
-    notes = [f"% of faces whose value, by the oracle, differs from the query's, n = {len(answers.targets)}"]
+    notes = [f"% of answers whose value, by the oracle, differs from the query's, n = {len(answers.targets)}"]
     if dropped:
-        notes.append(f"dropped, because their oracle is wrong too often on unseen faces: {', '.join(dropped)}")
+        notes.append(f"dropped, because their oracle is wrong too often on unseen pictures: {', '.join(dropped)}")
     return {"attributes": Study(title="Attributes that change", rows=rows, notes=tuple(notes))} if rows else {}
 
 

@@ -13,14 +13,16 @@ from benchmark.data import ImageData, Subset
 from benchmark.errors import UserError, unknown
 from benchmark.jobs.evidence import Answers
 from benchmark.jobs.handed import Images, bare, read_images, relaxation_places
+from benchmark.jobs.kept import keep
 from benchmark.jobs.measure import measure
 from benchmark.jobs.progress import Board
 from benchmark.jobs.protocol import Job, Protocol, images_of
 from benchmark.jobs.record import accuracies
 from benchmark.jobs.runner import limited
-from benchmark.jobs.score import networks
+from benchmark.jobs.score import networks, reals_of
 from benchmark.jobs.work import Work
 from benchmark.records.record import Record, environment
+from benchmark.records.store import key_of
 
 
 @dataclass(frozen=True)
@@ -50,8 +52,10 @@ class Given:
     remarks: tuple[str, ...] = ()
 
 
-def score_files(files: Files, job: Job, protocol: Protocol, board: Board) -> Record:
-    """Read `files` and score them under the name of the job's method. Mistakes are reported before any training.
+def score_files(files: Files, job: Job, protocol: Protocol, board: Board, kept: Path | None = None) -> Record:
+    """Read `files` and score them under the name of the job's method; `kept` is where their pictures are kept, if any.
+
+    Mistakes are reported before any training.
 
     Raises
     ------
@@ -63,7 +67,7 @@ def score_files(files: Files, job: Job, protocol: Protocol, board: Board) -> Rec
     work = Work(job, protocol, board.channel(str(job)))
     work.check_extractors()
     with limited(protocol.threads):
-        return score_given(given, work)
+        return score_given(given, work, kept)
 
 
 def read(files: Files, data: ImageData) -> Given:
@@ -150,8 +154,11 @@ def _class(name: str, data: ImageData) -> int:
 # -- numbers -----------------------------------------------------------------------------------------------------------
 
 
-def score_given(given: Given, work: Work) -> Record:
-    """The record of a user's counterfactuals, scored with the judges of `work` under its method's name."""
+def score_given(given: Given, work: Work, kept: Path | None = None) -> Record:
+    """The record of a user's counterfactuals, scored with the judges of `work` under its method's name.
+
+    Their pictures are kept in the folder `kept`, if there is one, for who looks at the record.
+    """
     stated = {role: judge.made()[1] for role, judge in work.judges.items()}
     seeing, data = networks(work), work.question.data
     predicted = seeing.apply(seeing.classifier, given.queries).argmax(1)
@@ -166,7 +173,12 @@ def score_given(given: Given, work: Work) -> Record:
         diagnostics={},
         probed=work.settings.probes,
     )
-    rows, _ = measure(answers, _reals(given.queries, work.question.asked), seeing)
+    rows, outcomes = measure(answers, reals_of(work.question, _real(given.queries, work.question.asked)), seeing)
+    pictures = {"queries": given.queries, "targets": targets, "predicted": predicted, "images": given.counterfactuals}
+    artefacts = {}
+    if kept is not None:
+        key = key_of(pictures=given.counterfactuals.numpy().tobytes().hex(), queries=given.names, name=work.job.method)
+        artefacts = keep(kept, key, pictures, {**outcomes, "asked": torch.arange(len(targets))}, rows)
     already = int((predicted == targets).sum())
     remarks = [*given.remarks, "made by another program, for its own queries instead of the task's"]
     if already:
@@ -182,6 +194,7 @@ def score_given(given: Given, work: Work) -> Record:
         relaxations=list(given.relaxations),
         data={
             "digest": data.digest,
+            "shape": list(data.shape),
             "classes": list(data.class_names),
             "queries": len(targets),
             **({"remarks": list(data.remarks)} if data.remarks else {}),
@@ -190,16 +203,17 @@ def score_given(given: Given, work: Work) -> Record:
         oracle=stated["oracle"],
         rows=[*accuracies(stated), *rows],
         remarks=remarks,
+        artefacts=artefacts,
         environment=environment(),
     )
 
 
-def _reals(queries: Tensor, split: Subset) -> Tensor:
-    """Real images for Fréchet distances, (M, C, H, W): the last ones of the test split.
+def _real(queries: Tensor, split: Subset) -> Subset:
+    """Real images to compare with: the last ones of the test split.
 
     Images that are among the first M queries are skipped, because they are compared with these.
     """
     count = min(len(queries), len(split) // 2)
     seen = {image.numpy().tobytes() for image in queries[:count]}
     others = [index for index in split.indices if split.data.images[index].tobytes() not in seen]
-    return torch.from_numpy(split.data.images[others[len(others) - min(count, len(others)) :]])
+    return Subset(split.data, np.array(others[len(others) - min(count, len(others)) :], dtype=np.int64))

@@ -1,4 +1,4 @@
-"""Further answers to the first queries: repeated reconstructions, edits undone, and repeated draws."""
+"""Further answers to the first queries: repeated reconstructions, edits undone, repeated draws, nudged queries."""
 
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -49,7 +49,7 @@ def _probe(work: Work, fit: Artefact, first: Artefact, _: Artefact) -> tuple[dic
 def probed(
     method: Method, answered: Mapping[str, Tensor], at: float, edited: Tensor, seed: Callable[[int], int]
 ) -> dict[str, Tensor]:
-    """The images from which composition, reversibility and diversity are computed.
+    """The images from which composition, reversibility, diversity and stability are computed.
 
     The seeds of a run have different queries, so diversity compares answers of one fitted method under different
     sampling seeds.
@@ -70,7 +70,8 @@ def probed(
     Returns
     -------
     dict
-        "null_edits" and "undone", (n, C, H, W), and "draws", (n, DRAWS, C, H, W), in [0, 1].
+        "null_edits", "undone" and "nudged", (n, C, H, W), and "draws", (n, DRAWS, C, H, W), in [0, 1]. The nudged
+        queries are asked under the seed of the last draw, so that chance does not part the two.
     """
     queries = answered["queries"]
 
@@ -80,7 +81,14 @@ def probed(
 
     draws = [edited, *(ask(queries, answered["targets"], number) for number in range(1, DRAWS))]
     undone = ask(edited, answered["predicted"], DRAWS)
+    nudged = ask(_nudged(queries, seed(DRAWS + 1)), answered["targets"], DRAWS - 1)
     images = queries
     for _ in range(NULL_EDITS):
         images = method.reconstruct(images).clamp(0, 1)
-    return {"null_edits": images, "undone": undone, "draws": torch.stack(draws, dim=1)}
+    return {"null_edits": images, "undone": undone, "nudged": nudged, "draws": torch.stack(draws, dim=1)}
+
+
+def _nudged(images: Tensor, seed: int) -> Tensor:
+    """Images (n, C, H, W) in [0, 1] with every number one grey level higher or lower at random, where there is room."""
+    signs = 2 * torch.randint(2, images.shape, generator=torch.Generator().manual_seed(seed)) - 1
+    return (images + signs.to(images) / 255).clamp(0, 1)

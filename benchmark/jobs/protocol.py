@@ -65,10 +65,16 @@ class Job:
 
     @property
     def answerable(self) -> bool:
-        """Whether the task's data know what the method takes: exact counterfactuals, or attributes."""
+        """Whether a data set of ours, which is not loaded for it, knows what the method takes."""
+        return self._taken(truth=knows_truth(self.task), attributes=knows_attributes(self.task))
+
+    def suits(self, data: ImageData) -> bool:
+        """Whether the task's `data` know what the method takes: exact counterfactuals, or attributes."""
+        return self._taken(truth=data.exact is not None, attributes=data.attributes is not None)
+
+    def _taken(self, *, truth: bool, attributes: bool) -> bool:
         method = METHODS[self.method].load()
-        truth = knows_truth(self.task) or not method.takes_truth
-        return truth and (knows_attributes(self.task) or not method.takes_attributes)
+        return (truth or not method.takes_truth) and (attributes or not method.takes_attributes)
 
     def path(self, protocol: Protocol) -> Path:
         """The path of its record."""

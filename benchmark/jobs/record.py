@@ -14,6 +14,7 @@ from benchmark.jobs.probe import probe
 from benchmark.jobs.score import exact, score
 from benchmark.jobs.settings import source_settings
 from benchmark.jobs.work import Work
+from benchmark.plugins import loaded
 from benchmark.records.changes import CHANGED, Changes, most_changed
 from benchmark.records.record import Judge, Record, Row, environment
 from benchmark.records.store import Artefact, code_of, file_digest, key_of
@@ -78,6 +79,7 @@ def record(work: Work) -> Record:
         status="ok",
         key=key,
         limit=work.protocol.limit,
+        plugins=[str(file) for file in loaded()],
         relaxations=list(work.protocol.relaxations),
         config=method.config.model_dump(mode="json"),
         data=data_facts(work),
@@ -115,11 +117,14 @@ def _stages(work: Work, learnt: Artefact) -> dict[str, Sequence[Artefact]]:
 
 
 def accuracies(judges: Mapping[str, Judge]) -> list[Row]:
-    """Rows with the test accuracy of the classifier and the oracle, for every job that they judge."""
-    return [
-        row(f"{role}_accuracy", proportion(torch.arange(judge.test_n) < round(judge.test_accuracy * judge.test_n)))
+    """Rows with the test accuracy of the classifier and of the panel, clean and under what each reads worst."""
+    found = {f"{role}_accuracy": (judge.test_accuracy, judge.test_n) for role, judge in judges.items()}
+    found |= {
+        f"{role}_accuracy_corrupted": (min(judge.corrupted.values()), judge.test_n)
         for role, judge in judges.items()
-    ]
+        if judge.corrupted
+    }
+    return [row(name, proportion(torch.arange(n) < round(share * n))) for name, (share, n) in found.items()]
 
 
 def data_facts(work: Work) -> dict[str, Any]:
@@ -127,6 +132,7 @@ def data_facts(work: Work) -> dict[str, Any]:
     protocol, question, data = work.protocol, work.question, work.question.data
     made = source_settings(data_set_of(work.job.task), protocol.preset, protocol.overrides or {})
     return {
+        **({} if protocol.folder is None else {"folder": protocol.folder.said()}),
         **({} if made is None else {"settings": made.model_dump(mode="json", exclude_defaults=True)}),
         "digest": data.digest,
         "shape": list(data.shape),

@@ -1,50 +1,55 @@
 """All jobs of a run, several at once. A failure affects its job only; valid results on disk are reused."""
 
 import logging
-import os
-import signal
-import threading
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
-from pathlib import Path
-from types import MappingProxyType
 from typing import Any, Literal
 
 import torch
-from joblib import Parallel, delayed, parallel_config
 from threadpoolctl import threadpool_limits
 
 from benchmark import plugins
-from benchmark.data.tasks import knows_truth
 from benchmark.errors import UserError, reason_of
 from benchmark.jobs import earlier
 from benchmark.jobs.fit import fit, fit_settings
+from benchmark.jobs.parallel import in_parallel
 from benchmark.jobs.progress import Board, Needs
 from benchmark.jobs.protocol import Job, Protocol, images_of
 from benchmark.jobs.record import record as record_of
 from benchmark.jobs.record import record_key
 from benchmark.jobs.seeds import seconds_of_more
 from benchmark.jobs.work import Work
-from benchmark.judges.classifier import ROLES
+from benchmark.judges.classifier import CLASSIFIER, RETRAINED
+from benchmark.judges.panel import PANEL
+from benchmark.locks import SUFFIX, locked
 from benchmark.records.record import Record, environment, read, write
-from benchmark.records.store import key_of, locked
+from benchmark.records.store import key_of
 from methods import METHODS
 
 log = logging.getLogger(__name__)
 
-KEPT: Mapping[str, int] = MappingProxyType({"MALLOC_MMAP_THRESHOLD_": 2**25, "MALLOC_TRIM_THRESHOLD_": 2**34})
-"""Environment for glibc, in bytes: a process keeps the memory of a freed tensor for the next one.
 
-Returning it to the system and mapping it again takes an eighth of a training's time.
-"""
+Shard = tuple[int, int]
+"""(I, N): the I-th of N parts."""
+
+
+def in_shard(jobs: Sequence[Job], shard: Shard, protocol: Protocol) -> list[Job]:
+    """The jobs of one of N parts of a run, in their order: of the groups that share a fit every N-th, from the I-th.
+
+    The parts are disjoint, together they are the run, and each fit is made in one of them.
+    """
+    first, count = shard
+    chosen = {job for group in _in_turn(jobs, protocol)[first - 1 :: count] for job in group}
+    return [job for job in jobs if job in chosen]
 
 
 def run(jobs: Sequence[Job], protocol: Protocol, workers: int, board: Board, *, suiting: bool = False) -> list[Record]:
     """The records of `jobs`, in their order; what is on disk and still holds is not made again.
 
-    `suiting`: of all methods those that suit; a job that does not is a record that says why.
+    `suiting`: of all methods those that suit. A job whose data lack what its method takes is left out; one that the
+    classifier cannot be asked for is a record that says why.
 
     Raises
     ------
@@ -53,8 +58,10 @@ def run(jobs: Sequence[Job], protocol: Protocol, workers: int, board: Board, *, 
     """
     for task in dict.fromkeys(job.task for job in jobs):
         board.loads(task, images_of(task, protocol, board.channel(task)).remarks)
+    jobs = [job for job in jobs if not suiting or job.suits(images_of(job.task, protocol))]
     found = [finished(job, protocol) for job in jobs]
-    unasked = _checked([job for job, record in zip(jobs, found, strict=True) if record is None], protocol, suiting)
+    missing = [job for job, record in zip(jobs, found, strict=True) if record is None]
+    unasked = _checked(missing, protocol, board, suiting=suiting)
     found = [record or unasked.get(job) for job, record in zip(jobs, found, strict=True)]
     missing = [job for job, record in zip(jobs, found, strict=True) if record is None]
     with limited(protocol.threads):
@@ -67,12 +74,13 @@ def run(jobs: Sequence[Job], protocol: Protocol, workers: int, board: Board, *, 
     return [record or by_job[job] for job, record in zip(jobs, found, strict=True)]
 
 
-def _checked(jobs: Sequence[Job], protocol: Protocol, suiting: bool) -> dict[Job, Record]:
+def _checked(jobs: Sequence[Job], protocol: Protocol, board: Board, *, suiting: bool) -> dict[Job, Record]:
     """The jobs that cannot end well, if that is allowed: written down with the reason."""
     refused: dict[Job, UserError] = {}
     for job in jobs:
         try:
-            Work(job, protocol).check()
+            with limited(protocol.threads):  # a classifier may be trained, to be asked about a user's picture
+                Work(job, protocol, board.channel(str(job))).check()
         except UserError as error:
             refused[job] = error
     if refused and (not suiting or len(refused) == len(jobs)):
@@ -95,56 +103,6 @@ def _calls(
         *(_fits(others, protocol, board) if workers > 1 else ()),
         *(partial(run_job, job, protocol, board) for group in others for job in group),
     ]
-
-
-def in_parallel(
-    calls: Iterable[Callable[[], Any]], workers: int, seen: Callable[[Any], None] | None = None
-) -> list[Any]:
-    """The results of `calls`, in separate processes if there are several workers.
-
-    Each result is passed to `seen` as soon as it arrives.
-    """
-    todo = list(calls)
-    results: list[Any] = [None] * len(todo)
-    for place, result in _results(todo, min(workers, len(todo))):
-        results[place] = result
-        if seen is not None:
-            seen(result)
-    return results
-
-
-def _results(todo: Sequence[Callable[[], Any]], workers: int) -> Iterable[tuple[int, Any]]:
-    """(place, result) of each call, in the order in which they end."""
-    if workers <= 1:
-        return ((place, call()) for place, call in enumerate(todo))
-    for name, size in KEPT.items():
-        os.environ.setdefault(name, str(size))
-    with parallel_config("loky", inner_max_num_threads=1), _deaf():
-        # One call at a time: after quick calls joblib would give a worker several at once.
-        parallel = Parallel(n_jobs=workers, batch_size=1, return_as="generator_unordered")
-        made: Iterable[tuple[int, Any]] = parallel(
-            delayed(_placed)(place, call, plugins.loaded()) for place, call in enumerate(todo)
-        )
-    return made
-
-
-def _placed(place: int, call: Callable[[], Any], files: Sequence[Path]) -> tuple[int, Any]:
-    """The place and the result of a call in another process, which first loads the plugin `files`."""
-    plugins.load(files)
-    return place, call()
-
-
-@contextmanager
-def _deaf() -> Iterator[None]:
-    """Processes started in this context ignore Ctrl-C; this process receives it and ends them."""
-    if threading.current_thread() is not threading.main_thread():  # only the main thread may set signal handlers
-        yield
-        return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 def finished(job: Job, protocol: Protocol) -> Record | None:
@@ -172,21 +130,16 @@ def _in_turn(jobs: Sequence[Job], protocol: Protocol) -> list[list[Job]]:
 
 def _judges(groups: Sequence[Sequence[Job]], protocol: Protocol, board: Board) -> Sequence[Callable[[], None]]:
     """Calls that train the judges of all jobs in advance, so that few jobs wait for them."""
-    jobs = [job for group in groups for job in group]
-    judges = dict.fromkeys((job.task, job.seed, role) for job in jobs for role in ROLES)
-    calls = [
+    seeds = dict.fromkeys((job.task, job.seed) for group in groups for job in group)
+    described = [(task, seed) for task, seed in seeds if images_of(task, protocol).attributes is not None]
+    drawn = [(task, seed) for task, seed in described if images_of(task, protocol).independent is not None]
+    once = [pair for pair in described if pair not in drawn[1:]]  # those of drawn faces are the same for all
+    again = () if protocol.classifier is not None else RETRAINED
+    wanted = [(task, seed, role) for task, seed in seeds for role in (CLASSIFIER, *again, *PANEL, "autoencoders")]
+    wanted += [(task, seed, "attributes") for task, seed in once]
+    return [
         partial(_prepare, partial(_judge, name=role), Job(task, role, seed), protocol, board)
-        for task, seed, role in judges
-    ]
-    seeds = dict.fromkeys((job.task, job.seed) for job in jobs)
-    calls += [
-        partial(_prepare, partial(_judge, name="autoencoders"), Job(task, "autoencoders", seed), protocol, board)
-        for task, seed in seeds
-    ]
-    drawn = [(task, seed) for task, seed in seeds if knows_truth(task)][:1]
-    return calls + [
-        partial(_prepare, partial(_judge, name="attributes"), Job(task, "attributes", seed), protocol, board)
-        for task, seed in drawn
+        for task, seed, role in wanted
     ]
 
 
@@ -196,8 +149,9 @@ def _fits(groups: Sequence[Sequence[Job]], protocol: Protocol, board: Board) -> 
 
 
 def _judge(work: Work, name: str) -> object:
-    """The trained judge called `name`."""
-    return getattr(work, name).made()
+    """The trained judge called `name`, member of the panel, or classifier trained again."""
+    members = {member.role: member for member in (*work.oracle.members, *work.retrained)}
+    return (members[name] if name in members else getattr(work, name)).made()
 
 
 def _prepare(stage: Callable[[Work], Any], job: Job, protocol: Protocol, board: Board) -> None:
@@ -212,7 +166,7 @@ def _prepare(stage: Callable[[Work], Any], job: Job, protocol: Protocol, board: 
 def run_job(job: Job, protocol: Protocol, board: Board) -> Record:
     """Run one job and write its record, of success or failure."""
     path = job.path(protocol)
-    with limited(protocol.threads), locked(protocol.runs / "locks" / f"{key_of(path=str(path))}.lock"):
+    with limited(protocol.threads), locked(protocol.runs / "locks" / f"{key_of(path=str(path))}{SUFFIX}"):
         try:
             record = finished(job, protocol) or record_of(Work(job, protocol, board.channel(str(job))))
         except Exception as error:
@@ -237,6 +191,7 @@ def _without(job: Job, protocol: Protocol, error: Exception, status: Literal["fa
         user_error=isinstance(error, UserError),
         traceback="".join(traceback.format_exception(error)),
         limit=protocol.limit,
+        plugins=[str(file) for file in plugins.loaded()],
         environment=environment(),
     )
 

@@ -8,11 +8,17 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from benchmark.jobs.evidence import Answers, AttributeNetwork, Networks
+from benchmark.data import Subset
+from benchmark.data.question import Question
+from benchmark.jobs.evidence import Answers, AttributeNetwork, Networks, Reals
 from benchmark.jobs.measure import attribute_changes, measure, normalised_distances
+from benchmark.jobs.screen import attribute_screen
 from benchmark.jobs.work import Work
 from benchmark.judges.features import inception_network, penultimate, pooled
 from benchmark.records.store import Artefact, key_of
+
+NEIGHBOURS = 4000
+"""Training images among which an answer's neighbours are looked for, at most."""
 
 
 def exact(work: Work, chunks: Sequence[Artefact]) -> Artefact:
@@ -45,13 +51,20 @@ def _score(work: Work, made: Mapping[str, Sequence[Artefact]], _: Artefact) -> t
     question = work.question
     shown = made["show"][0].tensors()
     samples = {name.removeprefix("sample."): shown[name] for name in sorted(shown) if name.startswith("sample.")}
-    answers, reals, seeing = _answers(work, made, samples.get("samples")), question.reals(), networks(work)
+    answers, reals, seeing = _answers(work, made, samples.get("samples")), reals_of(question), networks(work)
     rows, outcomes = measure(answers, reals, seeing)
-    studies = normalised_distances(samples, reals, seeing) | attribute_changes(outcomes, answers, seeing)
+    studies = normalised_distances(samples, reals.images, seeing) | attribute_changes(outcomes, answers, seeing)
+    studies |= attribute_screen(outcomes, answers, seeing.attributes, question.data)
     return {**outcomes, "asked": torch.from_numpy(question.queries.indices)}, {
         "rows": [row.model_dump() for row in rows],
         "studies": {name: study.model_dump(mode="json") for name, study in studies.items()},
     }
+
+
+def reals_of(question: Question, real: Subset | None = None) -> Reals:
+    """The real images that the answers to `question` are compared with: its own, or `real`."""
+    real, train = real or question.real(), question.train.first(NEIGHBOURS)
+    return Reals(real.pixels, real.labels, train.pixels, train.labels)
 
 
 def _answers(work: Work, made: Mapping[str, Sequence[Artefact]], samples: Tensor | None) -> Answers:
@@ -80,13 +93,20 @@ def _joined(parts: Sequence[Mapping[str, Tensor]], kind: str, queries: int) -> d
 
 def networks(work: Work) -> Networks:
     """The networks that judge answers."""
-    oracle, device = work.oracle.network(), work.workshop.device
+    panel, device = work.oracle.network(), work.workshop.device
     extractors: dict[str, Callable[[Tensor], Tensor]] = {}
     if "oracle" in work.protocol.extractors:
-        extractors["oracle"] = penultimate(oracle)
+        extractors["oracle"] = penultimate(panel)
     if "inception" in work.protocol.extractors:
         extractors["inception"] = pooled(inception_network(work.protocol.inception_weights).to(device))
-    seeing = Networks(work.classifier.network(), oracle, extractors, device, work.autoencoders.networks())
+    seeing = Networks(
+        work.classifier.network(),
+        panel.each,
+        extractors,
+        device,
+        work.autoencoders.networks(),
+        retrained=[classifier.network() for classifier in work.retrained],
+    )
     if work.attributes is None:
         return seeing
     network, facts = work.attributes.network()

@@ -15,9 +15,9 @@ from benchmark.judges.attributes import PRESETS as ATTRIBUTES_PRESETS
 from benchmark.judges.attributes import AttributesConfig
 from benchmark.judges.autoencoders import PRESETS as AUTOENCODER_PRESETS
 from benchmark.judges.autoencoders import AutoencoderConfig
-from benchmark.judges.classifier import ORACLE as OF_ORACLE
 from benchmark.judges.classifier import PRESETS as CLASSIFIER_PRESETS
 from benchmark.judges.classifier import ClassifierConfig
+from benchmark.judges.panel import PANEL
 from methods import METHODS
 from methods.base import MethodConfig
 
@@ -130,19 +130,17 @@ class Section(Generic[C]):
         return resolve(self.name, self.config, {**self.own, **changes}, overrides)
 
 
-def _of_role(role: str) -> Mapping[str, Mapping[str, Any]]:
-    return {preset: changes[role] for preset, changes in CLASSIFIER_PRESETS.items()}
-
-
 DATA = Section("data", DataConfig, DATA_PRESETS)
 AVATARS = Section("avatars", AvatarsConfig, AVATARS_PRESETS)
-CLASSIFIER = Section("classifier", ClassifierConfig, _of_role("classifier"))
-ORACLE = Section("oracle", ClassifierConfig, _of_role("oracle"), OF_ORACLE)
+CLASSIFIER = Section("classifier", ClassifierConfig, CLASSIFIER_PRESETS)
+ORACLES: Mapping[str, Section[ClassifierConfig]] = MappingProxyType(
+    {role: Section("oracle", ClassifierConfig, member.presets, member.own) for role, member in PANEL.items()}
+)
+"""Role of each member of the panel -> its settings; one section of ``--set`` changes all members."""
 AUTOENCODERS = Section("autoencoders", AutoencoderConfig, AUTOENCODER_PRESETS)
 ATTRIBUTE_ORACLES = Section("attributes", AttributesConfig, ATTRIBUTES_PRESETS)
-SECTIONS: Mapping[str, Section[Any]] = MappingProxyType(
-    {section.name: section for section in (CLASSIFIER, ORACLE, AUTOENCODERS, ATTRIBUTE_ORACLES, DATA, AVATARS)}
-)
+_SECTIONS: tuple[Section[Any], ...] = (CLASSIFIER, *ORACLES.values(), AUTOENCODERS, ATTRIBUTE_ORACLES, DATA, AVATARS)
+SECTIONS: Mapping[str, Section[Any]] = MappingProxyType({section.name: section for section in _SECTIONS})
 
 
 def source_settings(data_set: str, preset: str, overrides: Overrides) -> BaseModel | None:

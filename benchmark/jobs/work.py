@@ -1,5 +1,7 @@
 """One job, resolved: its question, the judges of its answers, and its method's settings."""
 
+from dataclasses import replace
+
 import torch
 
 from benchmark.data import ImageData
@@ -7,11 +9,12 @@ from benchmark.data.question import Question
 from benchmark.data.wanted import Wanted
 from benchmark.errors import UserError
 from benchmark.jobs.protocol import Job, Protocol, images_of
-from benchmark.jobs.settings import ATTRIBUTE_ORACLES, AUTOENCODERS, CLASSIFIER, DATA, ORACLE, method_config
+from benchmark.jobs.settings import ATTRIBUTE_ORACLES, AUTOENCODERS, CLASSIFIER, DATA, ORACLES, method_config
 from benchmark.judges.attributes import TrainedAttributeOracles
 from benchmark.judges.autoencoders import TrainedAutoencoders
-from benchmark.judges.classifier import TrainedClassifier
+from benchmark.judges.classifier import RETRAINED, TrainedClassifier
 from benchmark.judges.own import GivenClassifier
+from benchmark.judges.panel import TrainedPanel
 from benchmark.judges.workshop import Workshop
 from benchmark.records.store import code_of
 from methods import METHODS, OUTSIDE, Entry
@@ -48,19 +51,22 @@ class Work:
         )
         self.workshop = Workshop(self.question, protocol.runs, protocol.devices, self.advance)
         self.classifier: TrainedClassifier | GivenClassifier
+        self.retrained: tuple[TrainedClassifier, ...] = ()
         if protocol.classifier is not None:
             self.classifier = GivenClassifier(protocol.classifier, self.workshop)
         else:
             own = TrainedClassifier("classifier", CLASSIFIER.resolved(*setting), self.workshop)
             self.classifier = classifier or own
-        self.oracle = TrainedClassifier("oracle", ORACLE.resolved(*setting), self.workshop)
+            self.retrained = tuple(replace(own, role=role) for role in RETRAINED)
+        members = {role: section.resolved(*setting) for role, section in ORACLES.items()}
+        self.oracle = TrainedPanel.of(members, self.workshop)
         self.autoencoders = TrainedAutoencoders(AUTOENCODERS.resolved(*setting), self.workshop)
         oracles = TrainedAttributeOracles(ATTRIBUTE_ORACLES.resolved(*setting), self.workshop)
-        self.attributes = oracles if data.independent else None
+        self.attributes = oracles if data.attributes is not None else None
 
     @property
-    def judges(self) -> dict[str, TrainedClassifier | GivenClassifier]:
-        """The classifier and the oracle, by their roles."""
+    def judges(self) -> dict[str, TrainedClassifier | GivenClassifier | TrainedPanel]:
+        """The classifier and the panel of oracles, by their roles."""
         return {"classifier": self.classifier, "oracle": self.oracle}
 
     @property
@@ -120,11 +126,10 @@ class Work:
             )
 
     def _check_wanted(self, wanted: Wanted) -> None:
-        """Refuse a target that the classifier sees already, once it is there to be asked."""
-        if not isinstance(self.classifier, GivenClassifier):
-            return
+        """Refuse a target that the classifier, which is trained for it where it is ours, sees already."""
+        network, pictures = self.classifier.network(), self.question.queries.batch(slice(None))
         with torch.no_grad():
-            seen = self.classifier.network()(self.question.queries.batch(slice(None))).argmax(1).tolist()
+            seen = network(pictures.to(self.workshop.device)).argmax(1).tolist()
         for path, target, own in zip(wanted.files, wanted.classes(self.question.data), seen, strict=True):
             if target == own:
                 raise UserError(f"the classifier sees {self.question.data.class_names[own]} in {path}: ask for another")

@@ -77,6 +77,7 @@ class OwnClassifier(nn.Module):
         self.network, self.spec, self.offers = network, spec, offers
         self.class_count = len(class_names)
         self.feature_counts: Mapping[Layer, int] = {}
+        self.spatial: tuple[int, int, int] | None = None
         self.preprocessing = Preprocessing(spec.input)
         self.places = _places(spec, class_names)
         self.dtype = next((p.dtype for p in self.parameters() if p.is_floating_point()), torch.float32)
@@ -127,6 +128,8 @@ class OwnClassifier(nn.Module):
                 self.outputs(images)
             self._phi_shape = seen[-1].shape[1:]
             self.feature_counts = {"fully connected": seen[-1][0].numel()}
+            if len(self._phi_shape) == 3:
+                self.spatial = (self._phi_shape[0], self._phi_shape[1], self._phi_shape[2])
         return self
 
     def _check(self, outputs: Tensor) -> None:

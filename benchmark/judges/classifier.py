@@ -1,6 +1,6 @@
-"""The investigated classifier f, and the oracle o: a network of another architecture and seed, unseen by methods."""
+"""Convolutional classifiers: the investigated one, and each of the panel that is the oracle."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from types import MappingProxyType
@@ -13,15 +13,22 @@ from torch import Tensor, nn
 from torch.optim import AdamW
 
 from benchmark.data import Subset
+from benchmark.data.tasks import Splits
+from benchmark.judges.corruptions import Corruption, corrupted, named
 from benchmark.judges.workshop import Workshop, timed
 from benchmark.records.record import Judge
 from benchmark.records.store import Artefact, code_of, key_of
 from methods.base import Layer, in_batches
 from methods.training import Phase, Plan, Trainer, brief_warmup_cosine
 
-ROLES = ("classifier", "oracle")
+Network = Callable[[Tensor], Tensor]
+
+CLASSIFIER = "classifier"
+"""Role of the investigated one."""
+RETRAINED = ("classifier-2", "classifier-3")
+"""Roles of the same classifier trained again under other seeds; no method sees them."""
 DISJOINT = 20_000
-"""With at least so many training images, the classifier and the oracle learn from separate halves."""
+"""With at least so many training images, the classifier and the oracles learn from separate halves."""
 
 
 class ClassifierConfig(BaseModel):
@@ -42,25 +49,17 @@ class ClassifierConfig(BaseModel):
     rotation: float = Field(12.0, ge=0, description="augmentation: degrees either way")
     zoom: float = Field(0.12, ge=0, lt=1, description="augmentation: share of the size either way")
     shift: float = Field(0.08, ge=0, lt=1, description="augmentation: share of the side either way")
+    corruptions: bool = Field(False, description="augmentation: also noise, blur and contrast (corruptions.py)")
 
 
-ORACLE = MappingProxyType({"channels": (16, 32, 64), "kernel_size": 5, "pooling": "average", "features": 96})
-"""Settings in which the oracle differs from the investigated classifier."""
-
-PRESETS: Mapping[str, Mapping[str, Mapping[str, Any]]] = MappingProxyType(
+PRESETS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
     {
-        "smoke": {"classifier": {"epochs": 4}, "oracle": {"epochs": 4}},
-        "faces": {
-            "classifier": {"epochs": 5, "rotation": 4.0, "zoom": 0.05, "shift": 0.03},
-            "oracle": {"channels": (8, 16, 32, 64), "epochs": 5, "rotation": 4.0, "zoom": 0.05, "shift": 0.03},
-        },
-        "paper": {
-            "classifier": {"channels": (32, 32, 64, 64, 128, 128), "features": 256, "dropout": 0.5, "epochs": 10},
-            "oracle": {"channels": (24, 48, 96, 96, 192), "features": 256, "dropout": 0.5, "epochs": 10},
-        },
+        "smoke": {"epochs": 4},
+        "faces": {"epochs": 5, "rotation": 4.0, "zoom": 0.05, "shift": 0.03},
+        "paper": {"channels": (32, 32, 64, 64, 128, 128), "features": 256, "dropout": 0.5, "epochs": 10},
     }
 )
-"""Preset -> role -> the settings in which it differs; "faces": the default preset on images in colour."""
+"""Preset -> settings in which the investigated classifier differs; "faces": the default preset on images in colour."""
 
 
 class MaxPool(nn.Module):
@@ -99,6 +98,7 @@ class ConvClassifier(nn.Module):
                 sides = [side // 2 for side in sides]
             depth = channels
         self.convolutions = nn.Sequential(*layers, nn.Flatten())
+        self.spatial: tuple[int, int, int] | None = (depth, sides[0], sides[1])
         self.feature_counts = {"fully connected": config.features, "convolutional": depth * sides[0] * sides[1]}
         self.first = nn.Linear(self.feature_counts["convolutional"], config.features)
         self.rest = nn.Sequential(nn.ReLU(), nn.Dropout(config.dropout), nn.Linear(config.features, class_count))
@@ -118,8 +118,9 @@ class ConvClassifier(nn.Module):
         return self.head(self.features(images))
 
     def losses(self, images: Tensor, labels: Tensor) -> dict[str, Tensor]:
-        """Cross entropy in nats, under random rotations, zooms and shifts."""
-        return {"loss": F.cross_entropy(self(self._augmented(images)), labels)}
+        """Cross entropy in nats, under random rotations, zooms and shifts, and corruptions if the settings say so."""
+        images = self._augmented(images)
+        return {"loss": F.cross_entropy(self(corrupted(images) if self.config.corruptions else images), labels)}
 
     def _augmented(self, images: Tensor) -> Tensor:
         """Each image under its own random affine map."""
@@ -169,10 +170,10 @@ def _phases(network: nn.Module) -> list[Phase]:
 
 @dataclass(frozen=True)
 class TrainedClassifier:
-    """The classifier or the oracle of a question, trained once and kept."""
+    """The classifier of a question, trained once and kept; one like it; or one member of its panel."""
 
     role: str
-    """ "classifier" or "oracle"."""
+    """ "classifier", one of `RETRAINED`, or a member's: a purpose of random numbers."""
     config: ClassifierConfig
     workshop: Workshop
 
@@ -202,8 +203,8 @@ class TrainedClassifier:
         images = self.workshop.question.train
         if len(images) < DISJOINT:
             return images, f"all {len(images)} training images"
-        own = Subset(images.data, images.indices[ROLES.index(self.role) :: 2])
-        return own, f"{len(own)} training images that the other one has not seen"
+        own = Subset(images.data, images.indices[int(not self.role.startswith(CLASSIFIER)) :: 2])
+        return own, f"{len(own)} training images that the other side has not seen"
 
     def _train(self, artefact: Artefact) -> tuple[dict[str, Tensor], dict[str, Any]]:
         images, words = self.learns_from()
@@ -214,15 +215,30 @@ class TrainedClassifier:
         facts = {
             "config": self.config.model_dump(mode="json"),
             "digest": key_of(**{name: value.numpy().tobytes().hex() for name, value in state.items()}),
-            "validation_accuracy": accuracy(network, question.splits.validation, trainer.device),
-            "test_accuracy": accuracy(network, question.splits.test, trainer.device),
-            "test_n": len(question.splits.test),
             "trained_on": words,
             "fit_seconds": seconds,
+            **accuracies(network, question.splits, trainer.device),
         }
         return state, facts
 
 
-def accuracy(network: nn.Module, subset: Subset, device: torch.device) -> float:
-    """The share of `subset` whose label the network names."""
+def accuracies(network: Network, splits: Splits, device: torch.device) -> dict[str, Any]:
+    """What a `Judge` says of a network's accuracy: on validation and test images, and on the latter corrupted."""
+    test = splits.test
+    under = named(test.data.shape[0])
+    return {
+        "validation_accuracy": accuracy(network, splits.validation, device),
+        "test_accuracy": accuracy(network, test, device),
+        "test_n": len(test),
+        "corrupted": {name: accuracy(after(corrupt, network), test, device) for name, corrupt in under.items()},
+    }
+
+
+def after(corrupt: Corruption, network: Network) -> Network:
+    """The network that sees every image corrupted."""
+    return lambda images: network(corrupt(images))
+
+
+def accuracy(network: Network, subset: Subset, device: torch.device) -> float:
+    """The share of `subset` whose label the network names: images (B, C, H, W) in [0, 1] -> logits (B, K)."""
     return int((in_batches(network, subset, device).argmax(1) == subset.labels).sum()) / len(subset)

@@ -13,7 +13,8 @@ import torch.nn.functional as F  # noqa: N812 - torch's own convention
 from torch import Tensor
 
 from benchmark.errors import UserError
-from benchmark.judges.adapter import OwnClassifier, Preprocessing
+from benchmark.judges.adapter import OwnClassifier
+from benchmark.judges.preprocessings import fed_as, plausible
 from benchmark.judges.spec import Input
 from methods.base import BATCH
 from metrics.base import Estimate
@@ -31,9 +32,6 @@ LEAST_GAIN = 0.05
 """Nats: a gain of likelihood that is worth a word; surer answers alone are gained by larger numbers, too."""
 SURE = 0.9
 """Above this probability a classifier is called sure."""
-IMAGENET = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
-IMAGENET_GREY = {"mean": (0.449,), "std": (0.226,)}
-MNIST = {"mean": (0.1307,), "std": (0.3081,)}
 
 
 class Finding(NamedTuple):
@@ -184,42 +182,11 @@ def _features(classifier: OwnClassifier, images: Tensor) -> Finding:
     )
 
 
-# -- preprocessing -----------------------------------------------------------------------------------------------------
-
-
 def _preprocessings(classifier: OwnClassifier, images: Tensor, labels: Tensor) -> Iterator[Fed]:
     """The answers under each plausible preprocessing; one that the network cannot be fed is left out."""
-    own = classifier.preprocessing
-    try:
-        for name, wanted in _plausible(classifier.spec.input, images.shape[1]).items():
-            classifier.preprocessing = Preprocessing(wanted)
-            with suppress(RuntimeError, ValueError, UserError), torch.no_grad():
-                logits = torch.cat([classifier(some) for some in images.split(BATCH)])
-                logs = logits.log_softmax(1)
-                losses = -logs.gather(1, labels[:, None])[:, 0]
-                yield Fed(name, wanted, losses, logits.argmax(1) == labels, logs.amax(1).exp() >= SURE)
-    finally:
-        classifier.preprocessing = own
-
-
-def _plausible(said: Input, channels: int) -> dict[str, Input]:
-    """By what it is called: as it is said, and what others are trained on; each once."""
-    plain: dict[str, object] = {"range": (0.0, 1.0), "mean": (0.0,), "std": (1.0,)}
-    colour = (said.channels or channels) == 3
-    changes: dict[str, dict[str, object]] = {
-        "[0, 1]": plain,
-        "bytes": {**plain, "range": (0.0, 255.0)},
-        "[-1, 1]": {**plain, "range": (-1.0, 1.0)},
-        "ImageNet's mean and deviation": {**plain, **IMAGENET}
-        if colour
-        else {**plain, "mean": (0.449,), "std": (0.226,)},
-        **({} if colour else {"MNIST's mean and deviation": {**plain, **MNIST}}),
-        "black and white swapped": {"invert": not said.invert},
-        **({"blue first": {"order": "rgb" if said.order == "bgr" else "bgr"}} if colour else {}),
-    }
-    found = {"as it is said": said}
-    for name, change in changes.items():
-        wanted = Input.model_validate({**said.model_dump(), **change})
-        if wanted not in found.values():
-            found[name] = wanted
-    return found
+    for name, wanted in plausible(classifier.spec.input, images.shape[1]).items():
+        with suppress(RuntimeError, ValueError, UserError), torch.no_grad(), fed_as(classifier, wanted):
+            logits = torch.cat([classifier(some) for some in images.split(BATCH)])
+            logs = logits.log_softmax(1)
+            losses = -logs.gather(1, labels[:, None])[:, 0]
+            yield Fed(name, wanted, losses, logits.argmax(1) == labels, logs.amax(1).exp() >= SURE)

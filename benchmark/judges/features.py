@@ -10,15 +10,22 @@ from torch import Tensor, nn
 
 from benchmark.errors import UserError
 from benchmark.judges.classifier import ConvClassifier
+from benchmark.judges.panel import Panel
 
 EXTRACTORS = ("oracle", "inception")
-"""Names of extractors: `oracle`, its penultimate features; `inception`, pytorch-fid's network for colour images."""
+"""Names of extractors: `oracle`, the penultimate features of the panel's first member; `inception`,
+pytorch-fid's network for colour images."""
 
 WEIGHTS_HELP = "download pt_inception-2015-12-05-6726825d.pth from the releases of pytorch-fid"
 
 
-def penultimate(oracle: ConvClassifier) -> Callable[[Tensor], Tensor]:
-    """Images (B, C, H, W) -> the input of the oracle's last layer, (B, F)."""
+def penultimate(panel: Panel) -> Callable[[Tensor], Tensor]:
+    """Images (B, C, H, W) -> the input of the last layer of the panel's first member, (B, F).
+
+    One member's, because features of several networks have no common scale: joined, the largest would decide.
+    """
+    oracle = panel.members[0]
+    assert isinstance(oracle, ConvClassifier)  # noqa: S101 - a panel has no others
 
     def features(images: Tensor) -> Tensor:
         return torch.relu(oracle.features(images))

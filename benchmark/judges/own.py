@@ -7,13 +7,14 @@ import torch
 from torch import Tensor
 
 from benchmark.errors import UserError
+from benchmark.judges import corruptions
 from benchmark.judges.adapter import OwnClassifier
-from benchmark.judges.classifier import accuracy
+from benchmark.judges.classifier import accuracies
 from benchmark.judges.loading import load_classifier
 from benchmark.judges.spec import ClassifierSpec
 from benchmark.judges.workshop import Workshop
 from benchmark.records.record import Judge
-from benchmark.records.store import Artefact
+from benchmark.records.store import Artefact, code_of
 from metrics.intervals import proportion
 
 
@@ -33,7 +34,7 @@ class GivenClassifier:
         UserError
             If it is no better than chance: then it was fed what it was not trained on.
         """
-        artefact = self.workshop.artefact(self.role, own=self.spec.digest())
+        artefact = self.workshop.artefact(self.role, own=self.spec.digest(), code=code_of(corruptions.__name__))
         judge = Judge.model_validate(artefact.make(self._judge))
         question = self.workshop.question
         right = torch.arange(judge.test_n) < round(judge.test_accuracy * judge.test_n)
@@ -55,15 +56,11 @@ class GivenClassifier:
         return {"own": self.spec.digest()}
 
     def _judge(self, _: Artefact) -> tuple[dict[str, Tensor], dict[str, Any]]:
-        network, splits, device = self.network(), self.workshop.question.splits, self.workshop.device
-        with torch.no_grad():
-            validation, test = (accuracy(network, part, device) for part in (splits.validation, splits.test))
+        question, device = self.workshop.question, self.workshop.device
         return {}, {
             "config": self.spec.model_dump(mode="json"),
             "digest": self.spec.digest(),
-            "validation_accuracy": validation,
-            "test_accuracy": test,
-            "test_n": len(splits.test),
+            **accuracies(self.network(), question.splits, device),
             "trained_on": "brought by the user",
             "fit_seconds": 0.0,
         }

@@ -18,6 +18,8 @@ PAPERS: Mapping[str, str] = MappingProxyType(
         "gan-search": "benchmark.papers.gan_search:PAPER",
         "hybrid": "benchmark.papers.hybrid:PAPER",
         "dvae": "benchmark.papers.dvae:PAPER",
+        "leap": "benchmark.papers.leap:PAPER",
+        "diffusion": "benchmark.papers.diffusion:PAPER",
     }
 )
 """Name -> "module:constant", imported on use."""

@@ -130,7 +130,7 @@ def _conduct(
         chunk["predicted"],
         told,
         seeing.classifier,
-        seeing.oracle,
+        work.oracle.network(),
         _known(work),
         refitted=partial(_refitted, work),
         attributes=seeing.attributes,

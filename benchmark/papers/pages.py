@@ -15,15 +15,16 @@ from benchmark.bias.tables import bias_tables
 from benchmark.data.tasks import data_set_of, file_name
 from benchmark.jobs.again import paper_again
 from benchmark.papers import PAPERS, Claim, Paper, Printed, Shown, load
-from benchmark.papers.experiments import with_outcome
+from benchmark.papers.experiments import outcome, with_outcome
 from benchmark.papers.measures import Measure, Measured, Setting
 from benchmark.papers.panel import with_panel
 from benchmark.papers.planting import outcomes
 from benchmark.papers.verdicts import Evidence, Verdict, judge
 from benchmark.records.record import Record
 from benchmark.report.cells import FORMATS, Results, Table
-from benchmark.report.figures import write_variants
+from benchmark.report.figures import Drawing, drawings, variants, write_drawings
 from benchmark.report.latex import commented, tabulars
+from benchmark.report.layout import DRAWN, FIGURES, TABLES
 from benchmark.report.notes import notes_of, of_methods
 from benchmark.report.tables import studies
 from methods.files import write_whole
@@ -45,7 +46,10 @@ def write_pages(
     names: Iterable[str] = PAPERS,
     formats: Collection[str] = FORMATS,
 ) -> list[Path]:
-    """The page of each paper that has successful records; with "tex" its tables, with "csv" its numbers."""
+    """The page of each paper that has successful records, in the tables of `folder`.
+
+    With "tex" also its tables, with "csv" its numbers; with "png" and the like what shows methods beside one another.
+    """
     results, made = Results.of(records), []
     for name in names:
         paper = load(name)
@@ -82,28 +86,28 @@ def gathered(paper: Paper, records: Results, runs: Path) -> Gathered:
 def _write_page(name: str, paper: Paper, records: Results, runs: Path, folder: Path, formats: Collection[str]) -> Path:
     found = gathered(paper, records, runs)
     (tasks, planted), ours = found, found.ours
+    tables, figures = folder / TABLES, folder / FIGURES
     of_part = partial(beside, ours=ours)
     own = {table.name: table for some in tasks.values() for table in studies(some)}
     own |= {table.name: table for one in planted.values() for table in bias_tables(one)}
     for some in tasks.values():
-        if firsts := [record for record in some if record.method in paper.beside and record.seed == some[0].seed]:
-            write_variants(firsts, runs, folder)
+        write_drawings(_beside(paper, some, runs), figures, [name for name in DRAWN if name in formats])
     for table in own.values():
-        table.write(folder, formats)
+        table.write(tables, formats)
     for printed in paper.tables if "tex" in formats else ():
         stem = "-".join(re.findall(r"\w+", printed.name.lower()))
-        write_whole(folder / f"paper-{name}-{stem}.tex", latex(printed, of_part(printed)).encode())
+        write_whole(tables / f"paper-{name}-{stem}.tex", latex(printed, of_part(printed)).encode())
     if "csv" in formats:
-        write_whole(folder / f"paper-{name}.csv", numbers(paper, ours).to_csv(index=False).encode())
+        write_whole(tables / f"paper-{name}.csv", numbers(paper, ours).to_csv(index=False).encode())
     parts = [
         f"# {paper.title}: does it hold here?",
         _introduction(name, paper, records),
         _claims(paper.claims, tasks, runs, planted),
         "## Tables: published and here",
         *(_table(printed, of_part(printed), own) for printed in paper.tables if not _reason(printed, ours, own)),
-        "## Figures, made here",
+        *(["## Figures, made here"] if paper.figures else []),
         *(
-            _figure(shown, of_part(shown), own, folder, paper)
+            _figure(shown, of_part(shown), own, figures, paper)
             for shown in paper.figures
             if not _reason(shown, ours, own)
         ),
@@ -111,9 +115,26 @@ def _write_page(name: str, paper: Paper, records: Results, runs: Path, folder: P
     ]
     if unasked := [one.unasked for one in planted.values() if one.unasked]:
         parts.insert(2, _bullets(f"**{why}**" for why in unasked))
-    path = folder / f"paper-{name}.md"
+    path = tables / f"paper-{name}.md"
     write_whole(path, ("\n\n".join(parts) + "\n").encode())
     return path
+
+
+def figures_of(paper: Paper, found: Gathered, runs: Path) -> dict[str, Drawing]:
+    """Name -> the drawing of what a paper's figures show here, of the lowest seed; planted biases draw their own."""
+    made: dict[str, Drawing] = {}
+    for records in found.tasks.values():
+        made |= _beside(paper, records, runs)
+        for record in records:
+            if record.seed == records[0].seed:
+                made |= drawings(record, runs, [outcome(record, runs)])
+    return made
+
+
+def _beside(paper: Paper, records: Sequence[Record], runs: Path) -> dict[str, Drawing]:
+    """Methods that the paper shows beside one another, on one task."""
+    firsts = [record for record in records if record.method in paper.beside and record.seed == records[0].seed]
+    return variants(firsts, runs) if firsts else {}
 
 
 def beside(part: Printed | Shown, ours: Tasks) -> Tasks:
@@ -322,20 +343,20 @@ def _tidy(place: list[str], measure: Measure | Setting | None, records: Sequence
 
 def _figure(shown: Shown, tasks: Tasks, own: Mapping[str, Table], folder: Path, paper: Paper) -> str:
     """The pictures of each task that are there, how to get those that are not, and the tables behind them."""
-    parts, there = [f"### {shown.name}: {shown.what}"], pictures(shown, tasks, folder)
+    parts = [f"### {shown.name}: {shown.what}"]
+    there = [(of, stem) for of, stem in names_of(shown, tasks) if (folder / f"{stem}.png").exists()]
     for task in tasks:
         mine = [stem for of, stem in there if of == task]
-        parts += [f"![{task}: {shown.what}]({stem}.png)" for stem in mine]
+        parts += [f"![{task}: {shown.what}](../{FIGURES}/{stem}.png)" for stem in mine]
         if len(mine) < len(shown.files):
             option = "" if task in (*paper.tasks, *paper.planted) else f" with `--task {task}`"
             parts.append(f"{task}: not all pictures are there; the command above draws them{option}.")
     return "\n\n".join([*parts, *_studies(shown.studies, tasks, own)])
 
 
-def pictures(shown: Shown, tasks: Iterable[str], folder: Path) -> list[tuple[str, str]]:
-    """(task, stem) of the pictures of a figure that are there."""
-    stems = [(task, stem.format(task=file_name(task))) for task in tasks for stem in shown.files]
-    return [(task, stem) for task, stem in stems if (folder / f"{stem}.png").exists()]
+def names_of(shown: Shown, tasks: Iterable[str]) -> list[tuple[str, str]]:
+    """(task, name) of the pictures that show what a figure does."""
+    return [(task, stem.format(task=file_name(task))) for task in tasks for stem in shown.files]
 
 
 def _studies(names: Sequence[str], tasks: Tasks, own: Mapping[str, Table]) -> list[str]:

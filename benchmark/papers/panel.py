@@ -7,8 +7,9 @@ import torch
 from torch import Tensor
 
 from benchmark.judges.classifier import ClassifierConfig, ConvClassifier
+from benchmark.judges.panel import Panel
 from benchmark.papers.experiments import Row, estimated
-from benchmark.records.record import Record
+from benchmark.records.record import Judge, Record
 from benchmark.records.store import find
 from methods.base import Study, in_batches
 from methods.pictures import Pictures
@@ -18,7 +19,7 @@ PICTURES = 500
 SHOWN = 3
 """Hybrids that are listed one by one, as many as in the paper's Table 3."""
 
-Judges = Mapping[str, ConvClassifier]
+Judges = Mapping[str, ConvClassifier | Panel]
 
 
 def with_panel(records: Sequence[Record], runs: Path) -> list[Record]:
@@ -56,19 +57,28 @@ def panel(record: Record, judges: Judges, runs: Path) -> dict[str, Study]:
     return {"panel": agreement, "panel-examples": Study(title=title, rows=examples)}
 
 
-def _judges(records: Sequence[Record], runs: Path) -> dict[str, ConvClassifier]:
+def _judges(records: Sequence[Record], runs: Path) -> dict[str, ConvClassifier | Panel]:
     """Every classifier and oracle that is still on disk, by its role and seed."""
-    found = {}
+    found: dict[str, ConvClassifier | Panel] = {}
     for record in records:
         for role, judge in (("classifier", record.classifier), ("oracle", record.oracle)):
             state, _ = find(runs, record.artefacts.get(role, ""))
             name = f"{role}, seed {record.seed}"
             if judge is not None and state and name not in found:
-                shape: tuple[int, int, int] = tuple(record.data["shape"])
-                network = ConvClassifier(ClassifierConfig(**judge.config), shape, len(record.data["classes"]))
+                network = _network(judge, record)
                 network.load_state_dict(state)
                 found[name] = network.eval()
     return dict(sorted(found.items()))
+
+
+def _network(judge: Judge, record: Record) -> ConvClassifier | Panel:
+    """The untrained network of a judge of the record."""
+    shape: tuple[int, int, int] = tuple(record.data["shape"])
+    networks = [
+        ConvClassifier(ClassifierConfig(**member.config), shape, len(record.data["classes"]))
+        for member in judge.members or [judge]
+    ]
+    return Panel(networks) if judge.members else networks[0]
 
 
 def _seen(images: Tensor, judges: Judges) -> Tensor:

@@ -13,12 +13,14 @@ from benchmark.errors import UserError
 from benchmark.jobs import protocol as jobs
 from benchmark.jobs.estimate import Forecast
 from benchmark.jobs.illustrate import kept
+from benchmark.locks import locked
 from benchmark.papers import Paper, load
 from benchmark.papers.experiments import VERSION, Outcome
 from benchmark.papers.pages import write_pages
 from benchmark.records.record import Record, environment
-from benchmark.records.store import Artefact, key_of, locked
-from benchmark.report.figures import write_record_figures
+from benchmark.records.store import Artefact, key_of
+from benchmark.report.figures import drawings, write_drawings
+from benchmark.report.layout import FIGURES
 from methods.base import Study
 from methods.training import Trainer
 
@@ -60,12 +62,11 @@ def read(name: str, folder: Path, protocol: jobs.Protocol) -> Pretrained:
 
 def show(name: str, networks: Pretrained, protocol: jobs.Protocol) -> list[Record]:
     """Make what the paper shows of `networks`: figures and tables, and a page of its claims."""
-    tables = protocol.results / "tables"
     records = [_record(load(name), networks, pair, protocol.runs) for pair in networks.pairs]
-    with locked(protocol.runs / "locks" / "tables.lock"):
+    with locked(protocol.runs / "locks" / "tables.lease"):
         for record in records:
-            write_record_figures(record, protocol.runs, tables)
-        write_pages(records, protocol.runs, tables, [name])
+            write_drawings(drawings(record, protocol.runs), protocol.results / FIGURES)
+        write_pages(records, protocol.runs, protocol.results, [name])
     return records
 
 

@@ -6,16 +6,18 @@ from functools import partial
 
 from benchmark.bias.tables import publish
 from benchmark.errors import reason_of
+from benchmark.jobs.parallel import in_parallel
 from benchmark.jobs.progress import Board
 from benchmark.jobs.protocol import Job, Protocol
-from benchmark.jobs.runner import in_parallel, limited, run
+from benchmark.jobs.runner import limited, run
+from benchmark.locks import locked
 from benchmark.papers import load
 from benchmark.papers.experiments import conduct, conducted, outcome, with_outcome
 from benchmark.papers.pages import write_pages
 from benchmark.papers.planting import plant
 from benchmark.records.record import Record
-from benchmark.records.store import locked
-from benchmark.report.figures import write_record_figures
+from benchmark.report.figures import drawings, write_drawings
+from benchmark.report.layout import FIGURES, TABLES
 from benchmark.report.tables import studies
 
 log = logging.getLogger(__name__)
@@ -37,13 +39,13 @@ def run_papers(papers: Mapping[str, Sequence[Job]], protocol: Protocol, workers:
         if good[name]
         for each in plant(load(name), dict.fromkeys(job.seed for job in wanted), protocol, workers, board)
     ]
-    with locked(protocol.runs / "locks" / "tables.lock"):
-        shown = [partial(publish, trial, found, protocol.results / "tables") for trial, found in planted]
+    with locked(protocol.runs / "locks" / "tables.lease"):
+        shown = [partial(publish, trial, found, protocol.results) for trial, found in planted]
         in_parallel([*shown, *_drawings(list(done.values()), protocol)], workers)  # the longest first
         for name, records_of in good.items():
-            write_pages(records_of, protocol.runs, protocol.results / "tables", [name])
+            write_pages(records_of, protocol.runs, protocol.results, [name], ("md", "png"))
         for table in studies(list(done.values())):  # of all methods together, because several pages share them
-            table.write(protocol.results / "tables")
+            table.write(protocol.results / TABLES)
     return records
 
 
@@ -79,4 +81,4 @@ def _drawings(records: Sequence[Record], protocol: Protocol) -> list[Callable[[]
 
 def _draw(record: Record, protocol: Protocol) -> None:
     whole, shown = with_outcome(record, protocol.runs), [outcome(record, protocol.runs)]
-    write_record_figures(whole, protocol.runs, protocol.results / "tables", shown)
+    write_drawings(drawings(whole, protocol.runs, shown), protocol.results / FIGURES)

@@ -34,7 +34,7 @@ class Row(BaseModel):
 
 
 class Judge(BaseModel):
-    """The investigated classifier or the oracle, as described in a record."""
+    """The investigated classifier, the panel of oracles or one of its members, as described in a record."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -45,6 +45,10 @@ class Judge(BaseModel):
     test_n: int
     trained_on: str
     fit_seconds: float
+    corrupted: dict[str, float] = Field(default_factory=dict)
+    """Corruption -> accuracy on the test pictures under it, of `test_n` as the others."""
+    members: "list[Judge]" = Field(default_factory=list)
+    """Of a panel; its own accuracies are those of its members' mean probability."""
 
 
 class Record(BaseModel):
@@ -66,6 +70,8 @@ class Record(BaseModel):
     key: str = ""
     """Hash of everything that determines the numbers; a record with another key is outdated."""
     limit: int | None = None
+    plugins: list[str] = Field(default_factory=list)
+    """Files with methods, data sets and metrics of the user's that the run was told of."""
     relaxations: list[float] = Field(default_factory=list)
     config: dict[str, Any] = Field(default_factory=dict)
     data: dict[str, Any] = Field(default_factory=dict)

@@ -6,18 +6,17 @@ import json
 import logging
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
 from functools import cache
 from importlib.util import find_spec, resolve_name
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any
 
-from filelock import FileLock
 from safetensors.torch import load, save
 from torch import Tensor
 
 from benchmark.errors import UserError
+from benchmark.locks import SUFFIX, locked
 from methods.files import write_whole
 
 log = logging.getLogger(__name__)
@@ -138,21 +137,13 @@ def check_file(path: Path, option: str = "--out") -> None:
     check_writable(path.parent, option=option)
 
 
-@contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Hold the lock `path`, so that other processes with the same work wait."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(path):
-        yield
-
-
 class Artefact:
     """A folder of tensors and facts that is computed once."""
 
     def __init__(self, runs: Path, stage: str, key: str) -> None:
         self.name = f"{stage}-{key}"
         self.folder = runs / "artefacts" / self.name
-        self._lock = runs / "locks" / f"{self.name}.lock"
+        self._lock = runs / "locks" / f"{self.name}{SUFFIX}"
 
     @property
     def checkpoints(self) -> Path:

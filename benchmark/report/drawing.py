@@ -18,7 +18,7 @@ from PIL import Image
 from methods.files import write_whole
 
 FORMATS = ("png",)
-"""Of figures unless others are asked for: svg, pdf."""
+"""Of figures unless others are asked for."""
 DPI = 150
 COLOURS = 256
 """In a palette."""

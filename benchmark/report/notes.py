@@ -59,7 +59,7 @@ def of_metrics(numbers: pd.DataFrame, shown: Collection[str]) -> list[str]:
         extractor = yardstick.removeprefix("fid_").removesuffix("_real")
         if any(name.partition("_")[2].startswith(extractor) for name in there):
             found = sorted({int(n) for n in numbers[numbers["metric"] == yardstick]["n"]}, reverse=True)
-            features = {"oracle": "the oracle's penultimate features"}.get(extractor, f"{extractor} features")
+            features = {"oracle": "the first oracle's penultimate features"}.get(extractor, f"{extractor} features")
             notes.append(
                 f"FID, KID ({extractor}): {features}, n = {' and '.join(map(str, found))}, to as many other real "
                 "images; real: distance of real images to real images"
@@ -98,17 +98,26 @@ def _of_whom(remark: str, records: Sequence[Record]) -> str:
 def of_task(records: Results) -> str:
     """The seeds of one task, and the test accuracy of its classifier and oracle, with n and interval."""
     numbers = records.numbers.drop_duplicates(["seed", "metric"])
-    parts = []
-    for role in ("classifier", "oracle"):
-        mean = Mean.of(numbers[numbers["metric"] == f"{role}_accuracy"])
-        parts.append(f"{role} {written(RATE, mean.value, math.nan, mean.low, mean.high)}")
+    clean, worst = (_accuracies(numbers, kind) for kind in ("accuracy", "accuracy_corrupted"))
     n = int(numbers[numbers["metric"] == "classifier_accuracy"]["n"].max())
     by_method: dict[tuple[int, ...], list[str]] = {}
     for method in dict.fromkeys(record.method for record in records):
         by_method.setdefault(tuple(sorted(r.seed for r in records if r.method == method)), []).append(method)
     told = {_seeds(seeds): f"{', '.join(who)}: " * (len(by_method) > 1) for seeds, who in by_method.items()}
     runs = "; ".join(who + seeds for seeds, who in told.items())
-    return f"{records[0].task}: {runs}; test accuracy % of the {' and the '.join(parts)}, n = {n}"
+    corrupted = f"; under the corruption that each reads worst: {' and '.join(worst)}" if worst else ""
+    return f"{records[0].task}: {runs}; test accuracy % of the {' and the '.join(clean)}, n = {n}{corrupted}"
+
+
+def _accuracies(numbers: pd.DataFrame, kind: str) -> list[str]:
+    """An accuracy of the classifier and of the oracle in per cent, mean over seeds, if there is one."""
+    parts = []
+    for role in ("classifier", "oracle"):
+        here = numbers[numbers["metric"] == f"{role}_{kind}"]
+        if len(here):
+            mean = Mean.of(here)
+            parts.append(f"{role} {written(RATE, mean.value, math.nan, mean.low, mean.high)}")
+    return parts
 
 
 def _seeds(seeds: Sequence[int]) -> str:

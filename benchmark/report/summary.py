@@ -1,6 +1,7 @@
 """The summaries: a row a task and method, at the strongest intervention, with marks at what stands out."""
 
 from benchmark.report.cells import Results, Table, as_table, cell, count
+from benchmark.report.doubts import doubted, marked, warnings
 from benchmark.report.marks import BEST, UNBEATEN, UNBEATEN_NOTE, Marks, unbeaten_in
 from benchmark.report.notes import MORE, of_methods, of_metrics, of_run, of_tasks
 from benchmark.report.trainings import about
@@ -25,14 +26,14 @@ def summaries(records: Results, marks: Marks) -> list[Table]:
     here = numbers["relaxation"].isna() | (numbers["relaxation"] == strongest)
     numbers = numbers[here & (numbers["subset"] == "all")]
     references = {record.method for record in records if record.reference}
-    unbeaten = unbeaten_in(numbers, references)
+    unbeaten, doubts = unbeaten_in(numbers, references), doubted(records.good)
     made: list[Table] = []
     for table, title in TITLES.items():
         shown = columns(table)
         rows = [
             {"task": str(task), "method": str(method), "n": count(group)}
             | {
-                metric.title: cell(group[group["metric"] == name], metric)
+                marked(metric.title, name, doubts): cell(group[group["metric"] == name], metric)
                 + (f" {BEST}" if (task, method, name) in marks.best else "")
                 + (f" {UNBEATEN}" if (task, method, name) in unbeaten else "")
                 for name, metric in shown.items()
@@ -46,6 +47,7 @@ def summaries(records: Results, marks: Marks) -> list[Table]:
             notes += of_methods(records) if first else ()
             notes += marks.notes if first or any(metric in shown for _, _, metric in marks.best) else ()
             notes += (UNBEATEN_NOTE,) if any(metric in shown for _, _, metric in unbeaten) else ()
+            notes += warnings(records.good) if doubts & shown.keys() else []
             made.append(as_table(table, f"{title} at r = {strongest:g}; {about(numbers)}", rows, records, tuple(notes)))
     return made
 

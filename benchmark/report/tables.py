@@ -7,6 +7,8 @@ import pandas as pd
 
 from benchmark.records.record import Record
 from benchmark.report.cells import FORMATS, Results, Table, as_table, cell, count, means, tidy
+from benchmark.report.doubts import doubted, marked, warnings
+from benchmark.report.layout import TABLES
 from benchmark.report.marks import UNMARKED, Marks, best
 from benchmark.report.notes import MORE, of_run, of_task
 from benchmark.report.summary import summaries
@@ -31,7 +33,7 @@ def tables(records: Sequence[Record], marks: Marks = UNMARKED) -> list[Table]:
 def write_tables(
     records: Sequence[Record], folder: Path, runs: Path | None = None, formats: Collection[str] = FORMATS
 ) -> list[Table]:
-    """Everything that is made of `records`, written to `folder`; returns the tables to show.
+    """The numbers of `records` in `folder`, and their tables in its folder of these; returns the tables to show.
 
     The tables are written as the `formats` say; with "csv" there is also means.csv, the means that are printed.
     With the outcomes of single queries, which lie in `runs`, the summaries mark what is significantly best.
@@ -41,10 +43,10 @@ def write_tables(
     if not (timings := tidy(records, timings=True)).empty:  # a metrics.csv knows none
         write_whole(folder / "timings.csv", timings.to_csv(index=False).encode())
     if "csv" in formats:
-        write_whole(folder / "means.csv", means(results.numbers).to_csv(index=False).encode())
+        write_whole(folder / TABLES / "means.csv", means(results.numbers).to_csv(index=False).encode())
     made = tables(results, UNMARKED if runs is None else best(records, runs))
     for table in made:
-        table.write(folder, formats)
+        table.write(folder / TABLES, formats)
     return made
 
 
@@ -64,8 +66,9 @@ def _flip_rates(results: Results) -> Table:
         for relaxation in sorted(group["relaxation"].dropna().unique()):
             row[f"r = {relaxation:g}"] = _flips(group[group["relaxation"] == relaxation])
         rows.append(row)
-    notes = (*of_run(results), of_task(results.good), MORE)
-    flips, agreement = METRICS["flip_rate"].title, METRICS["oracle_agreement"].title
+    notes = (*of_run(results), of_task(results.good), *warnings(results.good), MORE)
+    flips = METRICS["flip_rate"].title
+    agreement = marked(METRICS["oracle_agreement"].title, "oracle_agreement", doubted(results.good))
     title = f"{task}: {flips} [95 % interval] / {agreement}, against r; {about(numbers)}"
     return as_table(f"flip-rate-{task.replace('/', '_')}", title, rows, results, notes)
 

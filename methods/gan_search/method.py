@@ -3,7 +3,7 @@
 Liu, Kailkhura, Loveland and Han, "Generative Counterfactual Introspection for Explainable Deep Learning", 2019.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, ClassVar, Literal, Self
 
@@ -220,25 +220,12 @@ class GanSearch(Method):
     def explain(self, images: Tensor, target: Tensor, relaxations: Sequence[float]) -> Counterfactuals:
         """One search a query; L(r) = L* + r (L_0 − L*). A query of the target class comes back as it is."""
         own = self.invert(images)
-        found = self._search(images, own, target, self.config)
-        kept = found.unchanged[:, None, None, None]
-        answers = [
-            torch.where(kept, images, self.network.generate(torch.lerp(found.latents, own, r))) for r in relaxations
-        ]
-        path = torch.stack([self.network.generate(latents) for latents in found.path.unbind(1)], dim=1)
-        stacked = torch.stack(answers) if answers else images.new_empty(0, *images.shape)
-        start_l1 = (images - path[:, 0]).abs().flatten(1).mean(1).expand(len(relaxations), -1)
-        return Counterfactuals(
-            stacked,
-            {"own_latent": own, "latent": found.latents, **intervention(found, path)},
-            {"start_l1": start_l1},
-        )
+        return between(self.network.generate, images, own, self._search(images, own, target, self.config), relaxations)
 
     def _search(self, images: Tensor, own: Tensor, target: Tensor, config: GanSearchConfig) -> SearchResult:
         """The search for `images`, whose latents are `own` (N, latent)."""
-        if config.mode == "prototype":
-            target = self.classifier(images).argmax(1)
-        objective = Objective(lambda latents, _: self.network.generate(latents), self.classifier, images, target)
+        sought = classes_sought(config, self.classifier, images, target)
+        objective = Objective(lambda latents, _: self.network.generate(latents), self.classifier, images, sought)
         start = own if config.start == "query" else self.network.nearest(own, target, config.confidence)
         return search(objective, start, config)
 
@@ -321,9 +308,8 @@ class PixelSearch(Unlearned):
 
     def explain(self, images: Tensor, target: Tensor, relaxations: Sequence[float]) -> Counterfactuals:
         """One search a query, from the query; a relaxation r blends its answer with the query, pixel by pixel."""
-        if self.config.mode == "prototype":
-            target = self.classifier(images).argmax(1)
-        objective = Objective(lambda pixels, _: in_range(pixels), self.classifier, images, target)
+        sought = classes_sought(self.config, self.classifier, images, target)
+        objective = Objective(lambda pixels, _: in_range(pixels), self.classifier, images, sought)
         found = search(objective, images, self.config)
         answer = found.latents.clamp(0, 1)
         dial = torch.tensor(relaxations, device=images.device)[:, None, None, None, None]
@@ -337,6 +323,31 @@ class PixelSearch(Unlearned):
 def in_range(pixels: Tensor) -> Tensor:
     """`pixels` cut to [0, 1], with the gradient of the identity, so that none is stuck where it was cut."""
     return pixels + (pixels.clamp(0, 1) - pixels).detach()
+
+
+def classes_sought(config: SearchConfig, classifier: Classifier, images: Tensor, target: Tensor) -> Tensor:
+    """The classes to search for, (N,): the `target`, or for prototypes what the classifier sees in `images`."""
+    return classifier(images).argmax(1) if config.mode == "prototype" else target
+
+
+def between(
+    generate: Callable[[Tensor], Tensor],
+    images: Tensor,
+    own: Tensor,
+    found: SearchResult,
+    relaxations: Sequence[float],
+) -> Counterfactuals:
+    """What is generated between the queries' `own` latents, at r = 1, and those `found`, at r = 0, (N, latent) each."""
+    kept = found.unchanged[:, None, None, None]
+    answers = [torch.where(kept, images, generate(torch.lerp(found.latents, own, r))) for r in relaxations]
+    path = torch.stack([generate(latents) for latents in found.path.unbind(1)], dim=1)
+    stacked = torch.stack(answers) if answers else images.new_empty(0, *images.shape)
+    start_l1 = (images - path[:, 0]).abs().flatten(1).mean(1).expand(len(relaxations), -1)
+    return Counterfactuals(
+        stacked,
+        {"own_latent": own, "latent": found.latents, **intervention(found, path)},
+        {"start_l1": start_l1},
+    )
 
 
 def intervention(found: SearchResult, path: Tensor) -> dict[str, Tensor]:

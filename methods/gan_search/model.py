@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - torch's own convention
 from torch import Tensor, nn
 
-from methods.nn import doublings, halvings
+from methods.nn import doublings, follow, halvings
 
 
 @dataclass(frozen=True)
@@ -107,11 +107,3 @@ def inversion_error(encode: Map, generate: Map, images: Tensor, latents: Tensor)
     reconstruction = (generate(encode(images)) - images).square().flatten(1).sum(1).mean()
     found = (encode(generate(latents)) - latents).square().sum(1).mean()
     return reconstruction + found
-
-
-@torch.no_grad()
-def follow(averaged: nn.Module, network: nn.Module, share: float) -> None:
-    """`averaged` keeps so large a `share` of itself and takes the rest, running statistics too, from `network`."""
-    for mean, value in zip(averaged.state_dict().values(), network.state_dict().values(), strict=True):
-        if mean.is_floating_point():
-            mean.lerp_(value, 1 - share)

@@ -10,8 +10,8 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - torch's own convention
 from torch import Tensor, nn
 
-from methods.gan_search.model import follow, inversion_error
-from methods.nn import halvings, levels
+from methods.gan_search.model import inversion_error
+from methods.nn import follow, halvings, levels
 
 PER_SIZE = 2
 """Convolutions at each size."""

@@ -9,9 +9,9 @@ from torch import Tensor, nn
 from torch.nn.utils import spectral_norm
 
 from methods.base import ImageSet
-from methods.gan_search.model import follow, inversion_error
+from methods.gan_search.model import inversion_error
 from methods.hybrid.biggan_model import ResidualGenerator
-from methods.nn import SLOPE, halvings
+from methods.nn import SLOPE, follow, halvings
 
 
 @dataclass(frozen=True)

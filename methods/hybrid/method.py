@@ -24,7 +24,21 @@ DONOR = "donor_"
 """What the names of the donors' tensors begin with."""
 
 
-class HybridConfig(MethodConfig):
+class ModulesConfig(MethodConfig):
+    """Settings of a generator and its modules, which no classifier and no donor has a part in."""
+
+    clusters: int = Field(3, ge=2, description="K, modules of a layer (Sec. 4.1)")
+    pairs: Positive = Field(128, description="pairs of samples that an influence map is averaged over (ours)")
+    window: Positive = Field(3, description="pixels, width of the moving average of influence maps (Sec. 3.4; ours)")
+    percentile: float = Field(75, gt=0, lt=100, description="of a map, above which it is 1 in S (Sec. 3.4)")
+    latent: Positive = Field(32, description="length of z (Table 1: 128)")
+    generator: tuple[Positive, ...] = Field(
+        (64, 64, 32),
+        description="channels of the layers, coarse to fine, each doubles the size (Table 1: also 16)",
+    )
+
+
+class HybridConfig(ModulesConfig):
     """Settings of modules, hybrids and the search among them, for any generator."""
 
     explain_only = frozenset({"layer", "span", "donors", "confidence", "repetitions", "study_pairs"})
@@ -45,16 +59,7 @@ class HybridConfig(MethodConfig):
     )
     repetitions: Positive = Field(20, description="of the stability protocol (Fig. 9)")
     study_pairs: Positive = Field(256, description="pairs of training images that hybrids are studied on (ours)")
-    clusters: int = Field(3, ge=2, description="K, modules of a layer (Sec. 4.1)")
-    pairs: Positive = Field(128, description="pairs of samples that an influence map is averaged over (ours)")
-    window: Positive = Field(3, description="pixels, width of the moving average of influence maps (Sec. 3.4; ours)")
-    percentile: float = Field(75, gt=0, lt=100, description="of a map, above which it is 1 in S (Sec. 3.4)")
     bank: Positive = Field(5000, description="training images that donors are chosen from, at most (ours)")
-    latent: Positive = Field(32, description="length of z (Table 1: 128)")
-    generator: tuple[Positive, ...] = Field(
-        (64, 64, 32),
-        description="channels of the layers, coarse to fine, each doubles the size (Table 1: also 16)",
-    )
 
     @model_validator(mode="after")
     def _layers_exist(self) -> Self:
@@ -131,15 +136,21 @@ class Hybridization(Method):
         """Train the generator, find its modules, take donors; only they ask the classifier anything."""
         network = self.prepare(data.shape, classifier)
         assert isinstance(network, ModularNetwork)  # noqa: S101 - `build` returned it
+        self.learn(data, trainer)
+        network.to(trainer.device)
+        network.fill(data, self.encode, self.generate, classifier)
+        network.cpu()
+        return self
+
+    def learn(self, data: ImageSet, trainer: Trainer) -> None:
+        """Train the generator and find its modules; where no classifier has a part, once for all methods that ask."""
+        network = self.network
         config = {name: value for name, value in self.config.fit_part().items() if name != "bank"}
         key = {"training": f"modules of {type(self).__name__}", "version": self.version, "config": config}
         donors = {name: value for name, value in network.state_dict().items() if name.startswith(DONOR)}
         learn = partial(self._learn, data)
         network.load_state_dict({**(trainer.once(key, learn) if self.one_generator else learn(trainer)), **donors})
-        network.to(trainer.device).eval()
-        network.fill(data, self.encode, self.generate, classifier)
-        network.cpu()
-        return self
+        network.eval()
 
     def _learn(self, data: ImageSet, trainer: Trainer) -> Mapping[str, Tensor]:
         """The state of the generator and its modules, in which no classifier and no donor has a part."""

@@ -11,9 +11,9 @@ from torch import Tensor, nn
 from torch.optim import Adam
 
 from methods.base import Images, ImageSet
-from methods.hybrid.method import HybridConfig, Hybridization, Positive
+from methods.hybrid.method import HybridConfig, Hybridization, ModulesConfig, Positive
 from methods.hybrid.model import Layered, ModularGenerator
-from methods.nn import doublings, halvings
+from methods.nn import doublings, halvings, standard_kl
 from methods.training import Phase, Plan, Trainer, warmup_cosine
 
 
@@ -46,12 +46,12 @@ class BetaVAE(nn.Module):
         with torch.autocast(images.device.type, enabled=False):  # in half precision CUDA refuses it, near 0 and 1
             entropy = F.binary_cross_entropy(decoded.float(), images.float(), reduction="none")
         distortion = entropy.flatten(1).sum(1).mean()
-        rate = 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).sum(1).mean()
+        rate = standard_kl(mean, log_variance).mean()
         return {"loss": distortion + self.beta * rate, "distortion": distortion, "rate": rate}
 
 
-class HybridVaeConfig(HybridConfig):
-    """Settings of `hybrid`."""
+class BetaVaeConfig(ModulesConfig):
+    """Settings of the β-VAE."""
 
     encoder: tuple[Positive, ...] = Field(
         (32, 64, 128), description="channels of the encoder, fine to coarse, each halves the size (ours)"
@@ -64,6 +64,12 @@ class HybridVaeConfig(HybridConfig):
     batch_size: Positive = Field(64, description="images a step (Table 1)")
     learning_rate: float = Field(1e-3, gt=0, description="Adam's, falling to 0 by half a cosine (ours)")
     momentum: float = Field(0.5, ge=0, lt=1, description="Adam's β_1 (Table 1)")
+
+
+class HybridVaeConfig(BetaVaeConfig, HybridConfig):
+    """Settings of `hybrid`."""
+
+    explain_only = HybridConfig.explain_only
 
 
 class Hybrid(Hybridization):

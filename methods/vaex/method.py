@@ -39,7 +39,8 @@ class VaexConfig(MethodConfig):
     )
     latents: tuple[Positive, ...] = Field(
         (24, 8, 4, 2, 1),
-        description="channels of z_0 … z_K, coarse to fine; with one fewer than widths the finest has no latent (ours)",
+        description="channels of z_0 … z_K, coarse to fine, of z_0 one per class at least (Sec. III-B); with one fewer "
+        "than widths the finest has no latent (ours)",
     )
     depth: Positive = Field(2, description="blocks between two latent groups (Sec. II-C)")
     beta: float = Field(15.0, ge=0, description="weight of the KL term (author's code: 100 at 129 px)")
@@ -133,18 +134,11 @@ class Vaex(Method):
     network: HierarchicalVAE
 
     def build(self, shape: tuple[int, int, int], class_count: int) -> nn.Module:
-        """The untrained VAE.
-
-        Raises
-        ------
-        ValueError
-            If z_0 has too few channels for the classes.
-        """
+        """The untrained VAE; z_0 has a channel for each class at least, because the condition moves one of each."""
         config = self.config
         conditioning = {"adain": AdaIN, "concatenation": Concatenation}[config.conditioning]
-        sizes = Sizes(shape, class_count, config.widths, config.latents, config.depth, conditioning)
-        if config.latents[0] < class_count:
-            raise ValueError(f"z_0 needs {class_count} channels or more for {class_count} classes: latents[0]")
+        latents = (max(config.latents[0], class_count), *config.latents[1:])
+        sizes = Sizes(shape, class_count, config.widths, latents, config.depth, conditioning)
         return HierarchicalVAE(
             sizes,
             beta=config.beta,

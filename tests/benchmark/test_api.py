@@ -18,7 +18,7 @@ README = Path(__file__).parents[2] / "README.md"
 
 def written(folder, methods=None):
     """The rows of metrics.csv, in its order."""
-    numbers = pd.read_csv(folder / "tables" / "metrics.csv", keep_default_na=False, na_values=[""])
+    numbers = pd.read_csv(folder / "metrics.csv", keep_default_na=False, na_values=[""])
     return numbers if methods is None else numbers[numbers["method"].isin(methods)].reset_index(drop=True)
 
 

@@ -81,10 +81,10 @@ def test_command_line_is_the_only_way_in():
 
 
 ROOMS = {
-    "records": {"errors"},
-    "data": {"errors", "names"},
+    "records": {"errors", "locks"},
+    "data": {"errors", "locks", "names"},
     "judges": {"errors", "records", "data"},
-    "jobs": {"errors", "plugins", "records", "data", "judges"},
+    "jobs": {"errors", "locks", "names", "plugins", "records", "data", "judges"},
     "report": {"errors", "records"},
     "bias": {"errors", "records", "data", "judges", "jobs", "report"},
 }

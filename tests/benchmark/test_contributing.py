@@ -48,7 +48,7 @@ def test_the_method_runs(pasted, results, shell):
     """The method in 40 lines stands in the tables of a run."""
     outcome = shell(*ASKED, "--results", results, "--plugin", pasted)
     assert outcome.code == 0, outcome.err
-    numbers = pd.read_csv(results / "tables" / "metrics.csv")
+    numbers = pd.read_csv(results / "metrics.csv")
     assert set(numbers["method"]) == {"class-step"}
 
 

@@ -5,7 +5,7 @@ from PIL import Image
 from benchmark.demo.picture import Demo
 from benchmark.demo.weights import SHIPPED, Shipped, read, write
 from benchmark.errors import UserError
-from benchmark.jobs.settings import CLASSIFIER, ORACLE, method_config
+from benchmark.jobs.settings import CLASSIFIER, ORACLES, method_config
 from benchmark.judges.classifier import ConvClassifier
 from methods import METHODS
 
@@ -17,7 +17,7 @@ NAMES = ("null", "vaex")
 def made_up():
     """Networks that nobody trained."""
     torch.manual_seed(0)
-    judges = {role.name: role.resolved("smoke", {}) for role in (CLASSIFIER, ORACLE)}
+    judges = {role.name: role.resolved("smoke", {}) for role in (CLASSIFIER, ORACLES["oracle"])}
     networks = {name: ConvClassifier(config, SHAPE, CLASSES) for name, config in judges.items()}
     settings = {name: config.model_dump(mode="json") for name, config in judges.items()}
     for name in NAMES:

@@ -16,12 +16,12 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module")
 def expected(smoke):
     """The rows of an uninterrupted run that these methods have."""
-    header, *rows = (smoke / "tables" / "metrics.csv").read_bytes().splitlines(keepends=True)
+    header, *rows = (smoke / "metrics.csv").read_bytes().splitlines(keepends=True)
     return b"".join([header, *[row for row in rows if row.split(b",")[1].decode() in METHODS]])
 
 
 def metrics(folder):
-    return (folder / "tables" / "metrics.csv").read_bytes()
+    return (folder / "metrics.csv").read_bytes()
 
 
 MOMENTS = [

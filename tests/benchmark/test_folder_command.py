@@ -45,7 +45,7 @@ def squares(original, tmp_path):
 def run_of(original, shell, worker_folder):
     """The results of one real run on a folder; not to be written to."""
     results = worker_folder / "of-a-folder"
-    if not (results / "tables" / "metrics.csv").exists():
+    if not (results / "metrics.csv").exists():
         outcome = shell(*SMOKE, "--data", original, "--methods", ",".join(METHODS), "--results", results)
         assert outcome.code == 0, outcome.err
         (results / "answered").write_text(outcome.out)
@@ -62,7 +62,7 @@ def refusal(outcome):
 @pytest.mark.slow
 def test_a_run_on_a_folder(run_of):
     """All methods are asked about a task of the folder's name; its remarks stand in records and under the tables."""
-    numbers = pd.read_csv(run_of / "tables" / "metrics.csv", keep_default_na=False)  # a method is called null
+    numbers = pd.read_csv(run_of / "metrics.csv", keep_default_na=False)  # a method is called null
     assert set(numbers["task"]) == {"squares"}
     assert set(numbers["method"]) == set(METHODS)
     record = read(run_of / "runs" / "records" / "smoke" / "squares" / "hybrid" / "seed-0.json")
@@ -169,3 +169,30 @@ def test_score_needs_a_task_or_a_folder(cli, squares, tmp_path):
     asked = (*arguments, "--results", tmp_path / "results", "--preset", "smoke")
     assert "--task says whose" in refusal(cli(*asked))
     assert "24 × 18 pixels and 3 channel(s)" in refusal(cli(*asked, "--data", squares))
+
+
+@pytest.mark.slow
+def test_attributes_are_screened(squares, cli, tmp_path):
+    """Attributes of labels.csv: methods that take them are asked, and page and table say which move with flips.
+
+    Brightness goes with the class in the data, but an attribute that is drawn by lot has no oracle, and is dropped.
+    """
+    random, lines = np.random.default_rng(1), ["file,label,bright,lot"]
+    for path in sorted(squares.rglob("*.png")):
+        bright = int((path.parent.name == "right side") == (random.random() < 0.8))
+        pixels = np.asarray(Image.open(path)) // 2 + 120 * bright
+        Image.fromarray(pixels.astype(np.uint8)).save(path)
+        lines.append(f"{path.relative_to(squares)},{path.parent.name},{bright},{random.integers(2)}")
+    (squares / "labels.csv").write_text("\n".join(lines))
+    asked = ("--set", "attributes.min_steps=100", "--results", tmp_path / "results", "--limit", "8")
+    outcome = cli(*SMOKE, "--data", squares, "--methods", "nearest-unlike,attribute-search", *asked)
+    assert outcome.code == 0, outcome.err
+    records = tmp_path / "results" / "runs" / "records" / "smoke" / "squares"
+    changes = read(records / "nearest-unlike" / "seed-0.json").studies["attributes"]
+    assert [row["attribute"] for row in changes.rows] == ["bright"]
+    assert any("lot" in note for note in changes.notes)
+    (row,) = read(records / "nearest-unlike" / "seed-0.json").studies["attribute-screen"].rows
+    assert (row["attribute"], row["towards"]) == ("bright", "right side")
+    assert 0.4 < row["in the data"] < 0.8
+    assert "Which attributes change with flips" in (tmp_path / "results" / "report.html").read_text()
+    assert (records / "attribute-search" / "seed-0.json").exists()

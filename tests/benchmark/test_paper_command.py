@@ -23,7 +23,7 @@ def papers(worker_folder, smoke, draw, shell):
     with FileLock(worker_folder / "papers.lock"):
         if not (folder / "told").exists():
             shutil.copytree(smoke, folder, dirs_exist_ok=True)
-            draw(folder, folder / "tables")
+            draw(folder, folder / "figures")
             made = shell("paper", "all", *SETTINGS, "--results", folder)
             assert made.code == 0, made.err
             (folder / "told").write_text(made.out, encoding="utf-8")
@@ -50,9 +50,8 @@ def test_page_from_a_smoke_run(shell, finished, stamps, name):
     assert all((path.parent / picture).exists() for picture in pictures)
     paper = load(name)
     of = {shown.name: {"mnist", *paper.planted} & set(shown.of or ["mnist"]) for shown in paper.figures}
-    wanted = {
-        f"{stem.format(task=task)}.png" for shown in paper.figures for stem in shown.files for task in of[shown.name]
-    }
+    stems = {stem.format(task=task) for shown in paper.figures for stem in shown.files for task in of[shown.name]}
+    wanted = {f"../figures/{stem}.png" for stem in stems}
     assert pictures == wanted or "not all pictures are there" in page or "are closed" in page
     assert all(f"**{planted}: the effect of the exact do(" in page for planted in paper.planted)
     assert "hold here**" in page or "holds here**" in page

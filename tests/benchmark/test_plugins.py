@@ -225,4 +225,4 @@ def test_a_plugin_metric_and_data_set_are_used(folder, shell, tmp_path):
     asked = ("--preset", "smoke", "--results", tmp_path / "results", "--methods", "null", "--jobs", "1")
     done = shell("run", *asked, "--task", "stripes", "--plugin", folder / "others.py")
     assert done.code == 0, done.err
-    assert "stripes,null,0,0.0,brightest,all,0.5," in (tmp_path / "results" / "tables" / "metrics.csv").read_text()
+    assert "stripes,null,0,0.0,brightest,all,0.5," in (tmp_path / "results" / "metrics.csv").read_text()

@@ -39,7 +39,7 @@ def test_working_tree_stays_clean(smoke, tmp_path):
         copy = tmp_path / RESULTS / path.relative_to(smoke)
         copy.parent.mkdir(parents=True, exist_ok=True)
         copy.touch()
-    assert (tmp_path / RESULTS / "tables" / "metrics.csv").exists()
+    assert (tmp_path / RESULTS / "metrics.csv").exists()
     assert status(tmp_path) == before
 
 

@@ -4,9 +4,10 @@ from pydantic import ValidationError
 
 from methods.gan_search.method import GanConfig, GanSearch, GanSearchConfig
 from methods.hybrid.gan import HybridGan, HybridGanConfig
+from methods.hybrid.latent import LatentSearch, LatentSearchConfig
 from methods.hybrid.model import Pairs, generate
 from methods.hybrid.network import Place
-from methods.hybrid.vae import Hybrid, HybridVaeConfig
+from methods.hybrid.vae import BetaVaeConfig, Hybrid, HybridVaeConfig
 from methods.training import Trainer
 from tests.methods.thirds import CLASSES, Pictures, Places
 
@@ -232,6 +233,26 @@ def test_gan_is_trained_and_inverted_as_in_gan_search():
     for name, value in ours.network.model.state_dict().items():
         assert name.startswith("bank") or torch.equal(value, expected[name])
     assert torch.equal(ours.invert(QUERIES), theirs.invert(QUERIES))
+    assert torch.equal(ours.reconstruct(QUERIES), theirs.reconstruct(QUERIES))
+
+
+def test_latent_search_takes_the_vae_of_hybrid():
+    """`latent-search` trains the very β-VAE that `hybrid` does, under one key, so that a run trains it once."""
+    keys = []
+
+    def once(trainer, key, training):
+        keys.append(key)
+        return training(trainer)
+
+    theirs = Hybrid(HybridVaeConfig(**COMMON))
+    shared = {name: getattr(theirs.config, name) for name in BetaVaeConfig.model_fields}
+    ours = LatentSearch(LatentSearchConfig(**shared, steps=2, bisections=1))
+    for method in (ours, theirs):
+        torch.manual_seed(0)
+        method.fit(DATA, Places(20.0), trainer=Trainer(0, shared=once))
+    assert keys[0] == keys[1]
+    expected = theirs.network.model.state_dict()
+    assert all(torch.equal(value, expected[name]) for name, value in ours.vae.state_dict().items())
     assert torch.equal(ours.reconstruct(QUERIES), theirs.reconstruct(QUERIES))
 
 

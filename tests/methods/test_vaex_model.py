@@ -485,10 +485,12 @@ def test_variants_differ_in_the_conditioning_alone():
     assert all(".prior." in name for name in common if ours[name] != theirs[name])
 
 
-def test_too_few_channels_are_refused():
-    """Settings that do not fit the classes are refused before training, in words."""
-    with pytest.raises(ValueError, match="channels or more"):
-        vaex(latents=(2, 3, 3))
+def test_every_class_has_its_channel():
+    """z_0 grows to one channel per class where it is set to fewer, and then no two classes share a prior mean."""
+    network, xi = vaex(latents=(2, 3, 3)).network, torch.eye(CLASSES)
+    assert [noise.shape[1] for noise in network.noise(1)] == [CLASSES, 3, 3]
+    assert len(network.prior_mean(xi).mean.flatten(1).unique(dim=0)) == CLASSES
+    assert [noise.shape[1] for noise in vaex(latents=(9, 3, 3)).network.noise(1)] == [9, 3, 3]
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import mean_absolute_error, mean_squared_error, root_mean_squared_error
 
-from metrics.distances import diversity, hoyer_sparsity, l0, l1, l2, mse
+from metrics.distances import STAYS, diversity, hoyer_sparsity, l0, l1, l2, mse, stability
 
 DISTANCES = [l0, l1, l2, mse]
 
@@ -211,3 +211,25 @@ def test_draws_come_in_pairs():
         diversity(images(0)[:, None])
     with pytest.raises(ValueError, match="at least 2"):
         diversity(images(0))
+
+
+def test_what_stays_is_stable():
+    """The same answers are stable whatever they show; with another class or a far picture none is."""
+    classes = torch.arange(6) % 3
+    for batch in (images(0), torch.zeros(6, 1, 2, 2), torch.ones(6, 1, 2, 2)):
+        assert stability(batch, batch, classes, classes).value == 1
+        assert stability(batch, batch, classes, (classes + 1) % 3).value == 0
+        assert stability(batch, 1 - batch.round(), classes, classes).value == 0
+
+
+def test_stability_ends_at_two_levels():
+    """A change of less than two grey levels leaves an answer what it is, one of more does not."""
+    grey, classes = torch.full((4, 1, 3, 3), 0.5, dtype=torch.double), torch.zeros(4).long()
+    for change, value in ((0.99, 1), (1.01, 0)):
+        assert stability(grey + change * STAYS, grey, classes, classes).value == value
+
+
+def test_stability_refuses_other_lengths():
+    """Classes of other answers than the pictures are refused, not broadcast."""
+    with pytest.raises(ValueError, match="classes of 1"):
+        stability(images(0), images(0), torch.zeros(1).long(), torch.zeros(1).long())

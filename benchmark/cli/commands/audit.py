@@ -6,10 +6,9 @@ from typing import Annotated
 
 import typer
 
-from benchmark.api import examined, run_records
-from benchmark.arguments import Pictures, one_of, protocol_of, tasks_of
+from benchmark.arguments import one_of, protocol_of, tasks_of
 from benchmark.cli import options
-from benchmark.cli.own import classifier_of
+from benchmark.cli.groups import NO_PICTURES, NOTHING_SAID, ClassifierOptions, PictureOptions, spread
 from benchmark.cli.publishing import exit_code, on_disk, publish
 from benchmark.cli.talk import Talk, say
 from benchmark.data.question import Question
@@ -20,27 +19,19 @@ from benchmark.jobs.protocol import Protocol, images_of
 from benchmark.jobs.settings import DATA
 from benchmark.names import RESULTS
 from benchmark.plugins import load
+from benchmark.with_records import examined, run_records
 
 FEW, ENOUGH = 100, 500
 """Training pictures of a class under which no generator learns much, and from which a small one does."""
 
 
+@spread
 def command(
     classifier: options.Classifier = None,
-    classifier_weights: options.ClassifierWeights = None,
-    wanted: options.ClassifierInput = None,
-    output: options.ClassifierOutput = None,
-    output_columns: options.OutputColumns = None,
-    classes: options.Classes = None,
-    features: options.Features = None,
-    trust_code: options.TrustCode = False,
+    said: ClassifierOptions = NOTHING_SAID,
     task: options.OwnTask = None,
     data_root: options.DataRoot = None,
-    data: options.Data = None,
-    image_size: options.ImageSize = None,
-    resize: options.Resize = "crop",
-    channels: options.Channels = None,
-    skip_broken: options.SkipBroken = False,
+    pictures: PictureOptions = NO_PICTURES,
     query: options.Query = None,
     target: options.Target = None,
     targets: options.Targets = None,
@@ -61,25 +52,16 @@ def command(
 ) -> int:
     """Explain a classifier of your own by every method that it can be asked by."""
     load(plugins)
-    spec = classifier_of(
-        classifier, classifier_weights, wanted, output, output_columns, classes, features, trust_code=trust_code
-    )
+    spec = said.of(classifier)
     if spec is None:
         raise UserError("audit explains a classifier of yours: name it by --classifier")
-    pictures: Pictures = {
-        "data": data,
-        "image_size": image_size,
-        "resize": resize,
-        "channels": channels,
-        "skip_broken": skip_broken,
-    }
     protocol = protocol_of(
-        results or RESULTS, preset, settings=settings, data_root=data_root, classifier=spec, **pictures
+        results or RESULTS, preset, settings=settings, data_root=data_root, classifier=spec, **pictures.given()
     )
     task = one_of(tasks_of(task, protocol.own_tasks), "task")
     folder = results or RESULTS / "audits" / f"{spec.name.replace(':', '-')}-{file_name(task)}"
     protocol = replace(protocol, results=folder)
-    asked, talk = wanted_of(query, target, targets, resize), Talk(preset, quiet=quiet)
+    asked, talk = wanted_of(query, target, targets, pictures.resize), Talk(preset, quiet=quiet)
     try:
         if not quiet:
             for finding in examined(task, protocol).findings:
@@ -97,7 +79,7 @@ def command(
             limit=limit,
             data_root=data_root,
             classifier=spec,
-            **pictures,
+            **pictures.given(),
             wanted=asked,
             accelerator=accelerator,
             studies=studies,
@@ -132,9 +114,9 @@ def expectation(count: int) -> str:
     """What a generator makes of so many pictures of its rarest class."""
     if count < FEW:
         return (
-            "far too few, so expect blurs; look at nearest-unlike and pixel-search first, and at the oracle's accuracy "
-            "before you trust a number"
+            "far too few, so expect blurs; look at nearest-unlike, pixel-search and patch-swap first, and at the "
+            "oracle's accuracy before you trust a number"
         )
     if count < ENOUGH:
-        return "few, so expect coarse answers; nearest-unlike and pixel-search need no generator"
+        return "few, so expect coarse answers; nearest-unlike, pixel-search and patch-swap need no generator"
     return "enough for small pictures"

@@ -15,6 +15,7 @@ from benchmark.jobs.progress import board
 from benchmark.jobs.settings import check_overrides
 from benchmark.names import RESULTS
 from benchmark.records.store import check_writable
+from benchmark.report.layout import FIGURES, TABLES
 
 
 def command(
@@ -47,13 +48,13 @@ def command(
     )
     check_overrides(names, preset, with_settings(preset, protocol.overrides or {}))
     todo = trials(entries_of(planted, "planted"), protocol, seeds_of(seeds))
-    check_writable(protocol.runs, results / "tables")
-    with board(Console(stderr=True)) as drawn:
+    check_writable(protocol.runs, results / TABLES, results / FIGURES)
+    with board(Console(stderr=True), protocol.runs) as drawn:
         outcomes = discover(todo, names, workers_of(jobs, protocol.devices), drawn)
     for trial, outcome in zip(todo, outcomes, strict=True):
-        for table in publish(trial, outcome, results / "tables"):
+        for table in publish(trial, outcome, results):
             typer.echo(table.markdown())
-    typer.echo(f"written to {results / 'tables'}")
+    typer.echo(f"written to {results / TABLES} and {results / FIGURES}")
     typer.echo(str(write_report(results, on_disk(results, preset), preset)))
     failed = [record for outcome in outcomes for record in outcome.records if record.status != "ok"]
     for reason in dict.fromkeys(f"{record.method} on {record.task}: {record.reason}" for record in failed):

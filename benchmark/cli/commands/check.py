@@ -6,13 +6,13 @@ from typing import Annotated
 
 import typer
 
-from benchmark.api import read_records
 from benchmark.arguments import entries_of, methods_of, seeds_of
 from benchmark.cli import options
 from benchmark.errors import UserError
 from benchmark.names import RESULTS
 from benchmark.report.baseline import names_of, read_baseline, was_run, with_weights
 from benchmark.report.check import findings_of, findings_text
+from benchmark.with_records import read_records
 
 
 def command(

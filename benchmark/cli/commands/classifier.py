@@ -1,53 +1,38 @@
 """`benchmark classifier check`."""
 
+from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 from tabulate import tabulate
 
-from benchmark.api import examined
 from benchmark.arguments import protocol_of
 from benchmark.cli import options
-from benchmark.cli.own import classifier_of
+from benchmark.cli.groups import NO_PICTURES, NOTHING_SAID, ClassifierOptions, PictureOptions, spread
 from benchmark.names import RESULTS
 from benchmark.plugins import load
+from benchmark.with_records import examined
 
 
+@spread
 def command(
     action: Annotated[Literal["check"], typer.Argument(metavar="check", help="What to do with it.")],  # noqa: ARG001 - the one there is
     source: Annotated[str, typer.Argument(metavar="SPEC", help="As for --classifier of run.")],
     task: options.OwnTask = None,
-    weights: options.ClassifierWeights = None,
-    wanted: options.ClassifierInput = None,
-    output: options.ClassifierOutput = None,
-    columns: options.OutputColumns = None,
-    classes: options.Classes = None,
-    features: options.Features = None,
-    trust_code: options.TrustCode = False,
+    said: ClassifierOptions = NOTHING_SAID,
     data_root: options.DataRoot = None,
-    data: options.Data = None,
-    image_size: options.ImageSize = None,
-    resize: options.Resize = "crop",
-    channels: options.Channels = None,
-    skip_broken: options.SkipBroken = False,
+    pictures: PictureOptions = NO_PICTURES,
     preset: options.Preset = "default",
+    reference: Annotated[
+        Path | None,
+        typer.Option(help="csv of your own outputs: a picture's file, then one column per output; ten pictures do."),
+    ] = None,
     plugins: options.Plugins = None,
 ) -> int:
     """Look a classifier of your own over, on validation pictures; exit code 1 if something needs mending."""
     load(plugins)
-    spec = classifier_of(source, weights, wanted, output, columns, classes, features, trust_code=trust_code)
-    protocol = protocol_of(
-        RESULTS,
-        preset,
-        classifier=spec,
-        data_root=data_root,
-        data=data,
-        image_size=image_size,
-        resize=resize,
-        channels=channels,
-        skip_broken=skip_broken,
-    )
-    found = examined(task, protocol)
+    protocol = protocol_of(RESULTS, preset, classifier=said.of(source), data_root=data_root, **pictures.given())
+    found = examined(task, protocol, reference)
     rows = [("ok" if fine else "LOOK", what, words) for what, fine, words in found.findings]
     typer.echo(tabulate(rows, tablefmt="plain"))
     typer.echo("\nfed otherwise, from the most likely:\n")

@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from filelock import FileLock, Timeout
+from filelock import Timeout
 
 from benchmark.cli import options
 from benchmark.errors import UserError
+from benchmark.locks import SUFFIX, locked
 from benchmark.names import RESULTS
 
 RUNS = {
@@ -18,6 +19,7 @@ RUNS = {
     "bias": True,
     "cache": True,
     "locks": True,
+    "progress": True,
     "records": True,
     "published": False,
     "paged": False,
@@ -69,9 +71,9 @@ def _check_idle(runs: Path) -> None:
     UserError
         If a lock is held.
     """
-    for path in (runs / "locks").glob("*.lock"):
+    for path in (runs / "locks").glob(f"*{SUFFIX}"):
         try:
-            with FileLock(path, timeout=0):
+            with locked(path, patience=0):
                 pass
         except Timeout as error:
             raise UserError(f"a run is at work in {runs}; wait for it or stop it, then clean") from error

@@ -4,11 +4,11 @@ from typing import Annotated
 
 import typer
 
-from benchmark.api import read_records
 from benchmark.arguments import entries_of, one_of, relaxations_of
 from benchmark.cli import options
 from benchmark.names import RESULTS
 from benchmark.report.compare import compare, describe
+from benchmark.with_records import read_records
 
 
 def command(

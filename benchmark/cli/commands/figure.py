@@ -9,22 +9,24 @@ from matplotlib.figure import Figure
 from benchmark.arguments import entries_of, one_of
 from benchmark.cli import options
 from benchmark.cli.source import results_of
-from benchmark.errors import UserError
+from benchmark.data.tasks import file_name
+from benchmark.errors import UserError, unknown
 from benchmark.names import RESULTS
 from benchmark.records.store import check_file
 from benchmark.report.answers import lowest_seed
 from benchmark.report.cells import Results
 from benchmark.report.curves import flip_rates
 from benchmark.report.drawing import styled
+from benchmark.report.figures import drawings
 from benchmark.report.gallery import all_methods
 from benchmark.report.sized import inches_of, write_figure
 
+CURVES, COMPARED = "flip-rate", "all-methods"
+NAMES = f"{CURVES}: against r; {COMPARED}: on the same queries; of one method: counterfactuals, paths, or its own."
+
 
 def command(
-    name: Annotated[
-        Literal["flip-rate", "all-methods"],
-        typer.Argument(metavar="NAME", help="flip-rate: against r; all-methods: their answers to the same queries."),
-    ],
+    name: Annotated[str, typer.Argument(metavar="NAME", help=NAMES)],
     out: Annotated[Path, typer.Option(help="File to write to.")],
     task: options.Task = "mnist",
     form: Annotated[
@@ -43,22 +45,35 @@ def command(
     """Draw a figure."""
     written = form or (out.suffix[1:] if out.suffix in (".pdf", ".svg", ".png") else "pdf")
     inches = None if width is None else inches_of(width)
-    if name == "all-methods" and (source is not None or inches is not None):
-        raise UserError("all-methods needs the pictures of a run, and has its own width: leave out --from and --width")
+    if name != CURVES and (source is not None or inches is not None):
+        raise UserError(f"--from and --width are for '{CURVES}'; {name} needs the pictures of a run")
     task = one_of(entries_of(task, "task"), "task")
     found = results_of(source, results, preset, methods, task, seeds)
     check_file(out)
     if source is not None and source.resolve() == out.resolve():
         raise UserError(f"{source} would be written over; name another file by --out")
     with styled():
-        figure = flip_rates(found) if name == "flip-rate" else _gallery(found, results / "runs")
+        figure = flip_rates(found) if name == CURVES else _pictures(name, found, results / "runs")
         write_figure(figure, out, written, inches)
     typer.echo(str(out))
     return 0
 
 
-def _gallery(found: Results, runs: Path) -> Figure:
-    figure = all_methods(lowest_seed(found, runs))
+def _pictures(name: str, found: Results, runs: Path) -> Figure:
+    figure = all_methods(lowest_seed(found, runs)) if name == COMPARED else _of_method(name, found, runs)
     if figure is None:
         raise UserError("the pictures of these records are not on disk any more; benchmark run makes them again")
     return figure
+
+
+def _of_method(name: str, found: Results, runs: Path) -> Figure | None:
+    """A figure of one method, of the lowest seed."""
+    methods = list(dict.fromkeys(record.method for record in found))
+    if len(methods) > 1:
+        raise UserError(f"{name} is no figure of several methods ({CURVES}, {COMPARED}); name one by --methods")
+    record = min(found, key=lambda one: one.seed)
+    end = f"-{file_name(record.task)}-{record.method}"
+    drawn = {full.removesuffix(end): draw for full, draw in drawings(record, runs).items()}
+    if name not in drawn:
+        raise unknown(f"figure of {record.method}", name, [CURVES, COMPARED, *drawn])
+    return drawn[name]()

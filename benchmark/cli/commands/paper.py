@@ -19,10 +19,13 @@ from benchmark.names import RESULTS
 from benchmark.papers import PAPERS, load, running
 from benchmark.papers import pretrained as pretrained_networks
 from benchmark.records.store import check_writable
+from benchmark.report.layout import FIGURES, TABLES
 
 
 def command(
-    names: Annotated[list[str], typer.Argument(metavar="PAPER...", help="vaex, gan-search, hybrid, dvae; or all.")],
+    names: Annotated[
+        list[str], typer.Argument(metavar="PAPER...", help="vaex, gan-search, hybrid, dvae, leap, diffusion; or all.")
+    ],
     tasks: Annotated[
         str | None,
         typer.Option(
@@ -63,10 +66,10 @@ def command(
         chosen = tasks_of(tasks or (paper.task if preset == "paper" else paper.tasks))
         asked = [Job(task, method, seed) for task in chosen for seed in seeds_of(seeds) for method in paper.methods]
         todo[name] = [job for job in asked if job.answerable]
-    check_writable(protocol.runs, results / "tables")
+    check_writable(protocol.runs, results / TABLES, results / FIGURES)
     if preset == "paper":
         _confirm(list(dict.fromkeys(job for wanted in todo.values() for job in wanted)), protocol, asked=not yes)
-    with board(Console(stderr=True)) as drawn:
+    with board(Console(stderr=True), protocol.runs) as drawn:
         records = running.run_papers(todo, protocol, workers_of(jobs, protocol.devices), drawn)
     done = {Job(record.task, record.method, record.seed) for record in records if record.status == "ok"}
     for name in papers:
@@ -79,7 +82,7 @@ def command(
 
 def _print(name: str, results: Path) -> None:
     """A paper's page down to its tables, and where the rest is."""
-    page = results / "tables" / f"paper-{name}.md"
+    page = results / TABLES / f"paper-{name}.md"
     typer.echo(page.read_text(encoding="utf-8").partition("\n## Tables")[0])
     typer.echo(f"\nwritten to {page}\n")
 
@@ -87,7 +90,7 @@ def _print(name: str, results: Path) -> None:
 def _show_pretrained(names: Sequence[str], folder: Path, protocol: Protocol, *, asked: bool) -> int:
     """What one paper makes of networks in `folder`."""
     name = one_of(list(names), "paper")
-    check_writable(protocol.runs, protocol.results / "tables")
+    check_writable(protocol.runs, protocol.results / TABLES, protocol.results / FIGURES)
     networks = pretrained_networks.read(name, folder, protocol)
     _agree(networks.forecast(), asked=asked)
     records = pretrained_networks.show(name, networks, protocol)

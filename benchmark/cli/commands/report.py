@@ -2,26 +2,28 @@
 
 import webbrowser
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from benchmark.api import read_records
 from benchmark.arguments import formats_of
 from benchmark.cli import options
 from benchmark.cli.publishing import publish
 from benchmark.cli.source import results_of
+from benchmark.data.tasks import file_name
 from benchmark.errors import UserError
 from benchmark.names import RESULTS
 from benchmark.records.record import Record
 from benchmark.records.store import check_writable
 from benchmark.report.curves import flip_rates
-from benchmark.report.drawing import styled
+from benchmark.report.figures import write_drawings
+from benchmark.report.layout import DRAWN, FIGURES, TABLES
 from benchmark.report.page.blind import write_sheet
 from benchmark.report.page.moved import Side, said, write_compared
-from benchmark.report.sized import write_figure
 from benchmark.report.tables import write_tables
+from benchmark.with_records import read_records
 
 
 def command(
@@ -29,7 +31,9 @@ def command(
     tasks: options.RecordedTasks = "all",
     seeds: options.RecordedSeeds = "all",
     preset: options.Preset = "default",
-    formats: Annotated[str, typer.Option("--format", help="Comma-separated: md, tex, csv, svg.")] = "md",
+    formats: Annotated[
+        str, typer.Option("--format", help="Comma-separated: md, tex, csv; of figures png, svg, pdf.")
+    ] = "md",
     source: options.Numbers = None,
     out: Annotated[Path | None, typer.Option(help="Folder to write to; goes with --from.")] = None,
     compared: Annotated[
@@ -62,7 +66,7 @@ def command(
         page = _compared(compared, results, lambda folder: read_records(folder, preset, methods, tasks, seeds))
     else:
         records = read_records(results, preset, methods, tasks, seeds)
-        check_writable(results / "tables")
+        check_writable(results / TABLES, *([results / FIGURES] if {*asked} & {*DRAWN} else []))
         page = _sheet(records, results, blind) if blind else publish(records, results, asked, quiet=quiet)
     if opened and page is not None:
         webbrowser.open(page.resolve().as_uri())
@@ -88,12 +92,8 @@ def _sheet(records: list[Record], results: Path, count: int) -> Path:
 
 
 def _from_numbers(source: Path, out: Path, formats: list[str], methods: str, tasks: str, seeds: str) -> None:
-    """All that needs no record: metrics.csv of what was asked for, the tables, and with "svg" the curves."""
+    """All that needs no record: metrics.csv of what was asked for, its tables, and curves where a format is theirs."""
     found = results_of(source, out, "default", methods, tasks, seeds)
-    curves = {}
-    if "svg" in formats:
-        with styled():
-            curves = {task: flip_rates(found.on(task)) for task in found.tasks}
+    curves = {f"flip-rate-{file_name(task)}": partial(flip_rates, found.on(task)) for task in found.tasks}
+    write_drawings(curves, out / FIGURES, formats)
     write_tables(found, out, formats=formats)
-    for task, figure in curves.items():
-        write_figure(figure, out / f"flip-rate-{task.replace('/', '_')}.svg", "svg")

@@ -5,16 +5,17 @@ from typing import Annotated
 import typer
 
 from benchmark import names
-from benchmark.api import run_records
-from benchmark.arguments import RELAXATIONS
+from benchmark.arguments import RELAXATIONS, Options, cluster_of, shard_of
 from benchmark.cli import options
-from benchmark.cli.own import classifier_of
+from benchmark.cli.groups import NO_PICTURES, NOTHING_SAID, ClassifierOptions, PictureOptions, spread
 from benchmark.cli.publishing import exit_code, on_disk, publish
-from benchmark.cli.talk import Talk
+from benchmark.cli.talk import Talk, say, say_plan
 from benchmark.data.wanted import wanted_of
 from benchmark.names import RESULTS
+from benchmark.with_records import foreseen, run_records
 
 
+@spread
 def command(
     methods: options.Methods = "all",
     tasks: options.Tasks = None,
@@ -24,18 +25,8 @@ def command(
     settings: options.Settings = None,
     data_root: options.DataRoot = None,
     classifier: options.Classifier = None,
-    classifier_weights: options.ClassifierWeights = None,
-    wanted: options.ClassifierInput = None,
-    output: options.ClassifierOutput = None,
-    output_columns: options.OutputColumns = None,
-    classes: options.Classes = None,
-    features: options.Features = None,
-    trust_code: options.TrustCode = False,
-    data: options.Data = None,
-    image_size: options.ImageSize = None,
-    resize: options.Resize = "crop",
-    channels: options.Channels = None,
-    skip_broken: options.SkipBroken = False,
+    said: ClassifierOptions = NOTHING_SAID,
+    pictures: PictureOptions = NO_PICTURES,
     query: options.Query = None,
     target: options.Target = None,
     targets: options.Targets = None,
@@ -49,6 +40,10 @@ def command(
     accelerator: options.Accelerator = "auto",
     devices: Annotated[int, typer.Option(min=1, help="Devices that one training uses.")] = 1,
     precision: Annotated[names.Precision, typer.Option(help="Number format of trainings.")] = "32-true",
+    shard: options.Shard = None,
+    backend: options.Backend = "loky",
+    backend_options: options.BackendOptions = None,
+    dry_run: options.DryRun = False,
     results: options.Results = RESULTS,
     plugins: options.Plugins = None,
     quiet: options.Quiet = False,
@@ -56,40 +51,44 @@ def command(
 ) -> int:
     """Run the jobs, publish their records, say what failed."""
     talk = Talk(preset, quiet=quiet)
-    spec = classifier_of(
-        classifier, classifier_weights, wanted, output, output_columns, classes, features, trust_code=trust_code
+    spec = said.of(classifier)
+    asked = wanted_of(query, target, targets, pictures.resize)
+    part, cluster = shard_of(shard), cluster_of(backend, backend_options)
+    given = Options(
+        relaxations=relaxations,
+        settings=settings,
+        data_root=data_root,
+        classifier=spec,
+        wanted=asked,
+        split=split,
+        limit=limit,
+        fid=fid,
+        inception_weights=inception_weights,
+        accelerator=accelerator,
+        devices=devices,
+        precision=precision,
+        raise_errors=debug,
     )
-    asked = wanted_of(query, target, targets, resize)
+    given.update(pictures.given())  # type: ignore[typeddict-item] # some of its keys
+    what = (methods, tasks, preset, seeds)
     try:
+        if dry_run:
+            there, missing, forecast = foreseen(*what, plugins=plugins, results=results, shard=part, **given)
+            say_plan(there, missing, forecast)
+            return 0
         records = run_records(
-            methods,
-            tasks,
-            preset,
-            seeds,
+            *what,
             plugins=plugins,
             jobs=jobs,
             results=results,
-            relaxations=relaxations,
-            settings=settings,
-            data_root=data_root,
-            classifier=spec,
-            data=data,
-            image_size=image_size,
-            resize=resize,
-            channels=channels,
-            skip_broken=skip_broken,
-            wanted=asked,
-            split=split,
-            limit=limit,
-            fid=fid,
-            inception_weights=inception_weights,
-            accelerator=accelerator,
-            devices=devices,
-            precision=precision,
-            raise_errors=debug,
+            shard=part,
+            cluster=cluster,
             listener=talk,
+            **given,
         )
-        if asked is None:
+        if part is not None:
+            say(f"part {shard} is made; after the last one: python -m benchmark report --results {results}")
+        elif asked is None:
             publish(records, results, paged=on_disk(results, preset), quiet=quiet)
         else:
             from benchmark.cli.answers import write_answers  # noqa: PLC0415 - it draws, which takes seconds to load

@@ -5,20 +5,23 @@ from typing import Annotated, cast
 
 import typer
 
-from benchmark.api import score_export, score_record
 from benchmark.arguments import protocol_of
 from benchmark.cli import options
-from benchmark.cli.publishing import fill_report, on_disk
+from benchmark.cli.groups import NO_PICTURES, NOTHING_SAID, ClassifierOptions, PictureOptions, spread
+from benchmark.cli.publishing import fill_report, on_disk, write_report
 from benchmark.errors import UserError
 from benchmark.jobs.outside import Files
 from benchmark.names import RESULTS, Preset
+from benchmark.plugins import load
 from benchmark.records.record import Record
 from benchmark.records.store import check_writable
 from benchmark.report.tables import tables, write_tables
+from benchmark.with_records import score_export, score_record
 
 WHAT = "score takes DIR and ANSWERS, or --queries, --counterfactuals and --task"
 
 
+@spread
 def command(
     folder: Annotated[Path | None, typer.Argument(metavar="[DIR", help="Folder that benchmark export wrote.")] = None,
     answers: Annotated[
@@ -46,22 +49,22 @@ def command(
     seed: Annotated[str, typer.Option(help="Seed of the classifier, the oracle and the splits.")] = "0",
     preset: options.Preset = "default",
     data_root: options.DataRoot = None,
-    data: options.Data = None,
-    image_size: options.ImageSize = None,
-    resize: options.Resize = "crop",
-    channels: options.Channels = None,
-    skip_broken: options.SkipBroken = False,
+    classifier: options.Classifier = None,
+    said: ClassifierOptions = NOTHING_SAID,
+    pictures: PictureOptions = NO_PICTURES,
     fid: options.Fid = "oracle",
     inception_weights: options.InceptionWeights = None,
     out: Annotated[
         Path | None, typer.Option(help="Folder to write the tables to. [default: print them; of DIR: in --results]")
     ] = None,
     results: options.Results = RESULTS,
+    plugins: options.Plugins = None,
 ) -> int:
     """Score files and print the tables; answers to an exported folder are kept beside the methods of a run.
 
-    Where a folder is named, the tables are written there, and a page beside what was run.
+    They end with the page of that run; of other files a page is written where a folder is named.
     """
+    load(plugins)
     check_writable(*([out] if out else []), option="--out")
     protocol = protocol_of(
         results,
@@ -69,35 +72,34 @@ def command(
         data_root=data_root,
         fid=fid,
         inception_weights=inception_weights,
-        data=data,
-        image_size=image_size,
-        resize=resize,
-        channels=channels,
-        skip_broken=skip_broken,
+        classifier=said.of(classifier),
+        **pictures.given(),
     )
     if folder is not None:
         if answers is None or queries or counterfactuals or task:
             raise UserError(WHAT)
         record, files = score_export(folder, answers, name, protocol, out)
-        _show(record, out, results)
-        typer.echo("\n".join(map(str, files)))
+        _show(record, out)
+        typer.echo("\n".join(map(str, [*files, _page(record, out, results)])))
         return 0
     if queries is None or counterfactuals is None:
         raise UserError(WHAT)
-    record = score_record(Files(queries, counterfactuals, targets, reconstructions), task, name, seed, protocol)
-    _show(record, out, results)
+    given = Files(queries, counterfactuals, targets, reconstructions)
+    record = score_record(given, task, name, seed, protocol, None if out is None else out / "runs")
+    _show(record, out)
+    if out is not None:  # alone, for a run was asked about other pictures
+        typer.echo(str(fill_report(out, [record], out, record.preset)))
     return 0
 
 
-def _show(record: Record, out: Path | None, results: Path) -> None:
-    """Print the tables of a record; if a folder is named, write them, and a page beside what was run."""
+def _show(record: Record, out: Path | None) -> None:
+    """Print the tables of a record; if a folder is named, write them."""
     for table in write_tables([record], out) if out else tables([record]):
         typer.echo(table.markdown())
-    if out:
-        kept = [other for other in on_disk(results, cast(Preset, record.preset)) if not _same(other, record)]
-        typer.echo(str(fill_report(results, [*kept, record], out, record.preset)))
 
 
-def _same(first: Record, second: Record) -> bool:
-    """Whether two records are of one job."""
-    return (first.task, first.method, first.seed) == (second.task, second.method, second.seed)
+def _page(record: Record, out: Path | None, results: Path) -> Path:
+    """The page of all that is on disk, the record among it: in the folder that is named, or where results are."""
+    preset = cast(Preset, record.preset)
+    records = on_disk(results, preset)
+    return fill_report(results, records, out, preset) if out else write_report(results, records, preset)

@@ -6,11 +6,12 @@ from typing import Any
 
 from benchmark.records.record import Record
 from benchmark.report.cells import Results
+from benchmark.report.doubts import DOUBTED, doubted
 from benchmark.report.notes import notes_of
 from benchmark.report.page.colours import colours_of
 from benchmark.report.page.columns import Cells, cells_of, choices_of, columns, relaxations_of
 from benchmark.report.page.queries import pictured, set_of
-from benchmark.report.page.sentence import sentences, warnings
+from benchmark.report.page.sentence import most_convincing, sentences, warnings
 from benchmark.report.page.significance import significance
 
 
@@ -23,6 +24,7 @@ def collect(records: Sequence[Record], runs: Path) -> dict[str, Any]:
         "methods": {record.method: _method(record) for record in sorted(results, key=lambda one: one.reference)},
         "tasks": [_task(task, good.on(task), results.on(task), runs, count) for task in results.tasks],
         "warnings": warnings(results),
+        "doubt": DOUBTED,
         "notes": list(notes_of(good)) if good else [],
     }
 
@@ -36,16 +38,21 @@ def _task(task: str, good: Results, all_of_it: Results, runs: Path, count: int) 
     """One task: its numbers, what they say, its queries, and what failed."""
     relaxations = relaxations_of(good)
     cells = cells_of(good, relaxations) if good else {}
-    seeds = sorted({record.seed for record in good})
+    seeds, references = sorted({record.seed for record in good}), {one.method for one in good if one.reference}
     sets = {str(seed): set_of([one for one in good if one.seed == seed], relaxations, runs, count) for seed in seeds}
     return {
         "name": task,
         "classes": good[0].data.get("classes", []) if good else [],
         "relaxations": relaxations,
         "choices": choices_of(seeds),
+        "doubted": sorted(doubted(good)),
         "cells": cells,
         "words": significance(good, relaxations, runs),
-        "said": _said(task, cells, good, relaxations),
+        "said": _said(task, cells, references, relaxations),
+        "best": {
+            choice: [most_convincing(rows, references, place) for place in range(len(relaxations))]
+            for choice, rows in cells.items()
+        },
         "sets": {seed: found for seed, found in sets.items() if found is not None},
         "failed": [
             {"method": record.method, "seed": record.seed, "reason": record.reason}
@@ -55,9 +62,8 @@ def _task(task: str, good: Results, all_of_it: Results, runs: Path, count: int) 
     }
 
 
-def _said(task: str, cells: Cells, good: Results, relaxations: Sequence[float]) -> dict[str, list[list[str]]]:
+def _said(task: str, cells: Cells, references: set[str], relaxations: Sequence[float]) -> dict[str, list[list[str]]]:
     """Choice -> the sentences at each relaxation."""
-    references = {record.method for record in good if record.reference}
     return {
         choice: [
             sentences(task, rows, references, relaxation, place, choice) for place, relaxation in enumerate(relaxations)

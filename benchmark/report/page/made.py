@@ -33,21 +33,29 @@ def _told(values: dict[str, list[str]]) -> str:
 
 
 def _judges(records: Sequence[Record]) -> Part:
-    """Classifier and oracle of each task and seed."""
+    """Classifier, panel and its members, of each task and seed: accuracies on clean and corrupted test pictures."""
     found = {
-        (record.task, record.seed, role): judge
-        for record in records
-        for role, judge in (("classifier", record.classifier), ("oracle", record.oracle))
-        if judge is not None
+        (record.task, str(record.seed), role): judge for record in records for role, judge in _by_role(record).items()
     }
-    columns = ("task", "seed", "judge", "test accuracy", "n", "trained on", "seconds", "settings")
-    return Part("Classifier and oracle", columns, [(*map(str, key), *_judge(judge)) for key, judge in found.items()])
+    under = sorted({name for judge in found.values() for name in judge.corrupted})
+    columns = ("task", "seed", "judge", "n", "clean %", *(f"{name} %" for name in under))
+    rows = [(*key, *_judge(judge, under)) for key, judge in found.items()]
+    return Part("Classifier and oracle", (*columns, "trained on", "seconds", "settings"), rows)
 
 
-def _judge(judge: Judge) -> tuple[str, ...]:
+def _by_role(record: Record) -> dict[str, Judge]:
+    """The judges of a record, by what the page calls them."""
+    judges = {"classifier": record.classifier, "oracle (panel)": record.oracle}
+    members = record.oracle.members if record.oracle is not None else []
+    judges |= {f"oracle {place}": member for place, member in enumerate(members, 1)}
+    return {role: judge for role, judge in judges.items() if judge is not None}
+
+
+def _judge(judge: Judge, under: Sequence[str]) -> tuple[str, ...]:
     settings = ", ".join(f"{name} = {value}" for name, value in judge.config.items())
-    accuracy = f"{100 * judge.test_accuracy:.1f} %"
-    return accuracy, str(judge.test_n), judge.trained_on, f"{judge.fit_seconds:.1f}", settings
+    accuracies = (judge.test_accuracy, *(judge.corrupted.get(name) for name in under))
+    percent = ("" if value is None else f"{100 * value:.1f}" for value in accuracies)
+    return str(judge.test_n), *percent, judge.trained_on, f"{judge.fit_seconds:.1f}", settings
 
 
 def _machine(records: Sequence[Record]) -> Part:

@@ -11,10 +11,15 @@ const OUTCOMES = {
   one: "convinces only the classifier",
   neither: "does not flip",
   oracle: "convinces the oracle",
+  fails: "does not convince both",
 };
 const BEHIND = { flip_rate: "flipped", oracle_aware_flips: "both", adversarial_flips: "one", oracle_agreement: "oracle" };
 const ORDERS = { asked: "as asked", l1: "least changed first", sure: "classifier surest first", apart: "methods disagree most first" };
 const VIEWS = { answer: "answers", difference: "difference to the query", blink: "blink with the query" };
+const PLAIN = {
+  flip_rate: "flips the classifier", oracle_aware_flips: "convinces both", l1: "how much changes",
+  fid_oracle: "unlike real pictures", mse: "error of its copies", seconds_per_counterfactual: "for one query",
+}; // below the headings that are shown first; what is copied has the headings alone
 const DEFAULTS = {
   task: 0, seed: "", r: 0, sort: "oracle_aware_flips", down: true, columns: "", hidden: "",
   own: "", target: "", outcome: "any", method: "", order: "asked", view: "answer", page: 0, query: "",
@@ -69,12 +74,12 @@ const number = (method) => Object.keys(D.methods).indexOf(method);
 const chosen = () => (S.method && answered(S.method) ? S.method : "");
 
 function cell(method, column, place = S.r) {
-  const cells = (rows()[method] || {})[column.name];
+  const cells = rows()[method]?.[column.name];
   return cells ? cells[column.per_relaxation ? place : 0] : null;
 }
 
 function shownColumns() {
-  const there = D.columns.filter((column) => names().some((method) => (rows()[method] || {})[column.name]));
+  const there = D.columns.filter((column) => names().some((method) => rows()[method]?.[column.name]));
   if (!S.columns) return there.filter((column) => column.first);
   const wanted = new Set(S.columns.split(","));
   return there.filter((column) => wanted.has(column.name));
@@ -120,6 +125,7 @@ function has(found, outcome) {
   if (outcome === "any") return true;
   if (!found) return false;
   if (outcome === "flipped") return found.outcome !== "neither";
+  if (outcome === "fails") return found.outcome !== "both";
   return outcome === "oracle" ? found.agreed : found.outcome === outcome;
 }
 
@@ -222,7 +228,17 @@ function blink() {
 
 function drawSaid() {
   const said = (task().said[choice()] || [])[S.r] || [`No job of ${task().name} has succeeded.`];
-  $("said").replaceChildren(...said.map((text, place) => el("p", place ? {} : { class: "first" }, text)));
+  $("said").replaceChildren(...said.map((text, place) => el("p", place ? {} : { class: "first" }, text)), ...looks());
+}
+
+/* From the sentence to the pictures: what the method answers that convinces most, and where it does not convince. */
+function looks() {
+  const best = (task().best[choice()] || [])[S.r];
+  if (!best || !answered(best)) return [];
+  const look = (outcome, text) => el("button", { "data-look": outcome, onclick: () => showQueries(best, outcome) }, text);
+  const rate = cell(best, { name: "oracle_aware_flips", per_relaxation: true })[0];
+  return [el("p", { class: "tools" }, rate ? look("both", `see answers of ${best} that convince`) : null,
+    rate < 1 ? look("fails", `see where ${best} fails`) : null)];
 }
 
 /* What is shown, and what is copied: headings, and a line a method; references come last. */
@@ -262,25 +278,31 @@ function updateTable() {
   const { columns, lines } = grid();
   if (keyOf(columns, lines) !== order) { drawTable(); return; }
   const kept = [...$("body").querySelectorAll("tr:not(.apart):not(.failed)")];
-  lines.forEach((line, place) => line.cells.forEach(({ column, cell: found }, at) => {
-    if (!column.per_relaxation) return;
-    const there = kept[place].children[at + 1];
-    if (there.textContent !== (found ? found[4] : "–") || told(line.method, column)) there.replaceChildren(numberOf(line.method, column, found));
-  }));
+  for (const [place, line] of lines.entries()) {
+    for (const [at, { column, cell: found }] of line.cells.entries()) {
+      if (!column.per_relaxation) continue;
+      const there = kept[place].children[at + 1];
+      if (there.textContent !== (found ? found[4] : "–") || told(line.method, column)) there.replaceChildren(numberOf(line.method, column, found));
+    }
+  }
 }
 
 const keyOf = (columns, lines) => JSON.stringify([S.task, choice(), S.sort, S.down, columns.map((one) => one.name), lines.map((one) => one.method)]);
 
+/* The heading of a column, marked where it rests on an oracle that is not to be relied on. */
+const titleOf = (column) => (task().doubted.includes(column.name) ? `${column.title} ${D.doubt}` : column.title);
+
 function drawTable() {
+  $("doubted").hidden = !task().doubted.length;
   const { columns, lines } = grid();
   order = keyOf(columns, lines);
   const head = (name, title, better, meaning) =>
-    el("th", { scope: "col", "aria-sort": S.sort !== name ? "none" : S.down ? "descending" : "ascending", title: meaning },
+    el("th", { scope: "col", "aria-sort": S.sort !== name ? "none" : S.down ? "descending" : "ascending", title: meaning, "data-plain": PLAIN[name] || "" },
       el("button", { "data-sort": name, onclick: () => sortBy(name, better) }, title, S.sort === name ? (S.down ? " ▾" : " ▴") : ""));
-  const focused = document.activeElement && document.activeElement.dataset.sort;
+  const focused = document.activeElement?.dataset.sort;
   $("head").replaceChildren(el("tr", {},
     head("method", "method", "lower", "name"),
-    ...columns.map((column) => head(column.name, column.title, column.better, column.meaning)),
+    ...columns.map((column) => head(column.name, titleOf(column), column.better, column.meaning)),
     el("th", { scope: "col", title: "queries, of each seed" }, "n")));
   if (focused) { const button = document.querySelector(`[data-sort="${CSS.escape(focused)}"]`); if (button) button.focus(); }
   const first = lines.findIndex((line) => line.reference);
@@ -322,7 +344,7 @@ function failedRow(job, width) {
 
 function told(method, column) {
   const words = task().words[column.name];
-  return words ? (words[column.per_relaxation ? S.r : 0] || {})[method] || "" : "";
+  return words?.[column.per_relaxation ? S.r : 0]?.[method] || "";
 }
 
 function tell(method, column) {
@@ -330,8 +352,10 @@ function tell(method, column) {
   $("told").textContent = `${method}, ${column.heading}: ${words || column.meaning}`;
 }
 
-function openBehind(method, column) {
-  Object.assign(S, { method, outcome: BEHIND[column.name] || "any", own: "", target: "", page: 0, query: "" });
+const openBehind = (method, column) => showQueries(method, BEHIND[column.name] || "any");
+
+function showQueries(method, outcome) {
+  Object.assign(S, { method, outcome, own: "", target: "", page: 0, query: "" });
   changed(["filters", "gallery", "one"]);
   $("gallery").scrollIntoView();
   $("gallery-count").focus({ preventScroll: true });
@@ -339,7 +363,7 @@ function openBehind(method, column) {
 
 function drawColumns() {
   const shown = new Set(shownColumns().map((column) => column.name));
-  const there = D.columns.filter((column) => names().some((method) => (rows()[method] || {})[column.name]));
+  const there = D.columns.filter((column) => names().some((method) => rows()[method]?.[column.name]));
   $("columns").replaceChildren(...there.map((column) => el("label", { title: column.meaning },
     el("input", { type: "checkbox", checked: shown.has(column.name), onchange: (event) => {
       if (event.target.checked) shown.add(column.name); else shown.delete(column.name);
@@ -352,7 +376,7 @@ function drawColumns() {
 
 function cells() {
   const { columns, lines } = grid();
-  const head = ["method", ...columns.map((column) => column.title), "n"];
+  const head = ["method", ...columns.map(titleOf), "n"];
   const line = (one) => [one.method, ...one.cells.map(({ cell: found }) => (found ? found[4] : "")), one.n === null ? "" : String(one.n)];
   return { head, lines: lines.map((one) => ({ reference: one.reference, texts: line(one) })) };
 }
@@ -368,7 +392,8 @@ const TEX = { "\\": "\\textbackslash{}", "%": "\\%", "&": "\\&", _: "\\_", "#": 
 
 function latex() {
   const { head, lines } = cells();
-  const tex = (text) => text.replace(/x\u0303/g, "\u0000").replace(/[\\%&_#${}~^±↑↓φ]/g, (letter) => TEX[letter]).replace(/\u0000/g, "$\\tilde{x}$");
+  const letters = (text) => text.replace(/[\\%&_#${}~^±↑↓φ]/g, (letter) => TEX[letter]);
+  const tex = (text) => text.split("x\u0303").map(letters).join("$\\tilde{x}$");
   const line = (texts) => `${texts.map(tex).join(" & ")} \\\\`;
   const references = lines.filter((one) => one.reference).map((one) => line(one.texts));
   return [`\\begin{tabular}{l${"r".repeat(head.length - 1)}}`, "\\toprule", line(head), "\\midrule",
@@ -475,11 +500,11 @@ function saveCurve() {
   copied.setAttribute("height", high);
   copied.setAttribute("font-family", "sans-serif");
   copied.setAttribute("font-size", "12");
-  methods.forEach((method, place) => copied.append(
+  copied.append(...methods.flatMap((method, place) => [
     svg("rect", { x: LEFT, y: HIGH + 18 * place, width: 12, height: 12, fill: D.methods[method].light }),
-    svg("text", { x: LEFT + 18, y: HIGH + 10 + 18 * place }, method)));
+    svg("text", { x: LEFT + 18, y: HIGH + 10 + 18 * place }, method)]));
   const set = (selector, attributes) => copied.querySelectorAll(selector).forEach((one) => {
-    const method = one.closest("g") && one.closest("g").dataset.method;
+    const method = one.closest("g")?.dataset.method;
     for (const [name, value] of Object.entries(attributes)) one.setAttribute(name, value === "own" ? D.methods[method].light : value);
     one.removeAttribute("style");
   });
@@ -595,7 +620,9 @@ function drawOne() {
   $("one-title").textContent = `Query ${query}: ${task().classes[own(query)]} → ${task().classes[target(query)]}`;
   $("one-query").replaceChildren(...(query < set().pictures ? [plain(picture(set().sheet, 0, query, "the query"))] : []));
   const heads = places.map((place) => el("th", { scope: "col" }, el("button", { onclick: () => moveTo(place) }, `r = ${rs[place]}`)));
-  updatesOfOne.push(() => heads.forEach((head, at) => head.classList.toggle("chosen", places[at] === S.r)));
+  updatesOfOne.push(() => {
+    for (const [at, head] of heads.entries()) head.classList.toggle("chosen", places[at] === S.r);
+  });
   $("one-head").replaceChildren(el("tr", {}, el("th", { scope: "col" }, "method"), ...heads, el("th", { scope: "col" }, "how")));
   $("one-body").replaceChildren(...galleryMethods().map((method) => el("tr", {}, el("th", { scope: "row" }, method),
     ...places.map((place) => {
@@ -614,8 +641,9 @@ function howOf(method, query) {
   if (query >= set().pictures) return parts;
   if (of.path) {
     const steps = Array.from({ length: of.steps }, (_, step) => plain(picture(of.path, step, query, `step ${step + 1} of the path`)));
-    parts.push(el("div", { class: "path" }, el("span", {}, "path:"), ...steps));
+    parts.push(el("div", { class: "path" }, el("span", {}, "from start to answer:"), ...steps));
   }
+  if (of.donor) parts.push(el("div", { class: "path" }, el("span", {}, "took from:"), plain(picture(of.donor, 0, query, "the training picture that it took from"))));
   for (const [name, texts] of Object.entries(of.told || {})) parts.push(el("div", {}, `${name}: ${texts[query]}`));
   return parts;
 }
@@ -647,7 +675,7 @@ function moveTo(place) {
 function showR() {
   const rs = task().relaxations;
   Object.assign($("r"), { max: Math.max(0, rs.length - 1), value: S.r, disabled: rs.length < 2 });
-  const extreme = { 0: " (full)", 1: " (none)" }[rs[S.r]] || "";
+  const extreme = { 0: " (free)", 1: " (keeps most)" }[rs[S.r]] || "";
   const text = rs.length ? `r = ${rs[S.r]}${extreme}` : "no answers";
   $("r-shown").textContent = text;
   $("r").setAttribute("aria-valuetext", text);

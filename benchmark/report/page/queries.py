@@ -11,6 +11,7 @@ from torch import Tensor
 from benchmark.records.record import Record
 from benchmark.records.store import find
 from benchmark.report.page.sprites import fitting, packed, rows_of, sheet
+from methods.base import DONOR
 
 KEPT = ("asked", "targets", "predicted", "answer_probability", "answer_oracle_probability", "value.l1")
 """What the score stage keeps of single queries, and a gallery needs."""
@@ -20,6 +21,12 @@ PICTURES = 21_000
 """Answers of which the page holds the pictures, over all tasks, seeds, methods and relaxations."""
 FEWEST, MOST = 8, 250
 """Queries with pictures, of each task and seed."""
+KIND = "intervention."
+"""What the names of what a method intervened on begin with."""
+ROWS = (KIND + DONOR, KIND + "bank_row")
+"""Rows of training images, whose numbers mean nothing to a reader."""
+READ = {"flipped": "reaches the target", "modules": "modules swapped", "weight": "weight of the distance"}
+"""What a reader of the page understands better than the name."""
 LONG = 64
 """Numbers of one intervention that are told, at most."""
 
@@ -107,16 +114,18 @@ def _bytes(values: Tensor) -> Any:  # noqa: ANN401 - an array
 
 
 def _interventions(answered: Mapping[str, Tensor], count: int) -> dict[str, Any]:
-    """What a method intervened on in each pictured query: a path as pictures, what is short in words."""
+    """What a method intervened on in each pictured query: path and donor as pictures, what is short in words."""
     found: dict[str, Any] = {}
     told: dict[str, list[str]] = {}
-    for key in sorted(name for name in answered if name.startswith("intervention.")):
-        name, values = key.removeprefix("intervention.").replace("_", " "), answered[key][:count]
+    if DONOR in answered:
+        found["donor"] = sheet(fitting(answered[DONOR][:count])[:, None])
+    for key in sorted(name for name in answered if name.startswith(KIND) and name not in ROWS):
+        name, values = key.removeprefix(KIND), answered[key][:count]
         if values.dtype == torch.uint8 and values.dim() == 5:
             found["path"] = sheet(fitting(values))
             found["steps"] = values.shape[1]
         elif words := _words(values):
-            told[name] = words
+            told[READ.get(name, name.replace("_", " "))] = words
     return found | ({"told": told} if told else {})
 
 

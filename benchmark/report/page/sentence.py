@@ -2,17 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 
-import torch
-
 from benchmark.records.record import Record
+from benchmark.report import doubts
 from benchmark.report.page.columns import ALL_SEEDS, Cell
 from metrics import METRICS
-from metrics.intervals import proportion
 
 CONVINCING = 0.8
 """Of those that convince the oracle so often, the one is named that changes least."""
-READS = 0.9
-"""An oracle whose accuracy on test pictures is below this, with all of its interval, is warned of."""
+HALF = 0.5
+"""Where not even the best method convinces so often, that is what is said first."""
 FOOLED = 0.2
 """A flip rate that is so much higher than what convinces the oracle is warned of."""
 
@@ -27,12 +25,15 @@ def sentences(task: str, rows: Rows, references: set[str], relaxation: float, pl
         for name in ("oracle_aware_flips", "l1", "flip_rate")
     )
     own = {method: cell[0] for method, cell in convinced.items() if method not in references}
-    if not own:
+    best = most_convincing(rows, references, place)
+    if not best:
         return [f"On {task} no method has an answer at r = {relaxation:g}."]
-    best = max(own, key=lambda method: (own[method], -_value(changed, method)))
     n = convinced[best][3]
+    first = f"{best} convinces most often"
+    if own[best] < HALF:
+        first = f"no method convinces in half of its answers. {best} does most often"
     told = [
-        f"On {task} at r = {relaxation:g}, {best} convinces most often: classifier and oracle both see the target in "
+        f"On {task} at r = {relaxation:g}, {first}: classifier and oracle both see the target in "
         f"{_rate(own[best])} of its {n:,} answers, at a change (L1) of {_change(changed, best)}."
         if own[best]
         else f"On {task} at r = {relaxation:g}, no answer of any method convinces both classifier and oracle."
@@ -43,12 +44,19 @@ def sentences(task: str, rows: Rows, references: set[str], relaxation: float, pl
     return [*told, _unknown(choice)]
 
 
+def most_convincing(rows: Rows, references: set[str], place: int) -> str:
+    """The method that convinces both networks most often, of equals the one that changes less; "" if there is none."""
+    cells = {method: (_at(row, "oracle_aware_flips", place), _at(row, "l1", place)) for method, row in rows.items()}
+    own = {
+        method: (convinced[0], -(changed[0] if changed else 1.0))
+        for method, (convinced, changed) in cells.items()
+        if convinced is not None and method not in references
+    }
+    return max(own, key=lambda method: own[method], default="")
+
+
 def _at(row: Mapping[str, Sequence[Cell | None]], name: str, place: int) -> Cell | None:
     return row[name][place] if name in row else None
-
-
-def _value(cells: Mapping[str, Cell], method: str) -> float:
-    return float(cells[method][0]) if method in cells else 1.0
 
 
 def _rate(value: float) -> str:
@@ -64,7 +72,7 @@ def _least(own: Mapping[str, float], changed: Mapping[str, Cell], best: str) -> 
     convincing = [method for method, rate in own.items() if rate >= CONVINCING and method in changed]
     if not convincing:
         return []
-    least = min(convincing, key=lambda method: _value(changed, method))
+    least = min(convincing, key=lambda method: float(changed[method][0]))
     share = f"{100 * CONVINCING:.0f} %"
     if least == best:
         return [f"Of those that convince in at least {share}, it also changes least."]
@@ -107,19 +115,4 @@ def warnings(records: Sequence[Record]) -> list[str]:
         found.insert(0, "Preset smoke: a test that everything runs. Its numbers and pictures mean nothing.")
     for record in records:
         found += [f"{record.task}: {remark}" for remark in record.data.get("remarks", [])]
-        found += _poor(record)
-    return list(dict.fromkeys(found))
-
-
-def _poor(record: Record) -> list[str]:
-    """A judge that does not read the pictures well enough to judge."""
-    judge = record.oracle
-    if judge is None:
-        return []
-    value, low, high, n = proportion(torch.arange(judge.test_n) < round(judge.test_accuracy * judge.test_n))
-    if high >= READS:
-        return []
-    return [
-        f"{record.task}: the oracle is right on {value:.1%} [{low:.1%}, {high:.1%}] of {n:,} test pictures only. "
-        "What it says of answers, in the columns with its name and in FID, is little to rely on."
-    ]
+    return list(dict.fromkeys([*found, *doubts.warnings(records)]))

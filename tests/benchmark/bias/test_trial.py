@@ -197,7 +197,8 @@ def test_closed_gate_is_not_scored(trial, monkeypatch, tmp_path):
     found = discover([trial], ["null"], 1, Board())[0]
     assert not found.records
     assert "closed" in found.unasked
-    verdict, other = (tmp_path / f"bias-{name}.md" for name in (trial.planted, "Male-on-Smiling"))
+    verdict, other = (tmp_path / "tables" / f"bias-{name}.md" for name in (trial.planted, "Male-on-Smiling"))
+    verdict.parent.mkdir()
     for path in (verdict, other):
         path.write_text("discovered", encoding="utf-8")
     told, shares = publish(trial, found, tmp_path)
@@ -205,7 +206,7 @@ def test_closed_gate_is_not_scored(trial, monkeypatch, tmp_path):
     assert other.exists()
     assert "closed: the task is not scored" in told.markdown()
     assert shares.name == "frequencies-Eyeglasses-on-Young"
-    assert {path.stem for path in tmp_path.glob("*.png")} == {"bias-edited-Eyeglasses-on-Young"}
+    assert {path.stem for path in tmp_path.glob("figures/*.png")} == {"bias-edited-Eyeglasses-on-Young"}
     assert read_outcome(str(trial.planted), "smoke", trial.protocol.runs) == found
 
 

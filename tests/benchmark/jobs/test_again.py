@@ -1,7 +1,9 @@
 """The command that a page names makes its very records."""
 
 import shlex
+from pathlib import Path
 
+from benchmark.data.folder_config import folder_config
 from benchmark.jobs.again import paper_again, run_again
 from benchmark.jobs.settings import method_config, parse_overrides
 
@@ -53,3 +55,27 @@ def test_a_paper_names_its_seeds(make_record):
     """Verdicts rest on all seeds, so the command has them; methods are the paper's."""
     records = [make_record(seed=seed) for seed in (2, 0, 1)]
     assert paper_again("vaex", records) == "python -m benchmark paper vaex --task mnist --seeds 0,1,2"
+
+
+def test_own_pictures_and_plugins_are_told(make_record):
+    """Options of the user's folder come back as they were said; files of plugins are named."""
+    folder = folder_config(Path("my animals"), "48x64", "fit", 1, skip_broken=True)
+    record = make_record("mine", plugins=["/home/me/my file.py"])
+    record.data["folder"] = folder.said()
+    words = shlex.split(run_again([record]))
+    told = dict(zip(words[4::2], words[5::2], strict=False))
+    assert (told["--plugin"], told["--data"]) == ("/home/me/my file.py", "my animals")
+    again = folder_config(
+        Path(told["--data"]),
+        told["--image-size"],
+        told["--resize"],
+        int(told["--channels"]),
+        skip_broken="--skip-broken" in words,
+    )
+    assert again == folder
+
+
+def test_what_another_program_answered_is_not_run(make_record):
+    """What `score` has kept is no method, so that no command names it."""
+    told = options(run_again([make_record(), make_record("mine", reference=False)]))
+    assert told["--methods"] == ["vaex"]

@@ -11,10 +11,10 @@ import pytest
 import torch
 from PIL import Image
 
-from benchmark.api import read_records
 from benchmark.jobs.protocol import Job, Protocol
 from benchmark.jobs.work import Work
 from benchmark.records.record import read
+from benchmark.with_records import read_records
 from metrics import METRICS
 
 ANSWERED = "nearest-unlike"

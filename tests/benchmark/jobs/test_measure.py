@@ -1,10 +1,11 @@
 import math
+from dataclasses import replace
 
 import pytest
 import torch
 from torch.nn.functional import one_hot
 
-from benchmark.jobs.evidence import Answers, Networks
+from benchmark.jobs.evidence import Answers, Networks, Reals
 from benchmark.jobs.measure import measure, row
 
 CLASSES = 4
@@ -26,8 +27,14 @@ def sees(digit):
     return network
 
 
-EYES = Networks(sees(lambda level: level // 10), sees(lambda level: level), {}, torch.device("cpu"))
-NO_IMAGES = torch.zeros(0, 1, 2, 2, dtype=torch.uint8)
+def panel_of(*digits):
+    """Oracles that see other digits each."""
+    networks = [sees(digit) for digit in digits]
+    return lambda images: torch.stack([network(images) for network in networks], 1)
+
+
+EYES = Networks(sees(lambda level: level // 10), panel_of(lambda level: level), {}, torch.device("cpu"))
+NO_IMAGES = Reals(torch.zeros(0, 1, 2, 2, dtype=torch.uint8))
 
 
 def pictures(*levels):
@@ -61,6 +68,38 @@ def test_rates_are_the_hand_counted_ones():
         number = found[name, 0, "all"]
         assert (number.value, number.n) == (value, 4)
         assert number.low < number.value < number.high
+
+
+def test_each_oracle_counts():
+    """Agreement is the mean over the oracles, what they disagree on is counted, and flips are split by their shares."""
+    eyes = Networks(EYES.classifier, panel_of(lambda level: level, lambda level: 1 + 0 * level), {}, EYES.device)
+    found, outcomes = scored(answers(MIXED), eyes)
+    assert found["oracle_agreement", 0, "all"].value == (1 + 0.5 + 1 + 0.5) / 4
+    assert found["oracle_disagreement", 0, "all"].value == 2 / 4
+    assert found["adversarial_flips", 0, "all"].value == 0.5 / 4
+    assert found["oracle_aware_flips", 0, "all"].value == 1.5 / 4
+    assert outcomes["answer_oracle_votes"].tolist() == [[[1, 1], [2, 1], [1, 1], [0, 1]]]
+    assert outcomes["value.oracle_agreement"].tolist() == [[1, 0.5, 1, 0.5]]
+
+
+def test_flips_can_be_held_by_retrained_classifiers():
+    """Of the flips, the share that classifiers trained again see; without such classifiers nothing is said."""
+    assert not any(name == "retrained_flips" for name, _, _ in scored(answers(MIXED))[0])
+    again = [sees(lambda level: level // 10), sees(lambda level: level)]
+    found, _ = scored(answers(MIXED), replace(EYES, retrained=again))
+    assert found["retrained_flips", 0, "all"].value == (1 + 0.5 + 0.5 + 0) / 4
+    assert found["retrained_flips", 0, "flipped"].value == (1 + 0.5) / 2
+    assert found["retrained_flips", 0, "flipped"].n == 2
+
+
+def test_stability_is_of_the_first_queries():
+    """An answer is stable if class and picture stay; it is compared with the last draw, at the smallest r."""
+    draws = torch.stack([pictures(0, 0, 0), pictures(20, 20, 20)], 1)
+    probes = {"null_edits": pictures(0, 0, 0), "undone": pictures(0, 0, 0), "draws": draws}
+    probes["nudged"] = pictures(21, 19, 25)  # near; another class; far
+    found, _ = scored(answers((code(1, 1),) * 4, (0,) * 4, probed=3, probes=probes))
+    assert (found["stability", 0, "all"].value, found["stability", 0, "all"].n) == (1 / 3, 3)
+    assert ("stability", 1, "all") not in found
 
 
 def test_flipped_subset_counts_only_flipped():
@@ -162,7 +201,7 @@ def test_values_are_of_every_query_and_relaxation():
 def test_what_is_no_mean_keeps_no_values():
     """A Fréchet distance, which is of sets, keeps nothing of a single query."""
     networks = Networks(EYES.classifier, EYES.oracle, {"oracle": lambda x: x.flatten(1)}, torch.device("cpu"))
-    found, outcomes = scored(answers(MIXED), networks, reals=pictures(0, 0, 0))
+    found, outcomes = scored(answers(MIXED), networks, reals=Reals(pictures(0, 0, 0)))
     assert ("fid_oracle", 0, "all") in found
     assert not any(name.startswith("value.fid") for name in outcomes)
 
@@ -206,7 +245,7 @@ def test_frechet_distances_compare_equal_numbers():
     """Fréchet distances are between as many answers, reconstructions and queries as there are real images."""
     features = {"oracle": lambda images: images.flatten(1)}
     networks = Networks(EYES.classifier, EYES.oracle, features, torch.device("cpu"))
-    found, _ = scored(answers(MIXED), networks, reals=pictures(0, 0, 0))
+    found, _ = scored(answers(MIXED), networks, reals=Reals(pictures(0, 0, 0)))
     fids = {metric: number for (metric, _, _), number in found.items() if metric.startswith("fid")}
     assert fids.keys() == {"fid_oracle", "fid_oracle_reconstruction", "fid_oracle_real"}
     assert {number.n for number in fids.values()} == {3}
@@ -284,5 +323,5 @@ def test_networks_see_each_image_once():
         return count
 
     networks = Networks(EYES.classifier, EYES.oracle, {"oracle": counted(lambda x: x.flatten(1))}, EYES.device)
-    scored(answers(MIXED, MIXED), networks, reals=pictures(0, 0, 0))
+    scored(answers(MIXED, MIXED), networks, reals=Reals(pictures(0, 0, 0)))
     assert seen == [3, 4, 3, 4, 4]  # reals, queries, reconstructions, and the answers at two relaxations

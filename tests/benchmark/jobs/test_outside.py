@@ -18,8 +18,8 @@ RECONSTRUCTED = {"reconstruction_flips", "mse", "fid_oracle_reconstruction", "ki
 """Metrics of reconstructions."""
 OF_THE_METHOD = {"sample_oracle_features", "answer_start_l1", "null_edits", "answer_undone", "answer_draws"}
 """Evidence that only the method itself can give."""
-ON_THE_FIRST = ("fid", "kid", "cout")
-"""Beginnings of metrics that may rest on some of the queries, the first ones."""
+ON_THE_FIRST = ("fid", "kid", "cout", "density", "coverage", "realism")
+"""Beginnings of metrics that may rest on some of the queries: the first, or those of classes with real pictures."""
 
 
 def save(folder, images):
@@ -132,10 +132,12 @@ def test_only_printed_where_no_folder_is_named(score, pictures, smoke, tmp_path,
 
 
 def test_written_is_what_is_printed(score, pictures, tmp_path):
-    """What is written to --out are the tables that are printed, as Markdown, and the tidy file."""
+    """What is written to --out are the tables that are printed, as Markdown, the tidy file, and a page, named last."""
     out = score(pictures, "--out", tmp_path / "out").out
-    assert {"summary.md", "flip-rate-mnist.md", "metrics.csv"} <= {path.name for path in (tmp_path / "out").iterdir()}
-    assert (tmp_path / "out" / "summary.md").read_text() in out
+    assert {path.name for path in (tmp_path / "out" / "tables").iterdir()} >= {"summary.md", "flip-rate-mnist.md"}
+    assert {"metrics.csv", "report.html"} <= {path.name for path in (tmp_path / "out").iterdir()}
+    assert (tmp_path / "out" / "tables" / "summary.md").read_text() in out
+    assert out.splitlines()[-1] == str(tmp_path / "out" / "report.html")
 
 
 def test_a_single_set_stands_at_r_0(score, pictures, tmp_path):

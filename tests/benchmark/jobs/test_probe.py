@@ -44,6 +44,15 @@ def test_undoing_asks_the_answer_for_the_old_class():
         torch.testing.assert_close(found["undone"], at * edited + (1 - at) * edited / 2)
 
 
+def test_nudged_queries_are_the_queries_but_for_a_grey_level():
+    """Every number moves by one level at most, and the answers to both are drawn alike, without chance between them."""
+    for noise in (0.0, 0.1):
+        found = asked_again(Mixer(noise))[2]
+        moved = (found["nudged"] - found["draws"][:, -1]).abs() * 255
+        assert moved.max() <= 0.5 + 1e-3  # of a level, because this method goes half of the way
+        assert (moved > 0.4).double().mean() > 0.9
+
+
 def test_draws_differ_by_chance_alone():
     """A method without chance draws the same answer each time, one with chance another; both do so again."""
     certain, noisy = asked_again(Mixer())[2]["draws"], asked_again(Mixer(0.1))[2]["draws"]

@@ -12,7 +12,7 @@ from torch import nn
 import benchmark.jobs.record as recording
 import methods
 from benchmark.errors import UserError
-from benchmark.jobs import measure, runner, settings, work
+from benchmark.jobs import measure, parallel, runner, settings, work
 from benchmark.jobs.progress import Board
 from benchmark.jobs.protocol import Job, Protocol
 from benchmark.jobs.record import record_key
@@ -117,7 +117,7 @@ def napping(seconds):
 @pytest.mark.slow
 def test_long_calls_do_not_wait_for_each_other():
     """After any number of quick calls, long ones are shared out one by one."""
-    *_, one, other, third, fourth = runner.in_parallel([*[partial(napping, 0)] * 200, *[partial(napping, 1)] * 4], 2)
+    *_, one, other, third, fourth = parallel.in_parallel([*[partial(napping, 0)] * 200, *[partial(napping, 1)] * 4], 2)
     assert one != other
     assert third != fourth
 
@@ -276,8 +276,18 @@ def test_queries_are_held_out(smoke, digits):
     queries = set(question.queries.indices.tolist())
     assert queries <= set(question.splits.test.indices.tolist())
     assert not queries & set(question.train.indices.tolist())
-    reals = {image.tobytes() for image in question.reals().numpy()}
+    reals = {image.tobytes() for image in question.real().pixels.numpy()}
     assert not reals & {digits.images[index].tobytes() for index in queries}
+
+
+def test_a_donor_is_kept_as_a_picture(smoke):
+    """Where a method says which training image it took something from, that image is kept beside the answer."""
+    job, protocol = Job("mnist", "hybrid", 0), Protocol(results=smoke, preset="smoke")
+    tensors, _ = find(protocol.runs, read(job.path(protocol)).artefacts["explain"])
+    train = Work(job, protocol).question.train
+    given = train.batch(tensors["intervention.donor"])
+    assert torch.equal(tensors["donor"], (255 * given).round().to(torch.uint8))
+    assert len(given) == len(tensors["queries"])
 
 
 def test_limit_is_noted(protocol, tmp_path):

@@ -4,7 +4,7 @@ from benchmark.errors import UserError
 from benchmark.jobs.settings import (
     CLASSIFIER,
     DATA,
-    ORACLE,
+    ORACLES,
     check_overrides,
     method_config,
     parse_overrides,
@@ -66,16 +66,17 @@ def test_sections_do_not_mix():
     """A setting of one method, or of the classifier, touches no other."""
     overrides = parse_overrides(["vaex.epochs=7", "classifier.epochs=3", "data.queries=9"])
     assert method_config("vaex-cat", "default", overrides) == asked("vaex-cat")
-    assert ORACLE.resolved("default", overrides) == ORACLE.resolved("default", {})
+    assert all(one.resolved("default", overrides) == one.resolved("default", {}) for one in ORACLES.values())
     assert CLASSIFIER.resolved("default", overrides).epochs == 3
     assert DATA.resolved("default", overrides).queries == 9
 
 
-def test_oracle_is_another_architecture():
-    """Under every preset the oracle differs from the classifier in its architecture."""
-    for preset in PRESETS:
-        one, other = (section.resolved(preset, {}) for section in (CLASSIFIER, ORACLE))
-        assert (one.channels, one.kernel_size) != (other.channels, other.kernel_size)
+def test_one_section_sets_all_oracles():
+    """What is set of the oracle is set of every member of the panel; they stay apart in the rest."""
+    overrides = parse_overrides(["oracle.epochs=3"])
+    members = [section.resolved("default", overrides) for section in ORACLES.values()]
+    assert [member.epochs for member in members] == [3, 3, 3]
+    assert len({member.model_dump_json() for member in members}) == 3
 
 
 # -- how values are written --------------------------------------------------------------------------------------------

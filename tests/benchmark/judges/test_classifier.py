@@ -6,7 +6,7 @@ import torch
 from pydantic import ValidationError
 
 from benchmark.data import ImageData, Subset
-from benchmark.jobs.settings import CLASSIFIER, ORACLE
+from benchmark.jobs.settings import CLASSIFIER, ORACLES
 from benchmark.judges.classifier import ClassifierConfig, ConvClassifier, MaxPool, train
 from benchmark.names import PRESETS
 from methods.base import Layer
@@ -54,7 +54,7 @@ def trained():
 
 @pytest.mark.parametrize("shape", [(1, 16, 16), (3, 17, 23), (3, 64, 48), (1, 20, 64)], ids=str)
 @pytest.mark.parametrize("preset", PRESETS)
-@pytest.mark.parametrize("section", [CLASSIFIER, ORACLE], ids=lambda section: section.name)
+@pytest.mark.parametrize("section", [CLASSIFIER, *ORACLES.values()])
 def test_every_preset_takes_any_size(section, preset, shape):
     """Odd, small and oblong images are classified under every preset, by either judge."""
     classifier = ConvClassifier(section.resolved(preset, {}, shape[0]), shape, 3).eval()
@@ -172,16 +172,13 @@ def test_training_is_repeatable(trained):
 
 
 @pytest.mark.parametrize("preset", PRESETS)
-def test_oracle_is_another_architecture(preset):
-    """The oracle's layers differ from the investigated classifier's, and not only in training."""
-    classifier, oracle = (section.resolved(preset, {}) for section in (CLASSIFIER, ORACLE))
-    assert oracle.kernel_size != classifier.kernel_size
-    assert oracle.pooling != classifier.pooling
-    shapes = [
-        [value.shape for value in ConvClassifier(config, (3, 33, 33), 2).parameters()]
-        for config in (classifier, oracle)
-    ]
-    assert shapes[0] != shapes[1]
+@pytest.mark.parametrize("channels", [1, 3])
+def test_oracles_are_other_architectures(preset, channels):
+    """The layers of the investigated classifier and of each oracle differ in pairs, and not only in training."""
+    configs = [section.resolved(preset, {}, channels) for section in (CLASSIFIER, *ORACLES.values())]
+    built = [ConvClassifier(config, (channels, 33, 33), 2) for config in configs]
+    assert len({tuple(value.shape for value in network.parameters()) for network in built}) == len(configs)
+    assert [config.corruptions for config in configs] == [False, True, True, True]
 
 
 def test_settings_are_frozen_and_documented():

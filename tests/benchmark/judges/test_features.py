@@ -9,6 +9,7 @@ from pytorch_fid import inception
 from benchmark.errors import UserError
 from benchmark.judges.classifier import ClassifierConfig, ConvClassifier
 from benchmark.judges.features import inception_network, penultimate, pooled
+from benchmark.judges.panel import Panel
 
 
 def refusal(path):
@@ -30,11 +31,12 @@ def weights(tmp_path_factory):
 
 
 def test_penultimate_features_are_what_the_last_layer_reads():
-    """The oracle's features, put through its last layer, are its logits."""
+    """The first oracle's features, put through its last layer, are its logits."""
     torch.manual_seed(0)
-    oracle = ConvClassifier(ClassifierConfig(channels=(4, 8), features=6), (1, 12, 12), 3).eval()
-    images = torch.rand(5, 1, 12, 12)
-    features = penultimate(oracle)(images)
+    config = ClassifierConfig(channels=(4, 8), features=6)
+    panel = Panel([ConvClassifier(config, (1, 12, 12), 3) for _ in range(2)]).eval()
+    oracle, images = panel.members[0], torch.rand(5, 1, 12, 12)
+    features = penultimate(panel)(images)
     assert features.shape == (5, 6)
     assert (features >= 0).all()
     torch.testing.assert_close(oracle.rest[-1](features), oracle(images))

@@ -67,6 +67,12 @@ def built(source):
     return names["build"]().eval()
 
 
+@pytest.mark.parametrize(("module", "spatial"), [("0", (4, 12, 10)), ("2", (4, 2, 2)), ("3", None), ("4", None)])
+def test_features_have_places_where_a_module_puts_them_out(tmp_path, grey, module, spatial):
+    """What a convolution or a pooling puts out has places, what is behind the flattening has none."""
+    assert load_classifier(classifier_spec(file_of(tmp_path), features=module), grey).spatial == spatial
+
+
 def test_the_same_network_in_every_form(tmp_path, grey):
     """Code alone, with weights as safetensors or a state dict, and the ONNX file of it answer alike."""
     onnx = pytest.importorskip("onnxruntime", reason="the extra onnx is not installed") and tmp_path / "network.onnx"

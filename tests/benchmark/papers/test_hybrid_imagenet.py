@@ -54,9 +54,8 @@ def test_one_command_makes_the_section(folder, tmp_path):
         lines = (tables / f"block-recognition-imagenet_{pair}.md").read_text(encoding="utf-8").splitlines()
         for name, block in product(NAMES, BLOCKS):
             assert any({name, str(block)} <= {cell.strip() for cell in line.split("|")} for line in lines)
-        assert all(
-            (tables / f"{name}-imagenet_{pair}-hybrid-biggan.png").exists() for name in ("collection", "verdicts")
-        )
+        names = (f"{name}-imagenet_{pair}-hybrid-biggan.png" for name in ("collection", "verdicts"))
+        assert all((tmp_path / "figures" / name).exists() for name in names)
     page = (tables / "paper-hybrid.md").read_text(encoding="utf-8")
     assert "nothing was trained" in page
     assert "imagenet/koala-teddy: **" in page

@@ -97,13 +97,15 @@ def test_nothing_but_pngs_unless_asked(records, tmp_path):
     assert {path.suffix for path in written} == {".png"}
 
 
-def test_smoke_draws_nothing_unless_asked(make_record, tmp_path):
-    """Records of the preset smoke have no figures, but for who asks for them."""
-    records = [make_record("vaex", preset="smoke", artefacts=keep(tmp_path / "runs", "vaex"))]
-    assert write_figures(records, tmp_path / "runs", tmp_path / "figures") == []
-    assert not (tmp_path / "figures").exists()
-    stems = {path.stem for path in write_figures(records, tmp_path / "runs", tmp_path / "figures", smoke=True)}
-    assert stems == {"flip-rate-mnist", "all-methods-mnist", "counterfactuals-mnist-vaex"}
+def test_what_is_there_is_drawn_anew(records, tmp_path):
+    """Without a format a figure that was asked for before is drawn again, and no other."""
+    first, *_ = write_figures(records, tmp_path / "runs", tmp_path / "figures", formats=["svg"])
+    for path in (tmp_path / "figures").iterdir():
+        if path != first:
+            path.unlink()
+    first.write_text("an older one")
+    assert write_figures(records, tmp_path / "runs", tmp_path / "figures", formats=()) == [first]
+    assert first.read_text() != "an older one"
 
 
 @pytest.mark.slow

@@ -74,9 +74,9 @@ def results(make_record, make_row):
 
 def test_every_table_compiles_and_fits(compile_latex, tmp_path, results):
     """Whatever a run writes as LaTeX, its papers' tables too, compiles in a plain article, and no line overflows."""
-    write_tables(results, tmp_path / "tables", formats=["tex"])
+    write_tables(results, tmp_path, formats=["tex"])
     for name in PAPERS:
-        write_pages(results, tmp_path / "runs", tmp_path / "tables", [name], ["tex"])
+        write_pages(results, tmp_path / "runs", tmp_path, [name], ["tex"])
     files = sorted((tmp_path / "tables").glob("*.tex"))
     assert {"summary.tex", "strange-mnist.tex"} <= {file.name for file in files}
     assert sum(len(load(name).tables) for name in PAPERS) == len([f for f in files if f.name.startswith("paper-")])

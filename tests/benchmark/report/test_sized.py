@@ -17,7 +17,7 @@ def source(tmp_path, make_record):
 
 
 def files(folder):
-    return {path.name: path.read_bytes() for path in folder.iterdir()}
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 # -- a figure ----------------------------------------------------------------------------------------------------------
@@ -76,6 +76,20 @@ def test_figure_is_what_its_name_says(cli, source, tmp_path):
     assert Image.open(tmp_path / "f.png").format == "PNG"
 
 
+@pytest.mark.parametrize(
+    ("arguments", "word"), [("counterfactuals", "--methods"), ("concepts --methods vaex", "counterfactuals")]
+)
+def test_a_method_has_figures_of_its_own(cli, smoke, tmp_path, arguments, word):
+    """A grid of one method's answers is drawn by its name; one line says what is missing."""
+    out, where = tmp_path / "one.png", ("--preset", "smoke", "--results", smoke, "--out", tmp_path / "one.png")
+    outcome = cli("figure", *arguments.split(), *where)
+    assert (outcome.code, len(outcome.complaints)) == (2, 1)
+    assert word in outcome.err
+    assert not out.exists()
+    assert cli("figure", "counterfactuals", "--methods", "vaex", *where).code == 0
+    assert Image.open(out).format == "PNG"
+
+
 def test_picture_of_all_methods(cli, smoke, tmp_path):
     """The picture that compares is drawn from a run's pictures; where they are gone, one line says what makes them."""
     arguments = ("figure", "all-methods", "--preset", "smoke", "--out", tmp_path / "all.pdf", "--results")
@@ -98,10 +112,8 @@ def test_report_from_numbers_alone(cli, source, tmp_path):
     assert made["metrics.csv"] == source.read_bytes()
     tables = {"summary", "plausibility", "flip-rate-mnist", "flip-rate-mnist_3-8"}
     curves = {"flip-rate-mnist.svg", "flip-rate-mnist_3-8.svg"}
-    assert made.keys() == {f"{name}.{form}" for name in tables for form in ("md", "tex", "csv")} | curves | {
-        "metrics.csv",
-        "means.csv",
-    }
+    written = {f"tables/{name}.{form}" for name in tables for form in ("md", "tex", "csv")} | {"tables/means.csv"}
+    assert made.keys() == written | {f"figures/{name}" for name in curves} | {"metrics.csv"}
 
 
 def test_report_writes_markdown_by_default(cli, source, tmp_path):
@@ -118,7 +130,7 @@ def test_report_writes_markdown_by_default(cli, source, tmp_path):
     [
         ("--from {source}", "--out"),
         ("--out {out}", "--from"),
-        ("--from {source} --out {out} --format pdf", "unknown format"),
+        ("--from {source} --out {out} --format jpg", "unknown format"),
         ("--from {out}/none.csv --out {out}", "none.csv"),
         ("--from {source} --out {folder}", "written over"),
     ],

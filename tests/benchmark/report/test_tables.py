@@ -29,7 +29,7 @@ def named(made, name):
 
 
 def files(folder):
-    return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def row_of(frame, method, task="mnist"):
@@ -123,8 +123,8 @@ def test_formats_of_each(tmp_path, records, formats):
     made = write_tables(records, tmp_path, formats=formats)
     names = {table.name for table in made}
     assert {"summary", "flip-rate-mnist", "flip-rate-mnist_3-8"} <= names
-    expected = {f"{name}.{suffix}" for name in names for suffix in formats}
-    always = {"metrics.csv", "timings.csv"} | ({"means.csv"} if "csv" in formats else set())
+    expected = {f"tables/{name}.{suffix}" for name in names for suffix in formats}
+    always = {"metrics.csv", "timings.csv"} | ({"tables/means.csv"} if "csv" in formats else set())
     assert files(tmp_path).keys() == expected | always
 
 
@@ -138,7 +138,7 @@ def test_means_are_what_tables_print(tmp_path, make_record):
     """means.csv has one row for all seeds of a number: their mean, spread, interval, n and names."""
     made = [make_record(seed=seed, flips=flips) for seed, flips in enumerate((0.6, 0.7, 0.8))]
     write_tables([*made, make_record("null", flips=0.0)], tmp_path, formats=["csv"])
-    frame = pd.read_csv(tmp_path / "means.csv", keep_default_na=False, na_values=[""])
+    frame = pd.read_csv(tmp_path / "tables" / "means.csv", keep_default_na=False, na_values=[""])
     keys = ["task", "method", "relaxation", "metric", "subset"]
     assert list(frame) == [*keys, "mean", "std", "low", "high", "n", "seeds"]
     assert not frame.duplicated(keys).any()

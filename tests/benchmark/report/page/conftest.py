@@ -1,4 +1,5 @@
 import shutil
+import time
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -45,6 +46,8 @@ def answers(question, random, strength):
     flipped, agreed = (torch.from_numpy(random.random((len(RS), n)) < often) for _ in range(2))
     images = torch.from_numpy(random.integers(0, 256, (len(RS), n, 1, SIDE, SIDE))).to(torch.uint8)
     explained = question | {"images": images}
+    explained["donor"] = question["queries"].flip(0)
+    explained["intervention.donor"] = torch.arange(n)
     explained["intervention.bits"] = torch.from_numpy(random.random((n, 4)) < 0.5)
     explained["intervention.path"] = images.transpose(0, 1).clone(memory_format=torch.contiguous_format)
     values = {"flip_rate": flipped, "oracle_agreement": agreed, "oracle_aware_flips": flipped & agreed}
@@ -148,3 +151,16 @@ def opened(chromium):
     for context in contexts:
         context.close()
     assert wrong == []
+
+
+@pytest.fixture(scope="session")
+def ready():
+    """Waits until all pictures of a page are drawn; the page's policy forbids the browser's own way of asking again."""
+
+    def wait(page):
+        deadline = time.monotonic() + 30
+        while not page.evaluate("[...sheets.values()].every((image) => image.ready)"):
+            assert time.monotonic() < deadline, "a picture was not drawn"
+            page.wait_for_timeout(20)
+
+    return wait

@@ -199,12 +199,34 @@ def test_one_query_shows_every_answer(make_results, opened):
     assert page.locator("#one-body tr").count() == 3
     assert page.locator("#one-body .answer").count() == 9
     how = page.locator("#one-body .how").first
-    assert how.locator("canvas").count() == 3
+    assert how.locator(".path").first.locator("canvas").count() == 3
     assert "bits:" in how.inner_text()
+    assert "donor:" not in how.inner_text()  # no row number
+    drawn(page)
+    donor = shot(how.locator(".path").nth(1).locator("canvas"))
     page.keyboard.press("ArrowDown")
     assert page.locator("#one-title").inner_text().startswith("Query 1:")
     page.keyboard.press("ArrowRight")
     assert page.locator("#r-shown").inner_text() == "r = 0.5"
+    page.evaluate("openQuery(39)")  # the last query gave its picture to the first one
+    drawn(page)
+    assert shot(page.locator("#one-query canvas")) == donor
+
+
+def shot(canvas):
+    return canvas.evaluate("(one) => one.toDataURL()")
+
+
+def test_from_the_sentence_to_the_pictures(make_results, opened):
+    """What the sentence names leads to answers of that method that convince, and to those where it fails."""
+    page = opened(make_results().page)
+    best = page.evaluate("task().best[choice()][S.r]")
+    assert best in page.locator("#said .first").inner_text()
+    convinced = round(float(cell(page, best, "oracle_aware_flips").inner_text().split()[0]) / 100 * 40)
+    for outcome, count in (("both", convinced), ("fails", 40 - convinced)):
+        page.locator(f'[data-look="{outcome}"]').click()
+        assert counted(page) == (count, 40)
+        assert page.locator("#method").input_value() == best
 
 
 def test_difference_and_blink_draw_other_pictures(make_results, opened):

@@ -11,7 +11,6 @@ import pytest
 import torch
 from PIL import Image
 
-from benchmark.api import read_records
 from benchmark.report.cells import Results, cell
 from benchmark.report.page.colours import DARK, LIGHT, colours_of, contrast, readable
 from benchmark.report.page.columns import cells_of, relaxations_of
@@ -20,6 +19,7 @@ from benchmark.report.page.html import HERE, as_json
 from benchmark.report.page.sentence import sentences
 from benchmark.report.page.significance import NOT_COMPETING, UNTOLD, significance
 from benchmark.report.page.sprites import LEVELS, fitting, packed, sheet
+from benchmark.with_records import read_records
 from metrics import METRICS
 
 MOST_LINES = 1200
@@ -44,7 +44,7 @@ def test_numbers_are_those_of_metrics_csv(results, cli):
     assert cli("report", "--preset", "smoke", "--results", results).code == 0
     html = (results / "report.html").read_text(encoding="utf-8")
     data = json.loads(re.search(r'<script type="application/json" id="data">(.*?)</script>', html, re.DOTALL)[1])
-    table = pd.read_csv(results / "tables" / "metrics.csv", keep_default_na=False, na_values=[""])
+    table = pd.read_csv(results / "metrics.csv", keep_default_na=False, na_values=[""])
     table = table[(table["subset"] == "all") & table["value"].notna() & table["metric"].isin(METRICS)]
     (task,) = data["tasks"]
     checked = 0
@@ -171,8 +171,10 @@ def test_the_sentence_names_the_best_the_least_and_the_worst():
     assert "seed 0 only" in told[4]
 
 
-def test_the_sentence_of_nothing():
-    """Where nothing convinces, or nobody answers, it says that, and names no best one."""
+def test_the_sentence_of_little_and_of_nothing():
+    """Where little or nothing convinces, or nobody answers, it says that first."""
+    little = sentences("mnist", rows(a=(1, 0.1, 0), b=(1, 0.4, 0)), set(), 0.0, 0, "0")[0]
+    assert little.startswith("On mnist at r = 0, no method convinces in half of its answers. b does most often")
     assert "no answer of any method" in sentences("mnist", rows(a=(0, 0, 0)), set(), 1.0, 0, "0")[0]
     assert sentences("mnist", {}, set(), 1.0, 0, "0") == ["On mnist no method has an answer at r = 1."]
 

@@ -1,0 +1,169 @@
+"""Calls in several processes: of this machine (loky), or of a cluster (dask, ray), by joblib's own backends."""
+
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from joblib import Parallel, delayed, parallel_config
+
+from benchmark import plugins
+from benchmark.errors import UserError
+from benchmark.names import Backend
+
+KEPT: Mapping[str, int] = MappingProxyType({"MALLOC_MMAP_THRESHOLD_": 2**25, "MALLOC_TRIM_THRESHOLD_": 2**34})
+"""Environment for glibc, in bytes: a process keeps the memory of a freed tensor for the next one.
+
+Returning it to the system and mapping it again takes an eighth of a training's time.
+"""
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """Where calls run."""
+
+    backend: Backend = "loky"
+    options: Mapping[str, str] = field(default_factory=dict)
+    """dask: `scheduler`, an address; without it a cluster is started here. ray: what `ray.init` takes, as `address`."""
+
+    @contextmanager
+    def joined(self, workers: int) -> Iterator[int]:
+        """Let joblib use it; how many calls run at once.
+
+        Raises
+        ------
+        UserError
+            If it is not installed, cannot be reached, or has workers of several threads.
+        """
+        with ExitStack() as stack:
+            try:
+                count = stack.enter_context(STARTS[self.backend](workers, **self.options))
+            except ImportError as error:
+                raise UserError(
+                    f"--backend {self.backend} needs packages that are not installed: "
+                    f"pip install 'visual-counterfactuals-benchmark[{self.backend}]'"
+                ) from error
+            except (OSError, TypeError, ValueError, ConnectionError) as error:
+                raise UserError(f"cannot use --backend {self.backend}: {error!s:.200}") from error
+            yield count
+
+
+HERE = Cluster()
+_cluster: ContextVar[Cluster] = ContextVar("cluster", default=HERE)
+
+
+@contextmanager
+def on(cluster: Cluster) -> Iterator[None]:
+    """Run the calls of this context on `cluster`."""
+    token = _cluster.set(cluster)
+    try:
+        yield
+    finally:
+        _cluster.reset(token)
+
+
+def in_parallel(
+    calls: Iterable[Callable[[], Any]], workers: int, seen: Callable[[Any], None] | None = None
+) -> list[Any]:
+    """The results of `calls`, in separate processes if there are several workers or a cluster.
+
+    Each result is passed to `seen` as soon as it arrives.
+    """
+    todo = list(calls)
+    results: list[Any] = [None] * len(todo)
+    for place, result in _results(todo, min(workers, len(todo))):
+        results[place] = result
+        if seen is not None:
+            seen(result)
+    return results
+
+
+def _results(todo: Sequence[Callable[[], Any]], workers: int) -> Iterator[tuple[int, Any]]:
+    """(place, result) of each call, in the order in which they end."""
+    cluster = _cluster.get()
+    if not todo or (workers <= 1 and cluster.backend == "loky"):
+        yield from ((place, call()) for place, call in enumerate(todo))
+        return
+    for name, size in KEPT.items():
+        os.environ.setdefault(name, str(size))
+    with cluster.joined(workers) as count:
+        with _deaf():
+            # One call at a time: after quick calls joblib would give a worker several at once.
+            parallel = Parallel(n_jobs=count, batch_size=1, return_as="generator_unordered")
+            made: Iterable[tuple[int, Any]] = parallel(
+                delayed(_placed)(place, call, plugins.loaded()) for place, call in enumerate(todo)
+            )
+        yield from made
+
+
+def _placed(place: int, call: Callable[[], Any], files: Sequence[Path]) -> tuple[int, Any]:
+    """The place and the result of a call in another process, which first loads the plugin `files`."""
+    plugins.load(files)
+    return place, call()
+
+
+@contextmanager
+def _deaf() -> Iterator[None]:
+    """Processes started in this context ignore Ctrl-C; this process receives it and ends them."""
+    if threading.current_thread() is not threading.main_thread():  # only the main thread may set signal handlers
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+@contextmanager
+def _loky(workers: int) -> Iterator[int]:
+    """Processes of this machine."""
+    with parallel_config("loky", inner_max_num_threads=1):
+        yield workers
+
+
+@contextmanager
+def _dask(workers: int, scheduler: str | None = None) -> Iterator[int]:
+    """A dask cluster: that of `scheduler`, or one of this machine."""
+    from distributed import Client, LocalCluster  # noqa: PLC0415 - an extra
+
+    own = None if scheduler else LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=None)
+    try:
+        with Client(scheduler or own, set_as_default=False) as client:
+            threads = client.nthreads()
+            if any(count > 1 for count in threads.values()):
+                # A training draws from the random numbers of its process.
+                raise UserError("a job needs a process of its own: start dask's workers with --nthreads 1")
+            with parallel_config("dask", client=client):
+                yield max(1, len(threads))
+    finally:
+        if own is not None:
+            own.close()
+
+
+@contextmanager
+def _ray(workers: int, **options: str) -> Iterator[int]:
+    """A ray cluster: that of `address`, or one of this machine."""
+    import ray  # noqa: PLC0415 - an extra
+    from ray.util.joblib import register_ray  # noqa: PLC0415
+
+    given: dict[str, Any] = dict(options) or {"num_cpus": workers, "include_dashboard": False}
+    ray.init(log_to_driver=False, **given)
+    try:
+        register_ray()
+        with parallel_config("ray"):
+            yield max(1, int(ray.cluster_resources().get("CPU", workers)))
+    finally:
+        ray.shutdown()
+
+
+STARTS: Mapping[Backend, Callable[..., AbstractContextManager[int]]] = MappingProxyType(
+    {"loky": _loky, "dask": _dask, "ray": _ray}
+)
+"""Backend -> how joblib gets to use it; the context's value is the number of calls at once."""

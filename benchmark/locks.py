@@ -1,0 +1,55 @@
+"""Locks that hold between processes, also of several nodes that share a file system.
+
+A lock is a file that only one process can create. Its holder renews it while it works, so a file that nobody has
+renewed for `LEASE` seconds belongs to a process that died, and the next one takes it over. flock is not used: on many
+network file systems it holds within a node only, or does nothing. If two processes hold a lock at once, for example
+because one of them was suspended, work is done twice and no file is harmed, since files are written whole.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import SoftFileLease, Timeout
+
+from benchmark.errors import UserError
+
+LEASE = 60.0
+"""Seconds after which a lock that is not renewed is taken over. A process that died on the same node is noticed at
+once."""
+SUFFIX = ".lease"
+
+
+@contextmanager
+def locked(path: Path, *, patience: float = -1) -> Iterator[None]:
+    """Hold the lock `path`, so that other processes with the same work wait.
+
+    Parameters
+    ----------
+    path
+        A file that nothing else uses.
+    patience
+        Seconds to wait for another holder; negative: for ever.
+
+    Raises
+    ------
+    filelock.Timeout
+        If another process holds it after `patience` seconds.
+    UserError
+        If its folder cannot hold locks.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lease = SoftFileLease(path, timeout=patience, lease_duration=LEASE)
+    try:
+        lease.acquire()
+    except Timeout:
+        raise
+    except (OSError, NotImplementedError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise UserError(
+            f"cannot create locks in {path.parent} ({why}); choose another folder with --results"
+        ) from error
+    try:
+        yield
+    finally:
+        lease.release()

@@ -1,0 +1,1 @@
+"""Counterfactuals by guided denoising: DiME, FastDiME and ACE, on one diffusion model."""

@@ -1,0 +1,125 @@
+"""Results depend neither on where jobs run nor on how a run is divided; the real command line in processes."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from itertools import chain
+
+import pytest
+
+from benchmark.arguments import cluster_of, shard_of
+from benchmark.errors import UserError
+from benchmark.jobs.parallel import Cluster, in_parallel, on
+from benchmark.jobs.protocol import Job, Protocol, images_of
+from benchmark.jobs.runner import in_shard
+
+METHODS = ("nearest-unlike", "dvae", "dvae-single", "hybrid")
+RUN = ("run", "--preset", "smoke", "--methods", ",".join(METHODS), "--jobs", "2")
+NO_FLOCK = """
+import fcntl, sys
+fcntl.flock = fcntl.lockf = lambda *_: None
+from benchmark.cli import main
+sys.exit(main())
+"""
+"""The command line where flock does nothing, as on some network file systems."""
+
+
+def start(results, *options, command=RUN):
+    whole = [sys.executable, "-c", NO_FLOCK, *command, "--results", str(results), *options]
+    return subprocess.Popen(whole, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
+
+
+def ended(process):
+    out, err = process.communicate(timeout=300)
+    assert process.returncode == 0, err
+    return out
+
+
+def numbers(results):
+    return (results / "metrics.csv").read_bytes()
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """metrics.csv of the run, undivided, on loky."""
+    results = tmp_path_factory.mktemp("whole")
+    ended(start(results))
+    return numbers(results)
+
+
+@pytest.mark.slow
+def test_shards_make_the_run(whole, tmp_path):
+    """Two parts in two processes at once, without flock, and a kill of one of them: the numbers of the whole run."""
+    first, second = start(tmp_path, "--shard", "1/2"), start(tmp_path, "--shard", "2/2")
+    time.sleep(8)
+    os.killpg(first.pid, signal.SIGKILL)
+    first.communicate()
+    ended(second)
+    assert "benchmark report" in ended(start(tmp_path, "--shard", "1/2"))
+    ended(start(tmp_path, command=("report", "--preset", "smoke", "--methods", ",".join(METHODS))))
+    assert numbers(tmp_path) == whole
+
+
+@pytest.mark.slow
+def test_dask_gives_the_same_numbers(whole, tmp_path):
+    """A local dask cluster of two workers of one thread gives loky's numbers, to the byte."""
+    pytest.importorskip("distributed", reason="pip install -e '.[dask]'")
+    ended(start(tmp_path, "--backend", "dask"))
+    assert numbers(tmp_path) == whole
+
+
+@pytest.mark.slow
+def test_dask_workers_of_several_threads_are_refused():
+    """Two trainings in one process would draw each other's random numbers."""
+    distributed = pytest.importorskip("distributed", reason="pip install -e '.[dask]'")
+    options = {"n_workers": 1, "threads_per_worker": 2, "dashboard_address": None, "processes": False}
+    with distributed.LocalCluster(**options) as started:
+        cluster = Cluster("dask", {"scheduler": started.scheduler_address})
+        with pytest.raises(UserError, match="--nthreads 1"), on(cluster):
+            in_parallel([int], 2)
+
+
+def test_shards_are_disjoint_and_complete(tmp_path):
+    """Each job is in one part, with all jobs that share its fit."""
+    protocol = Protocol(tmp_path, "smoke")
+    images_of("mnist", protocol)
+    jobs = [Job("mnist", method, seed) for seed in (0, 1) for method in METHODS]
+    for count in (1, 2, 3, 9):
+        parts = [in_shard(jobs, (place, count), protocol) for place in range(1, count + 1)]
+        assert sorted(map(str, chain(*parts))) == sorted(map(str, jobs))
+        for part in parts:
+            assert {job.seed for job in part if job.method == "dvae"} == {
+                job.seed for job in part if job.method == "dvae-single"
+            }
+
+
+@pytest.mark.parametrize("given", ["0/2", "3/2", "1", "1/", "/2", "a/b", "-1/2", "1/2/3", "1.0/2"])
+def test_odd_shards_are_refused(given):
+    """A part that there is not is one line that shows the form."""
+    with pytest.raises(UserError, match="as in 2/8"):
+        shard_of(given)
+
+
+@pytest.mark.parametrize(
+    ("backend", "options", "message"),
+    [
+        ("slurm", None, "slurm"),
+        ("loky", ["a=b"], "takes no"),
+        ("dask", ["scheduler"], "NAME=VALUE"),
+        ("dask", ["=x"], "NAME=VALUE"),
+    ],
+)
+def test_odd_backends_are_refused(backend, options, message):
+    """An unknown backend, and an option without a name or a value."""
+    with pytest.raises(UserError, match=message):
+        cluster_of(backend, options)
+
+
+def test_cluster_that_is_not_there_is_one_line():
+    """An address where nobody listens is a user's mistake."""
+    pytest.importorskip("distributed", reason="pip install -e '.[dask]'")
+    cluster = Cluster("dask", {"scheduler": "nowhere"})
+    with pytest.raises(UserError, match="cannot use --backend dask"), on(cluster):
+        in_parallel([int], 1)
