@@ -19,9 +19,12 @@ from benchmark.report.baseline import read_baseline
 from benchmark.report.reproduced import compare
 
 
+AGAIN = RESULTS.with_name("again")
+
+
 def command(
     record: Annotated[Path, typer.Argument(metavar="RECORD", help="As results/local/runs/records/.../seed-0.json.")],
-    results: Annotated[Path, typer.Option(help="Folder to make it again in.")] = RESULTS.with_name("again"),
+    results: Annotated[Path, typer.Option(help="Folder to make it again in.")] = AGAIN,
     data_root: options.DataRoot = None,
     baseline: Annotated[
         Path | None, typer.Option(help="Says how far retraining moves numbers. [default: results/baselines/PRESET.csv]")
