@@ -18,7 +18,6 @@ from benchmark.records.store import check_writable
 from benchmark.report.baseline import read_baseline
 from benchmark.report.reproduced import compare
 
-
 AGAIN = RESULTS.with_name("again")
 
 
