@@ -6,21 +6,32 @@ const said = pictures.map(() => ({ seen: null, real: null }));
 const $ = (id) => document.getElementById(id);
 let at = 0;
 
-const answered = () => said.filter((one) => one.seen !== null && one.real !== null).length;
+const whole = (one) => one.seen !== null && one.real !== null;
+const answered = () => said.filter(whole).length;
+
+/* What is said of the picture that is shown; once both questions are answered, the next one comes. */
+function say(answer) {
+  const before = whole(said[at]);
+  Object.assign(said[at], answer);
+  if (!before && whole(said[at])) go(1);
+  else draw();
+}
 
 function button(text, value) {
   const made = document.createElement("button");
   made.type = "button";
   made.textContent = text;
   made.setAttribute("aria-pressed", String(said[at].seen === value));
-  made.addEventListener("click", () => { said[at].seen = value; draw(); });
+  made.addEventListener("click", () => say({ seen: value }));
   return made;
 }
 
 function draw() {
+  const focused = document.activeElement.parentNode === $("classes") ? document.activeElement.textContent : null;
   $("picture").src = pictures[at].picture;
   $("progress").textContent = `picture ${at + 1} of ${pictures.length}, ${answered()} answered`;
   $("classes").replaceChildren(...pictures[at].classes.map((name) => button(name, name)), button("none of these", ""));
+  for (const one of $("classes").children) if (one.textContent === focused) one.focus();
   $("real-yes").setAttribute("aria-pressed", String(said[at].real === true));
   $("real-no").setAttribute("aria-pressed", String(said[at].real === false));
   $("back").disabled = at === 0;
@@ -33,7 +44,7 @@ function go(step) {
 }
 
 function save() {
-  const answers = said.map((one, place) => ({ code: pictures[place].code, ...one })).filter((one) => one.seen !== null && one.real !== null);
+  const answers = said.map((one, place) => ({ code: pictures[place].code, ...one })).filter(whole);
   const link = document.createElement("a");
   link.href = URL.createObjectURL(new Blob([`${JSON.stringify({ answers }, null, 1)}\n`], { type: "application/json" }));
   link.download = "blind.json";
@@ -42,7 +53,7 @@ function save() {
 }
 
 for (const [id, real] of [["real-yes", true], ["real-no", false]]) {
-  $(id).addEventListener("click", () => { said[at].real = real; draw(); });
+  $(id).addEventListener("click", () => say({ real }));
 }
 $("back").addEventListener("click", () => go(-1));
 $("next").addEventListener("click", () => go(1));

@@ -23,6 +23,8 @@ FEWEST, MOST = 8, 250
 """Queries with pictures, of each task and seed."""
 KIND = "intervention."
 """What the names of what a method intervened on begin with."""
+ROWS = (KIND + DONOR, KIND + "bank_row")
+"""Rows of training images, whose numbers mean nothing to a reader."""
 READ = {"flipped": "reaches the target", "modules": "modules swapped", "weight": "weight of the distance"}
 """What a reader of the page understands better than the name."""
 LONG = 64
@@ -117,7 +119,7 @@ def _interventions(answered: Mapping[str, Tensor], count: int) -> dict[str, Any]
     told: dict[str, list[str]] = {}
     if DONOR in answered:
         found["donor"] = sheet(fitting(answered[DONOR][:count])[:, None])
-    for key in sorted(name for name in answered if name.startswith(KIND) and name != KIND + DONOR):
+    for key in sorted(name for name in answered if name.startswith(KIND) and name not in ROWS):
         name, values = key.removeprefix(KIND), answered[key][:count]
         if values.dtype == torch.uint8 and values.dim() == 5:
             found["path"] = sheet(fitting(values))

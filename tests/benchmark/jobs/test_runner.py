@@ -280,6 +280,16 @@ def test_queries_are_held_out(smoke, digits):
     assert not reals & {digits.images[index].tobytes() for index in queries}
 
 
+def test_a_donor_is_kept_as_a_picture(smoke):
+    """Where a method says which training image it took something from, that image is kept beside the answer."""
+    job, protocol = Job("mnist", "hybrid", 0), Protocol(results=smoke, preset="smoke")
+    tensors, _ = find(protocol.runs, read(job.path(protocol)).artefacts["explain"])
+    train = Work(job, protocol).question.train
+    given = train.batch(tensors["intervention.donor"])
+    assert torch.equal(tensors["donor"], (255 * given).round().to(torch.uint8))
+    assert len(given) == len(tensors["queries"])
+
+
 def test_limit_is_noted(protocol, tmp_path):
     """A limited run asks so many queries, says so in its record, and in its tables."""
     (record,) = run(replace(protocol, limit=7), "null")
