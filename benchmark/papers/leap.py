@@ -23,7 +23,7 @@ SEPARATED = "separated"
 """The study of how well the classifier's probabilities separate answers of different targets."""
 APART = "morphometric-differences"
 """The study of how much more than the leaps other ways change, on the same queries."""
-OWN, LANDED, WHOLE = "as asked", "and 5 landings", "one whole leap"
+OWN, LANDED, WHOLE = "as asked", "leaps and 5 landings", "one whole leap"
 """Whose answers a row of it is about."""
 FLIPS, AUC = "share that flips", "AUC"
 COLUMNS = ("ACC", AUC, *Shape._fields)
