@@ -20,7 +20,11 @@ def pixels(images):
     return images.flatten(1)[:, :3]
 
 
-EYES = Networks(pixels, pixels, {"oracle": pixels}, torch.device("cpu"))
+def panel(images):
+    return pixels(images)[:, None]
+
+
+EYES = Networks(pixels, panel, {"oracle": pixels}, torch.device("cpu"))
 
 
 def test_samples_are_scored():
