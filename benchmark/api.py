@@ -96,6 +96,7 @@ def fit(
     plugins: Iterable[Location] = (),
     settings: Sequence[str] | None = None,
     data_root: Location | None = None,
+    classifier: ClassifierSpec | None = None,
     accelerator: Accelerator = "auto",
     precision: Precision = "32-true",
     results: Location = RESULTS,
@@ -111,6 +112,8 @@ def fit(
         Overrides, as in ["vaex.epochs=30"].
     data_root
         Folder of data sets that are not embedded.
+    classifier
+        The user's own, as `benchmark.classifier` gives it; by default one is trained.
     accelerator, precision
         "auto", "cpu", "cuda" or "mps"; "32-true" or "bf16-mixed".
     plugins, preset, results
@@ -131,6 +134,7 @@ def fit(
         preset,
         settings=settings,
         data_root=data_root,
+        classifier=classifier,
         accelerator=accelerator,
         precision=precision,
         **pictures,
@@ -154,6 +158,7 @@ def score(
     seed: int = 0,
     preset: Preset = "default",
     data_root: Location | None = None,
+    classifier: ClassifierSpec | None = None,
     fid: Given = "oracle",
     inception_weights: Location | None = None,
     results: Location = RESULTS,
@@ -173,7 +178,7 @@ def score(
         What stands in the column `method`.
     seed
         Of the classifier, the oracle and the splits.
-    data_root, fid, inception_weights, **pictures
+    data_root, classifier, fid, inception_weights, **pictures
         As for `benchmark.arguments.protocol_of`; of pictures `data` and what goes with it.
     preset, results
         As for `run`.
@@ -190,7 +195,13 @@ def score(
     """
     files = Files(Path(queries), Path(counterfactuals), path_of(targets), path_of(reconstructions))
     protocol = protocol_of(
-        results, preset, data_root=data_root, fid=fid, inception_weights=inception_weights, **pictures
+        results,
+        preset,
+        data_root=data_root,
+        classifier=classifier,
+        fid=fid,
+        inception_weights=inception_weights,
+        **pictures,
     )
     return tidy([score_record(files, task, name, seed, protocol)])
 
@@ -213,7 +224,7 @@ def read(
 
 
 def classifier(source: str, **said: Any) -> ClassifierSpec:  # noqa: ANN401 - as the options have them
-    """A classifier of your own, for `run` and `fit`.
+    """A classifier of your own, for `run`, `fit` and `score`.
 
     Parameters
     ----------

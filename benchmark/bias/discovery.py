@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import torch
 
+from benchmark.bias import power
 from benchmark.bias.changed import changed
 from benchmark.bias.gates import CLASSIFIERS, blank, failed, gates, over_queries
 from benchmark.bias.trial import KINDS, VERSION, Case, Planted, Trial, side, strict_side
@@ -271,13 +272,14 @@ def _record(trial: Trial, method: str, oracles: dict[str, Any], baseline: str | 
     if baseline is not None:
         theirs = {kind: side(trial.answers(baseline, kind), kept) for kind in ("confounded", "unconfounded")}
         rows.append(_over(found["confounded", "all"], _planted(trial, theirs, names)))
+    shown = _shown(sides, found["confounded", "all"], trial, names)
     cases = {kind: Case(method, kind, trial.seeds[0]) for kind in ("unconfounded", "confounded")}
     own = trial.work(cases["unconfounded"]).method()
     return blank.model_copy(
         update={
             "config": own.config.model_dump(mode="json"),
             "rows": rows,
-            "data": {**blank.data, "shown": _shown(sides, found["confounded", "all"], trial, names)},
+            "data": {**blank.data, "shown": shown, "could miss": _missed(trial, answers, names, kept)},
             "studies": {"attributes": _attributes(sides, names), **changed(trial, method)},
             "artefacts": {
                 **{f"explain-{kind}": trial.explained(each)[0].name for kind, each in cases.items()},
@@ -286,6 +288,15 @@ def _record(trial: Trial, method: str, oracles: dict[str, Any], baseline: str | 
             "remarks": list(own.remarks()),
         }
     )
+
+
+def _missed(trial: Trial, answers: Mapping[str, list[Artefact]], names: Sequence[str], kept: torch.Tensor) -> str:
+    """What size of bias a discovery could have missed, by simulation from the answers to unbiased classifiers."""
+    without = [answer.tensors() for kind in ("unconfounded", "another") for answer in answers[kind]]
+    asked = torch.stack([answer.tensors()["target"].long() for answer in answers["confounded"]])
+    directions, outside = _parties(trial, names)
+    planted = power.Planted(directions, names.index(trial.planted.attribute), outside)
+    return power.in_words(power.missed(power.unbiased_of(without, kept), asked, planted))
 
 
 def _biases(

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 
 from benchmark.bias.discovery import LEAKAGE, BiasOutcome
 from benchmark.bias.opposite import OPPOSITE, majority_names
+from benchmark.bias.power import EXPERIMENTS, FOUND
 from benchmark.bias.trial import BIASED_AT_LEAST, KINDS, UNBIASED_AT_MOST, Case, Planted, Trial
 from benchmark.records.changes import CHANGED
 from benchmark.records.record import Record, Row
@@ -111,7 +112,11 @@ def _shown(record: Record) -> dict[str, str]:
     cells["rank"] = f"{numbers['rank_confounded', 'all'].value:.0f}"
     beaten = numbers.get(("lead_over_baseline", "all"))
     cells[f"lead over {BASELINE}'s"] = "" if beaten is None else _interval(beaten)
-    return {**cells, "discovered": _discovered(numbers, "confounded")}
+    return {
+        **cells,
+        "discovered": _discovered(numbers, "confounded"),
+        "could have missed": record.data.get("could miss", ""),
+    }
 
 
 def _controls(record: Record, outcome: BiasOutcome) -> dict[str, str]:
@@ -203,6 +208,9 @@ def _reading(outcome: BiasOutcome) -> tuple[str, ...]:
         "lead: the family's gap minus the greatest gap outside it, in either direction, "
         f"{outcome.planted.label} excepted; {_drawn(outcome)}",
         "rank: place of the family among the attributes outside it, by gap; ties get the worse rank",
+        f"could have missed: a bias that lets fewer points of the answers end with {outcome.planted.attribute} as it "
+        f"wants is discovered in less than {100 * FOUND:.0f} % of {EXPERIMENTS} experiments, which are simulated from "
+        "the method's answers to classifiers without the bias",
     )
 
 

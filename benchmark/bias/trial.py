@@ -52,8 +52,8 @@ RAISED_ABOVE = 0.0
 """The third gate: the edit's effect on the label's probability must have a lower bound above this."""
 OTHER_SEEDS = 1000
 """Added to a seed for the classifier of the kind "another"."""
-VERSION = 3
-"""Raised whenever the same answers give other gates, scores or leads."""
+VERSION = 4
+"""Raised whenever the same answers give other or more gates, scores or leads."""
 
 SETTINGS: Mapping[str, Overrides] = MappingProxyType(
     {

@@ -99,10 +99,24 @@ class OwnClassifier(nn.Module):
 
     def head(self, features: Tensor, layer: Layer = "fully connected") -> Tensor:  # noqa: ARG002 - one is named
         """Logits (B, classes) of φ (B, F): the network on any picture, with φ in place of what its module puts out."""
-        shape = self._phi_shape
-        blank = self._blank.expand(len(features), *self._blank.shape[1:])
-        with _Watched(self._module(), lambda _: features.view(-1, *shape).to(self.dtype)):
+        return self._from(features, 1 if self._one_will_do else len(features))
+
+    def _from(self, features: Tensor, pictures: int) -> Tensor:
+        """Logits of φ, for which the network is fed so many blank pictures; what it makes of them up to φ is lost."""
+        blank = self._blank.to(features.device).expand(pictures, *self._blank.shape[1:])
+        with _Watched(self._module(), lambda _: features.view(-1, *self._phi_shape).to(self.dtype)):
             return self.forward(blank)
+
+    @torch.no_grad()
+    def _spared(self) -> bool:
+        """Whether φ of several pictures can replace that of one, which spares all layers before it the others."""
+        shape = (2, self.feature_counts["fully connected"])
+        some = torch.rand(shape, generator=torch.Generator().manual_seed(0)).to(self._blank)
+        try:
+            alone, full = self._from(some, 1), self._from(some, 2)
+        except RuntimeError:  # the network remembers how many pictures it was fed
+            return False
+        return alone.shape == full.shape and torch.allclose(alone, full, rtol=1e-4, atol=1e-5)
 
     def prepare(self, images: Tensor) -> "OwnClassifier":
         """See on a picture (1, C, H, W) that the outputs are classes, and how long φ is.
@@ -128,6 +142,7 @@ class OwnClassifier(nn.Module):
                 self.outputs(images)
             self._phi_shape = seen[-1].shape[1:]
             self.feature_counts = {"fully connected": seen[-1][0].numel()}
+            self._one_will_do = self._spared()
             if len(self._phi_shape) == 3:
                 self.spatial = (self._phi_shape[0], self._phi_shape[1], self._phi_shape[2])
         return self

@@ -102,6 +102,7 @@ class AttributeSearch(Method):
         "faces": {"steps": 20, "bisections": 4},
         "bias": {"widths": (24, 48, 64), "critic": (24, 48, 64), "epochs": 6, "steps": 20, "bisections": 4},
     }
+    asks = "gradients"
     one_generator = True
     takes_attributes = True
     config: AttributeSearchConfig

@@ -9,6 +9,8 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
+import benchmark
+
 pytestmark = pytest.mark.slow
 
 CODE = """
@@ -157,8 +159,12 @@ def stranger():
 
 
 def test_a_strangers_weights_are_audited(cli, stranger, tmp_path):
-    """Real weights that nobody here trained are explained as they are, by methods of every capability."""
+    """Real weights that nobody here trained are explained as they are, by methods of every capability.
+
+    Of their ten outputs two are asked for.
+    """
     said = ("--input", "mean=.1307 std=.3081", "--features", "fc_layers.0")
+    said += ("--task", "mnist/3-8", "--output-columns", "3,8")
     asked = ("--methods", "nearest-unlike,pixel-search,dvae", "--limit", "8", "--preset", "smoke", "--jobs", "1")
     outcome = cli("audit", "--classifier", *stranger, *said, *asked, "--results", tmp_path)
     assert outcome.code == 0, outcome.err
@@ -253,6 +259,17 @@ def test_another_program_answers_for_an_own_classifier(cli, world, tmp_path):
     other = cli("score", tmp_path / "questions", tmp_path / "questions" / "queries", *shared[:4])
     assert (other.code, len(other.complaints)) == (2, 1)
     assert "--classifier" in other.err
+
+
+def test_an_own_classifier_is_explained_in_python(world, tmp_path):
+    """`fit` takes it as `run` does, and its probabilities are the network's own."""
+    own = benchmark.classifier(f"{world / 'red.py'}:Red")
+    explainer = benchmark.fit(
+        "nearest-unlike", data=world / "colours", classifier=own, preset="smoke", results=tmp_path
+    )
+    queries = explainer.queries(3)
+    lead = 16 * (queries[:, 0] - queries[:, 2]).flatten(1).mean(1)
+    assert torch.allclose(explainer.classify(queries)[:, 1], torch.sigmoid(lead), atol=1e-5)
 
 
 # -- forms -------------------------------------------------------------------------------------------------------------

@@ -279,6 +279,14 @@ def test_rival_is_outside_the_family(outcome):
             assert "-0.00" not in str(record.data["shown"])
 
 
+def test_each_method_says_what_it_could_have_missed(outcome):
+    """Beside its discovery stands, of every method, what size of bias it could have missed."""
+    table = next(table for table in bias_tables(outcome) if table.name.startswith("bias-Eyeglasses"))
+    for cells in (table.methods, table.references):
+        assert all(text.startswith(("below ", "any, even of 90")) for text in cells["could have missed"])
+    assert any("could have missed" in note and "80 %" in note for note in table.notes)
+
+
 def test_discovery_needs_both_leads(outcome):
     """A lead whose strict reading is not above zero is said to be no strict discovery."""
     truth = next(record for record in outcome.records if record.method == "truth")

@@ -102,6 +102,24 @@ def test_what_is_offered(tmp_path, grey):
     assert torch.autograd.grad(logits[:, 0].sum(), phi)[0].abs().sum() > 0
 
 
+@pytest.mark.parametrize(("view", "pictures"), [("phi", 1), ("phi.view(len(images), -1)", 3), ("phi + len(images)", 3)])
+def test_what_comes_before_features_is_spared(tmp_path, grey, view, pictures):
+    """The head feeds its network one picture, unless what comes after φ knows how many there were."""
+    (tmp_path / "network.py").write_text(
+        "import torch\n\n\nclass Network(torch.nn.Module):\n"
+        "    fed = []\n\n    def __init__(self):\n        super().__init__()\n"
+        "        torch.manual_seed(0)\n        self.first, self.last = torch.nn.LazyLinear(6), torch.nn.Linear(6, 2)\n"
+        "        self.first(torch.zeros(1, 120))\n\n"
+        "    def forward(self, images):\n        self.fed.append(len(images))\n"
+        f"        phi = self.first(images.flatten(1))\n        return self.last({view})\n"
+    )
+    classifier = load_classifier(classifier_spec(f"{tmp_path / 'network.py'}:Network", features="first"), grey)
+    images = unit(torch.from_numpy(grey.images[:3]))
+    torch.testing.assert_close(classifier.head(classifier.features(images)), classifier(images))
+    classifier.head(classifier.features(images))
+    assert classifier.network.fed[-1] == pictures
+
+
 def test_moving_a_file_moves_nothing(tmp_path):
     """The digest is of the contents; other code, weights or preprocessing are another classifier."""
     (tmp_path / "elsewhere").mkdir()
