@@ -60,10 +60,9 @@ def test_a_paper_stands_beside_what_was_measured(page, name):
     page.bring_to_front()
     section.locator("button").click()
     assert section.locator('[role="status"]').text_content() == "copied"
-    assert page.evaluate("navigator.clipboard.readText()") == section.locator("pre").text_content()
-    assert (
-        section.locator("pre").text_content() == f"python -m benchmark paper {name} --task mnist --seeds 0 --preset smoke"
-    )
+    copied = page.evaluate("navigator.clipboard.readText()")
+    assert copied == section.locator("pre").text_content()
+    assert copied == f"python -m benchmark paper {name} --task mnist --seeds 0 --preset smoke"
 
 
 def test_a_planted_bias_has_a_chapter(cli, results, opened):
