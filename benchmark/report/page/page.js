@@ -237,7 +237,8 @@ function looks() {
   if (!best || !answered(best)) return [];
   const look = (outcome, text) => el("button", { "data-look": outcome, onclick: () => showQueries(best, outcome) }, text);
   const rate = cell(best, { name: "oracle_aware_flips", per_relaxation: true })[0];
-  return [el("p", { class: "tools" }, rate ? look("both", `see answers of ${best} that convince`) : null,
+  if (!rate) return [];
+  return [el("p", { class: "tools" }, look("both", `see answers of ${best} that convince`),
     rate < 1 ? look("fails", `see where ${best} fails`) : null)];
 }
 

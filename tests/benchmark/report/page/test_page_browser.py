@@ -370,5 +370,8 @@ def test_the_keyboard_is_enough(make_results, opened):
 
 
 def test_it_can_be_printed(make_results, opened):
-    """The page becomes a PDF."""
-    assert opened(make_results().page).pdf().startswith(b"%PDF")
+    """The page becomes a PDF, and table and pictures of 16 methods fit its width."""
+    page = opened(make_results(methods=tuple(METHODS)[:16]).page, viewport={"width": 760, "height": 1075})
+    assert page.pdf().startswith(b"%PDF")
+    page.emulate_media(media="print")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 760

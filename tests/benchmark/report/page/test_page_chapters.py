@@ -1,4 +1,7 @@
-"""What papers say and what planted biases show, as the page of a real run has them."""
+"""What papers say and what planted biases show, as the page of a real run has them.
+
+Chapters far below are laid out when they are scrolled to; their text is there before.
+"""
 
 import re
 
@@ -35,10 +38,10 @@ def test_a_claim_has_a_verdict_a_number_and_what_is_behind_it(page, results, nam
     rows = section.locator("tbody").first.locator("tr").all()
     assert len(rows) == len(paper.claims)
     for claim, row in zip(paper.claims, rows, strict=True):
-        assert row.locator("th").inner_text() == f"{claim.text} ({claim.source})"
-        verdict, why = row.locator("td > span").inner_text(), row.locator("details")
+        assert row.locator("th").text_content() == f"{claim.text} ({claim.source})"
+        verdict, why = row.locator("td > span").text_content(), row.locator("details")
         words = why.evaluate("(one) => one.lastChild.textContent")
-        number = why.locator("summary").inner_text()
+        number = why.locator("summary").text_content()
         assert f"**{verdict} here**: {words}" in told
         assert number == "why" or number in words
         assert why.get_attribute("open") is None
@@ -56,11 +59,10 @@ def test_a_paper_stands_beside_what_was_measured(page, name):
     assert "published" in section.evaluate("(one) => one.textContent")
     page.bring_to_front()
     section.locator("button").click()
-    assert section.locator('[role="status"]').inner_text() == "copied"
-    assert page.evaluate("navigator.clipboard.readText()") == section.locator("pre").inner_text()
-    assert (
-        section.locator("pre").inner_text() == f"python -m benchmark paper {name} --task mnist --seeds 0 --preset smoke"
-    )
+    assert section.locator('[role="status"]').text_content() == "copied"
+    copied = page.evaluate("navigator.clipboard.readText()")
+    assert copied == section.locator("pre").text_content()
+    assert copied == f"python -m benchmark paper {name} --task mnist --seeds 0 --preset smoke"
 
 
 def test_a_planted_bias_has_a_chapter(cli, results, opened):
@@ -70,9 +72,9 @@ def test_a_planted_bias_has_a_chapter(cli, results, opened):
     assert done.out.splitlines()[-1] == str(results / "report.html")
     section = chapter(opened(results / "report.html"), "Which methods show a bias")
     first = section.locator("details").first
-    title = first.locator("summary").inner_text()
+    title = first.locator("summary").text_content()
     (path,) = (path for path in (results / "tables").glob("bias-*.md") if path.read_text().startswith(f"### {title}\n"))
-    shown = [row.locator("th, td").all_inner_texts() for row in first.locator("tr").all()]
+    shown = [row.locator("th, td").all_text_contents() for row in first.locator("tr").all()]
     assert shown == cells_of(path.read_text(encoding="utf-8"))
     assert first.get_attribute("open") is not None
-    assert "--planted Male-on-Smiling --seeds 0 --preset smoke" in section.locator("pre").inner_text()
+    assert "--planted Male-on-Smiling --seeds 0 --preset smoke" in section.locator("pre").text_content()
