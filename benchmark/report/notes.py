@@ -59,7 +59,7 @@ def of_metrics(numbers: pd.DataFrame, shown: Collection[str]) -> list[str]:
         extractor = yardstick.removeprefix("fid_").removesuffix("_real")
         if any(name.partition("_")[2].startswith(extractor) for name in there):
             found = sorted({int(n) for n in numbers[numbers["metric"] == yardstick]["n"]}, reverse=True)
-            features = {"oracle": "the first oracle's penultimate features"}.get(extractor, f"{extractor} features")
+            features = {"oracle": "one oracle's penultimate features"}.get(extractor, f"{extractor} features")
             notes.append(
                 f"FID, KID ({extractor}): {features}, n = {' and '.join(map(str, found))}, to as many other real "
                 "images; real: distance of real images to real images"
