@@ -11,7 +11,7 @@ from benchmark.errors import UserError
 from benchmark.jobs.again import run_again
 from benchmark.locks import locked
 from benchmark.names import Preset
-from benchmark.records.record import Record, on_ours
+from benchmark.records.record import Record
 from benchmark.records.store import code_of, file_digest, key_of
 from benchmark.report.layout import DRAWN, FIGURES, TABLES
 from benchmark.with_records import failures, read_records
@@ -105,7 +105,7 @@ def fill_report(results: Path, records: Sequence[Record], folder: Path, preset: 
 
     runs = results / "runs"
     chapters = [*attributes.chapters(records), *blind.chapters(records, runs, results)]
-    chapters += [*papers.chapters(on_ours(records), runs, results / FIGURES)]
+    chapters += [*papers.chapters(records, runs, results / FIGURES)]
     chapters += biases.chapters(preset, runs)
     return write_page(records, runs, folder, chapters, run_again(records))
 

@@ -94,13 +94,10 @@ class Record(BaseModel):
     environment: dict[str, Any] = Field(default_factory=dict)
 
 
-def on_ours(records: Sequence[Record]) -> list[Record]:
-    """Those about data sets and classifiers of the benchmark's, of which papers' claims can be asked."""
-    return [
-        record
-        for record in records
-        if "folder" not in record.data and not (record.classifier and SOURCE in record.classifier.config)
-    ]
+def on_ours(record: Record) -> bool:
+    """Whether it is about a data set and a classifier of the benchmark's, of which papers' claims can be asked."""
+    own = record.classifier is not None and SOURCE in record.classifier.config
+    return not own and "folder" not in record.data
 
 
 def write(record: Record, path: Path) -> None:
