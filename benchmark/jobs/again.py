@@ -8,11 +8,9 @@ from pydantic import BaseModel
 
 from benchmark.jobs.settings import CLASSIFIER, ORACLES, method_config
 from benchmark.judges.spec import ClassifierSpec
-from benchmark.records.record import Record
+from benchmark.records.record import SOURCE, Record
 from methods import METHODS
 
-SOURCE = "source"
-"""The key that only a classifier of the user's own has in its settings."""
 USUAL = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
 """Relaxations unless others are asked for."""
 

@@ -117,6 +117,11 @@ def networks(work: Work) -> Networks:
 
 
 def label_correlations(labels: Tensor, names: Sequence[str], asked: str) -> dict[str, float]:
-    """Attribute -> correlation of its labels, a column of (N, A), with the asked one's; 0 where all are the same."""
+    """Attribute -> correlation of its labels, a column of (N, A), with the asked one's; 0 where all are the same.
+
+    Empty where the task asks for no attribute, but for a class.
+    """
+    if asked not in names:
+        return {}
     found = torch.corrcoef(labels.double().T)[names.index(asked)].nan_to_num(0)
     return dict(zip(names, found.tolist(), strict=True))

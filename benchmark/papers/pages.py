@@ -20,7 +20,7 @@ from benchmark.papers.measures import Measure, Measured, Setting
 from benchmark.papers.panel import with_panel
 from benchmark.papers.planting import outcomes
 from benchmark.papers.verdicts import Evidence, Verdict, judge
-from benchmark.records.record import Record
+from benchmark.records.record import Record, on_ours
 from benchmark.report.cells import FORMATS, Results, Table
 from benchmark.report.figures import Drawing, drawings, variants, write_drawings
 from benchmark.report.latex import commented, tabulars
@@ -59,8 +59,8 @@ def write_pages(
 
 
 def of_paper(paper: Paper, results: Results) -> Results:
-    """The successful records of a paper's methods."""
-    return results.good.only(lambda record: record.method in paper.methods)
+    """The successful records of a paper's methods, but for those about pictures or a classifier of the user's."""
+    return results.good.only(lambda record: record.method in paper.methods and on_ours(record))
 
 
 class Gathered(NamedTuple):

@@ -19,6 +19,10 @@ PACKAGES = ("torch", "torchvision", "lightning-fabric", "numpy", "scipy", "sciki
 """Packages on whose versions numbers can depend."""
 
 
+SOURCE = "source"
+"""The key that only a classifier of the user's own has in its settings."""
+
+
 class Row(BaseModel):
     """One number of a job; `value`, `low` and `high` are None if they are not defined."""
 
@@ -88,6 +92,12 @@ class Record(BaseModel):
     artefacts: dict[str, str] = Field(default_factory=dict)
     """Stage -> folder of its artefact, relative to the runs folder."""
     environment: dict[str, Any] = Field(default_factory=dict)
+
+
+def on_ours(record: Record) -> bool:
+    """Whether it is about a data set and a classifier of the benchmark's, of which papers' claims can be asked."""
+    own = record.classifier is not None and SOURCE in record.classifier.config
+    return not own and "folder" not in record.data
 
 
 def write(record: Record, path: Path) -> None:

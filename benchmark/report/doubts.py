@@ -29,6 +29,16 @@ def warnings(records: Sequence[Record]) -> list[str]:
     return list(dict.fromkeys(_words(task, accuracy) for task, accuracy in found))
 
 
+def first_words(task: str, records: Sequence[Record]) -> list[str]:
+    """What stands before all that rests on the oracle, where it is doubted."""
+    if not doubted(records):
+        return []
+    return [
+        f"On {task} nobody can say who convinces: the oracle reads too few of these pictures itself, and what follows "
+        "rests on it. Look at the pictures."
+    ]
+
+
 def _words(task: str, accuracy: Estimate) -> str:
     value, low, high, n = accuracy
     return (

@@ -131,10 +131,11 @@ def test_a_target_that_is_seen_already_is_refused(cli, world, tmp_path):
 
 def test_the_page_names_its_command(audit, world, tmp_path):
     """The command on the page names pictures and classifier, so that it can be pasted."""
-    assert audit("--limit", "4", methods="nearest-unlike").code == 0
+    assert audit("--limit", "4", methods="nearest-unlike,vaex").code == 0
     page = (tmp_path / "report.html").read_text()
     assert f"--data {world / 'colours'}" in page
     assert f"--classifier {world / 'red.py'}:Red" in page
+    assert "paper vaex" not in page
 
 
 @pytest.mark.parametrize(

@@ -11,9 +11,9 @@ import typer
 from benchmark.cli import options
 from benchmark.data.tasks import file_name
 from benchmark.errors import UserError
-from benchmark.jobs.again import SOURCE, run_again
+from benchmark.jobs.again import run_again
 from benchmark.names import RESULTS
-from benchmark.records.record import Record, read
+from benchmark.records.record import SOURCE, Record, read
 from benchmark.records.store import check_writable
 from benchmark.report.baseline import read_baseline
 from benchmark.report.reproduced import compare

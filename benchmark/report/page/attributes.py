@@ -10,7 +10,7 @@ from benchmark.report.tables import studies
 
 def chapters(records: Sequence[Record]) -> list[Chapter]:
     """One chapter of all screens; none where no attributes are known."""
-    screened = [record for record in records if record.status == "ok" and SCREEN in record.studies]
+    screened = [record for record in records if record.status == "ok" and set(SHOWN) & record.studies.keys()]
     if not screened:
         return []
     kept = [
@@ -36,7 +36,7 @@ def sentence(task: str, records: Sequence[Record]) -> str:
     rows = [
         (record.method, row)
         for record in records
-        if record.task == task and not record.reference
+        if record.task == task and not record.reference and SCREEN in record.studies
         for row in record.studies[SCREEN].rows
         if float(row["low"]) > 0 or float(row["high"]) < 0
     ]

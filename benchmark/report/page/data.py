@@ -8,7 +8,7 @@ import pandas as pd
 
 from benchmark.records.record import Record
 from benchmark.report.cells import Results
-from benchmark.report.doubts import DOUBTED, doubted
+from benchmark.report.doubts import DOUBTED, doubted, first_words
 from benchmark.report.notes import notes_of
 from benchmark.report.page.colours import colours_of
 from benchmark.report.page.columns import ALL_SEEDS, Cells, cells_of, choices_of, columns, relaxations_of
@@ -16,6 +16,10 @@ from benchmark.report.page.queries import pictured, set_of
 from benchmark.report.page.sentence import most_convincing, sentences, warnings
 from benchmark.report.page.significance import significance
 from benchmark.report.trainings import about
+
+
+TOLD = {"failed": "failed", "unasked": "not asked"}
+"""Status -> what the page says of it."""
 
 
 def collect(records: Sequence[Record], runs: Path) -> dict[str, Any]:
@@ -52,14 +56,14 @@ def _task(task: str, good: Results, all_of_it: Results, runs: Path, count: int) 
         "doubted": sorted(doubted(good)),
         "cells": cells,
         "words": significance(good, relaxations, runs),
-        "said": _said(task, cells, references, relaxations),
+        "said": _said(task, cells, good, references, relaxations),
         "best": {
             choice: [most_convincing(rows, references, place) for place in range(len(relaxations))]
             for choice, rows in cells.items()
         },
         "sets": {seed: found for seed, found in sets.items() if found is not None},
         "failed": [
-            {"method": record.method, "seed": record.seed, "reason": record.reason}
+            {"method": record.method, "seed": record.seed, "told": TOLD[record.status], "reason": record.reason}
             for record in all_of_it
             if record.status != "ok"
         ],
@@ -71,11 +75,15 @@ def _chosen(good: Results, choice: str) -> pd.DataFrame:
     return good.numbers if choice == ALL_SEEDS else good.numbers[good.numbers["seed"] == int(choice)]
 
 
-def _said(task: str, cells: Cells, references: set[str], relaxations: Sequence[float]) -> dict[str, list[list[str]]]:
-    """Choice -> the sentences at each relaxation."""
+def _said(
+    task: str, cells: Cells, good: Results, references: set[str], relaxations: Sequence[float]
+) -> dict[str, list[list[str]]]:
+    """Choice -> the sentences at each relaxation; first of all, that the oracle cannot judge, where it cannot."""
+    first = first_words(task, good)
     return {
         choice: [
-            sentences(task, rows, references, relaxation, place, choice) for place, relaxation in enumerate(relaxations)
+            [*first, *sentences(task, rows, references, relaxation, place, choice)]
+            for place, relaxation in enumerate(relaxations)
         ]
         for choice, rows in cells.items()
     }

@@ -341,7 +341,7 @@ function parts(text) {
 
 function failedRow(job, width) {
   return el("tr", { class: "failed" }, el("th", { scope: "row" }, job.method),
-    el("td", { colSpan: width + 1 }, `failed (seed ${job.seed}): ${job.reason}`));
+    el("td", { colSpan: width + 1 }, `${job.told} (seed ${job.seed}): ${job.reason}`));
 }
 
 function told(method, column) {

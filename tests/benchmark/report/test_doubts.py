@@ -56,4 +56,5 @@ def test_the_page_knows_what_is_doubted(record, tmp_path):
     assert "flip_rate" not in task["doubted"]
     (warning,) = collect([record(0.6)], tmp_path)["warnings"]
     assert DOUBTED in warning
+    assert all("nobody can say" in first for sentences in task["said"].values() for first, *_ in sentences)
     assert collect([record(0.95)], tmp_path)["tasks"][0]["doubted"] == []
