@@ -43,7 +43,7 @@ class DiffusionConfig(MethodConfig):
     learning_rate: float = Field(2e-3, gt=0, description="Adam's, at its peak (DiME: 1e-4)")
     max_norm: float = Field(1.0, gt=0, description="gradient norms are clipped to this (ours)")
     steps: Positive = Field(40, description="of the T, evenly spread, that answers take (DiME: 200; ACE: 50)")
-    depth: Share = Field(0.6, description="τ, the share of these steps that a query is noised by (DiME: .3; ACE: .1)")
+    depth: Share = Field(0.7, description="τ, the share of these steps that a query is noised by (DiME: .3; ACE: .1)")
     confidence: float = Field(
         0.95, ge=0, lt=1, description="probability of the target from which on a class counts as flipped (ours)"
     )

@@ -17,7 +17,6 @@ from benchmark.report.page.sentence import most_convincing, sentences, warnings
 from benchmark.report.page.significance import significance
 from benchmark.report.trainings import about
 
-
 TOLD = {"failed": "failed", "unasked": "not asked"}
 """Status -> what the page says of it."""
 
