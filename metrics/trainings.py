@@ -41,7 +41,7 @@ def over_trainings(means: Sequence[float], errors: Sequence[float]) -> Ends:
     Returns
     -------
     tuple of float
-        Low and high; NaN if K < 3. Measured by perf/calibration.py: it holds the mean in 95 to 97 % if trainings spread
+        Low and high; NaN if K < 3. Measured by perf/calibration.py: it holds the mean in 94 to 97 % if trainings spread
         by .05 of the queries' standard deviation or more at 500 queries, and in up to 99 % if they hardly spread.
 
     Raises

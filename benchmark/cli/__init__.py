@@ -38,6 +38,7 @@ Start here:
   benchmark score DIR ANSWERS          its answers, scored and kept beside the methods of a run
   benchmark check-method NAME          whether a method, yours too, does what all methods do
   benchmark check                      the numbers against results/baselines
+  benchmark reproduce RECORD           one record made again by its own settings, and compared
   benchmark clean                      remove weights, counterfactuals and records
 
 Everything is written to results/local, which git ignores. What was computed is kept in runs there, so the same command
@@ -53,6 +54,7 @@ COMMANDS = {
     "audit": "Explain a classifier of your own by every method that it can be asked by.",
     "classifier": "Look a classifier of your own over: outputs, accuracy, and which preprocessing fits it.",
     "check": "Compare the records with a baseline; exit code 1 and a table if numbers moved.",
+    "reproduce": "Make a record again by its own settings, and say whether its numbers are the same.",
     "bias": "Plant a bias in a classifier of drawn faces, and ask which methods' counterfactuals show it.",
     "compare": "Compare two methods on the same queries: differences, with interval and p.",
     "show": "One number of one method, with interval and n.",
@@ -100,7 +102,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     sys.exit(_guarded(call, debug="--debug" in typed))
 
 
-LONG = {"run", "audit", "paper", "bias"}
+LONG = {"run", "audit", "paper", "bias", "reproduce"}
 """Commands that take minutes: they say a first word also where it is piped."""
 LIGHT = {"list", "clean", "--help", "--version", "--quiet"}
 """With one of these words nothing is loaded that takes time, or nothing is to be said."""

@@ -1,7 +1,8 @@
 """Modules against the known parts of drawn faces (Besserve et al. 2020, Sec. 4.1, Fig. 8): what each one changes."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 
 from torch import Tensor
 
@@ -87,19 +88,26 @@ def influence_on_parts(method: Method, asked: Asked) -> Outcome:
     return Outcome({}, {PARTS: Study(title="influence of modules on the parts of drawn faces", rows=rows, notes=notes)})
 
 
+def _likely(rows: Sequence[Row]) -> list[object]:
+    """The modules that may favour a part most: first the one that does, then those whose interval reaches its own."""
+    most = max(rows, key=lambda row: float(row["concentration"]))
+    others = [row["module"] for row in rows if row is not most and float(row["high"]) >= float(most["low"])]
+    return [most["module"], *others]
+
+
 def favoured(method: str) -> Measure:
-    """By how many different modules background, face and hair are most favoured: by three, if each has its own."""
+    """By how many different modules background, face and hair are most favoured: by three, if each has its own.
+
+    The interval is from the fewest to the most that the intervals of the shares allow.
+    """
 
     def find(record: Record) -> Found | None:
         rows = record.studies[PARTS].rows if PARTS in record.studies else []
-        best: dict[str, Row] = {}
-        for row in rows:
-            part = str(row["part"])
-            if part not in best or float(row["concentration"]) > float(best[part]["concentration"]):
-                best[part] = row
-        if not best:
+        if not rows:
             return None
-        return Found(float(len({best[part]["module"] for part in STANDS_FOR})), n=FEW)
+        best = [_likely([row for row in rows if row["part"] == part]) for part in STANDS_FOR]
+        counts = [len(set(modules)) for modules in product(*best)]
+        return Found(float(len({modules[0] for modules in best})), min(counts), max(counts), n=FEW)
 
     return Measure(method, "modules that background, face and hair are most favoured by", find, Format(0))
 

@@ -32,10 +32,10 @@ class Descent:
     """Probability of the target at which it ends."""
 
 
-def filtered(chain: Chain, images: Tensor, depth: int, noise: Noise, iteration: int) -> Tensor:
-    """F_τ: pictures (N, C, H, W) in [−1, 1] noised to step `depth` and denoised; each iteration's noise is new."""
-    noised = chain.schedule.noised(images, depth, noise.at(Use.FILTER, iteration))
-    return chain.denoise(noised, depth, partial(noise.at, Use.FILTER, iteration))
+def filtered(chain: Chain, images: Tensor, depth: int, noise: Noise) -> Tensor:
+    """F_τ: pictures (N, C, H, W) in [−1, 1] noised to step `depth` and denoised, by the noise of the repainting."""
+    noised = chain.schedule.noised(images, depth, noise.at(Use.START))
+    return chain.denoise(noised, depth, partial(noise.at, Use.STEP))
 
 
 def pre_explanation(
@@ -52,11 +52,11 @@ def pre_explanation(
     A query is left alone as soon as the classifier sees its target behind the filter, with the confidence asked for.
     """
     found, rows = images.clone(), torch.arange(len(images), device=images.device)
-    for iteration in range(descent.iterations):
+    for _ in range(descent.iterations):
         if not len(rows):
             break
-        asked, drawn = found[rows], noise.of_rows(rows)
-        behind = partial(filtered, chain, depth=depth, noise=drawn, iteration=iteration)
+        asked = found[rows]
+        behind = partial(filtered, chain, depth=depth, noise=noise.of_rows(rows))
         gradient, reached = _gradient(behind, classify, asked, images[rows], target[rows], descent)
         moved = (asked - descent.rate * gradient.sign()).clamp(-1, 1)
         found[rows] = torch.where(reached[:, None, None, None], asked, moved)

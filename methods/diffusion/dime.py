@@ -29,9 +29,9 @@ class DimeConfig(DiffusionConfig):
     )
     masked: bool = Field(True, description="whether the query is kept where little changes (FastDiME; DiME: no)")
     scales: tuple[Annotated[float, Field(gt=0)], ...] = Field(
-        (8.0, 10.0, 15.0),
+        (8.0, 16.0, 32.0),
         min_length=1,
-        description="weights of the classifier's gradient, tried in turn until a query flips (DiME)",
+        description="weights of the classifier's gradient, tried in turn until a query flips (DiME: 8, 10, 15)",
     )
     l1_weight: float = Field(0.05, ge=0, description="λ_1, weight of the L1 distance to the query (DiME)")
 
@@ -83,6 +83,10 @@ class Dime(Denoising):
         guide = Guide(self.classify, images, target, scale, self.config.l1_weight)
         mask = self.mask if self.config.masked else None
         return guided(chain, guide, depth, noise, mask, inner=self.config.clean == "chain")
+
+    def samples(self, count: int) -> Mapping[str, Tensor]:
+        """What the model makes of plain noise, shown by one of the methods that share it."""
+        return {"samples": self.from_noise(count)} if self.config.clean == "estimate" else {}
 
     def remarks(self) -> tuple[str, ...]:
         """What guides, and what counts as a flip."""

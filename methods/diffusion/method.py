@@ -42,16 +42,16 @@ class DiffusionConfig(MethodConfig):
     batch_size: Positive = Field(32, description="images a step (DiME: 60)")
     learning_rate: float = Field(2e-3, gt=0, description="Adam's, at its peak (DiME: 1e-4)")
     max_norm: float = Field(1.0, gt=0, description="gradient norms are clipped to this (ours)")
-    steps: Positive = Field(30, description="of the T, evenly spread, that answers take (DiME: 200; ACE: 50)")
-    depth: Share = Field(0.7, description="τ, the share of these steps that a query is noised by (DiME: .3; ACE: .1)")
+    steps: Positive = Field(40, description="of the T, evenly spread, that answers take (DiME: 200; ACE: 50)")
+    depth: Share = Field(0.6, description="τ, the share of these steps that a query is noised by (DiME: .3; ACE: .1)")
     confidence: float = Field(
-        0.9, ge=0, lt=1, description="probability of the target from which on a class counts as flipped (ours)"
+        0.95, ge=0, lt=1, description="probability of the target from which on a class counts as flipped (ours)"
     )
     mask_reach: int = Field(2, ge=0, description="pixels to each side that the mask looks at (FastDiME: 2; ACE: 7)")
     mask_threshold: float = Field(
         0.15, ge=0, le=1, description="of the largest difference; below it the query is kept (FastDiME, ACE)"
     )
-    sample_steps: Positive = Field(100, description="of the T that samples take (ours)")
+    sample_steps: Positive = Field(50, description="of the T that samples take (ours)")
 
 
 NETWORK = frozenset(DiffusionConfig.model_fields) - DiffusionConfig.explain_only
@@ -164,15 +164,15 @@ class Denoising(Method, abc.ABC):
     ) -> tuple[list[Denoised], Mapping[str, Tensor]]:
         """The answers to queries (n, C, H, W) in [−1, 1] from each depth, and what was intervened on, (n, ...) each."""
 
-    def samples(self, count: int) -> Mapping[str, Tensor]:
-        """What the model makes of plain noise, (count, C, H, W)."""
+    def from_noise(self, count: int) -> Tensor:
+        """What the model makes of plain noise, (count, C, H, W) in [0, 1]."""
         chain, shape = self.chain(self.config.sample_steps), self.network.trained.sizes.shape
         device = next(self.network.parameters()).device
         made = []
         for rows in torch.arange(count).split(BATCH):
             plain = torch.randn(len(rows), *shape, device=device)
             made.append(chain.denoise(plain, len(chain.schedule), partial(_drawn, plain)))
-        return {"samples": (torch.cat(made) + 1) / 2}
+        return (torch.cat(made) + 1) / 2
 
 
 def _drawn(like: Tensor, step: int) -> Tensor:  # noqa: ARG001 - every step's is new

@@ -22,8 +22,6 @@ class Use(IntEnum):
     """On the query's pixels that are kept inside a chain."""
     INNER = 3
     """Of the steps of DiME's inner chains."""
-    FILTER = 4
-    """Of the filter through which ACE descends."""
 
 
 @dataclass(frozen=True)

@@ -202,8 +202,8 @@ def test_question_that_names_no_classes(cli, tmp_path):
 
 def test_settings_that_do_not_fit_the_data(cli, tmp_path):
     """Settings that the data refuses are one line before anything is computed, not a failure after an hour."""
-    arguments = ("--methods", "vaex", "--set", "vaex.latents=[2,1,1]")
-    one_line(cli("run", *SMOKE, "--results", tmp_path, *arguments), "vaex", "latents")
+    arguments = ("--methods", "gan-search", "--set", "gan-search.generator=[8,8,8,8,8,8]")
+    one_line(cli("run", *SMOKE, "--results", tmp_path, *arguments), "gan-search", "halved")
     assert files(tmp_path) == {}
 
 

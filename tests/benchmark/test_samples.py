@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from benchmark.jobs.evidence import Answers, Networks
+from benchmark.jobs.evidence import Answers, Networks, Reals
 from benchmark.jobs.measure import measure, normalised_distances
 from metrics.frechet import frechet_distance
 
@@ -13,14 +13,18 @@ def frechet(samples):
     """The Fréchet distances in the rows of a job whose generator drew `samples`, by metric."""
     queries, reals = IMAGES[:COUNT], IMAGES[COUNT : 2 * COUNT]
     answers = Answers(queries, torch.ones(COUNT, dtype=torch.long), queries[None], queries, (0.0,), {}, samples)
-    return {row.metric: row for row in measure(answers, reals, EYES)[0] if row.metric.startswith("fid")}
+    return {row.metric: row for row in measure(answers, Reals(reals), EYES)[0] if row.metric.startswith("fid")}
 
 
 def pixels(images):
     return images.flatten(1)[:, :3]
 
 
-EYES = Networks(pixels, pixels, {"oracle": pixels}, torch.device("cpu"))
+def panel(images):
+    return pixels(images)[:, None]
+
+
+EYES = Networks(pixels, panel, {"oracle": pixels}, torch.device("cpu"))
 
 
 def test_samples_are_scored():

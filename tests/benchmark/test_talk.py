@@ -93,7 +93,7 @@ def test_first_word_comes_before_torch(tmp_path):
 
 @pytest.mark.parametrize("width", [60, 80, 200])
 def test_last_lines_fit_the_terminal(make_record, width):
-    """However wide the terminal, there are at most eight lines that fit it; in 130 columns all methods on digits do."""
+    """However wide the terminal, there are at most ten lines that fit it; in 130 columns all methods on digits do."""
     records = [make_record(name, reference=METHODS[name].load().reference) for name in ASKED]
     lines = last_lines(records, width)
     assert len(lines) <= LINES

@@ -4,15 +4,18 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from benchmark.records.record import Record
 from benchmark.report.cells import Results
 from benchmark.report.doubts import DOUBTED, doubted, first_words
 from benchmark.report.notes import notes_of
 from benchmark.report.page.colours import colours_of
-from benchmark.report.page.columns import Cells, cells_of, choices_of, columns, relaxations_of
+from benchmark.report.page.columns import ALL_SEEDS, Cells, cells_of, choices_of, columns, relaxations_of
 from benchmark.report.page.queries import pictured, set_of
 from benchmark.report.page.sentence import most_convincing, sentences, warnings
 from benchmark.report.page.significance import significance
+from benchmark.report.trainings import about
 
 
 def collect(records: Sequence[Record], runs: Path) -> dict[str, Any]:
@@ -45,6 +48,7 @@ def _task(task: str, good: Results, all_of_it: Results, runs: Path, count: int) 
         "classes": good[0].data.get("classes", []) if good else [],
         "relaxations": relaxations,
         "choices": choices_of(seeds),
+        "about": {choice: about(_chosen(good, choice)) for choice in choices_of(seeds)},
         "doubted": sorted(doubted(good)),
         "cells": cells,
         "words": significance(good, relaxations, runs),
@@ -60,6 +64,11 @@ def _task(task: str, good: Results, all_of_it: Results, runs: Path, count: int) 
             if record.status != "ok"
         ],
     }
+
+
+def _chosen(good: Results, choice: str) -> pd.DataFrame:
+    """The numbers of one choice of seeds."""
+    return good.numbers if choice == ALL_SEEDS else good.numbers[good.numbers["seed"] == int(choice)]
 
 
 TOLD = {"failed": "failed", "unasked": "not asked"}

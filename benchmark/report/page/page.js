@@ -293,6 +293,7 @@ const keyOf = (columns, lines) => JSON.stringify([S.task, choice(), S.sort, S.do
 const titleOf = (column) => (task().doubted.includes(column.name) ? `${column.title} ${D.doubt}` : column.title);
 
 function drawTable() {
+  $("about").textContent = `(${task().about[choice()] || ""})`;
   $("doubted").hidden = !task().doubted.length;
   const { columns, lines } = grid();
   order = keyOf(columns, lines);

@@ -19,7 +19,7 @@ from metrics import METRICS
 
 ANSWERED = "nearest-unlike"
 TOLD = {"sample_oracle_features", "reconstructions", "reconstruction_classes", "reconstruction_oracle_features"}
-TOLD |= {"null_edits", "answer_undone", "answer_draws"}
+TOLD |= {"null_edits", "answer_undone", "answer_draws", "answer_nudged"}
 """Evidence that only the method itself can give."""
 
 

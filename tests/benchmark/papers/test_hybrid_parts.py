@@ -138,14 +138,23 @@ def test_nothing_is_asked_where_nothing_is_drawn():
 # -- claims ------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("modules", "words"), [((1, 2, 3), "holds here"), ((1, 2, 2), "does not hold here")])
-def test_each_part_needs_a_module_of_its_own(make_record, tmp_path, modules, words):
-    """The claim holds where background, face and hair are each most favoured by another module."""
+@pytest.mark.parametrize(
+    ("modules", "spread", "words"),
+    [
+        ((1, 2, 3), 0.1, "holds here"),
+        ((1, 2, 2), 0.1, "does not hold here"),
+        ((1, 2, 3), 1, "left open here"),
+        ((1, 2, 2), 1, "left open here"),
+    ],
+)
+def test_each_part_needs_a_module_of_its_own(make_record, tmp_path, modules, spread, words):
+    """The claim holds where background, face and hair are each surely most favoured by another module."""
     best = dict(zip(STANDS_FOR, modules, strict=True))
     rows = [
-        {"module": k, "part": part, "concentration": 2.0 if best[part] == k else 0.5}
+        {"module": k, "part": part, "concentration": most, "low": most - spread, "high": most + spread}
         for part in STANDS_FOR
         for k in (1, 2, 3)
+        for most in (2.0 if best[part] == k else 0.5,)
     ]
     record = make_record("hybrid", studies={PARTS: Study(title="", rows=rows)})
     assert judge(CLAIMS[0].test, Evidence("avatars/Smiling", [record], tmp_path)).words == words

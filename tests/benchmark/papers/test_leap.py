@@ -3,7 +3,19 @@ import torch
 from torchmetrics.classification import MulticlassAUROC
 
 from benchmark.papers.experiments import ROWS, Asked
-from benchmark.papers.leap import AUC, FLIPS, MORPHOMETRICS, OWN, SEPARATED, WHOLE, leaps, one_against_all, shapes
+from benchmark.papers.leap import (
+    APART,
+    AUC,
+    FLIPS,
+    LANDED,
+    MORPHOMETRICS,
+    OWN,
+    SEPARATED,
+    WHOLE,
+    leaps,
+    one_against_all,
+    shapes,
+)
 from methods.leap.method import Leap, LeapConfig
 from tests.methods.thirds import CLASSES, Pictures, Places
 
@@ -34,9 +46,13 @@ def test_answers_that_change_nothing():
 
 @torch.no_grad()
 def test_leaps_stand_beside_one_whole_leap():
-    """Both sets of answers are measured, and the figure shows the first queries with what was made of them."""
+    """All ways are measured and compared on the same queries, and the figure shows the first with their answers."""
     outcome = leaps(untrained(), asked())
-    assert {row["answers"] for row in outcome.studies[MORPHOMETRICS].rows} == {OWN, WHOLE}
+    values = {(row["answers"], row["quantity"]): row["value"] for row in outcome.studies[MORPHOMETRICS].rows}
+    assert {answers for answers, _ in values} == {OWN, LANDED, WHOLE}
+    for row in outcome.studies[APART].rows:
+        way, quantity = row["answers"], row["quantity"]
+        assert row["difference"] == pytest.approx(values[way, quantity] - values[OWN, quantity], abs=1e-6)
     assert all(0 <= row[AUC] <= 1 for row in outcome.studies[SEPARATED].rows)
     shown = outcome.illustrations["examples"]
     assert shown.images.shape == (ROWS, len(shown.headings), *SHAPE)

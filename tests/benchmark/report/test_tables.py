@@ -189,7 +189,7 @@ def test_what_rests_on_the_first_queries_is_named(make_record, make_row):
     """A note names those numbers of the table that rest on the first queries, and says how many these are of a task."""
 
     def first(*records):
-        return [note for note in named(tables(records), "plausibility").notes if "first" in note]
+        return [note for note in named(tables(records), "plausibility").notes if "of the first" in note]
 
     def probed(task, *counts):
         return make_record(task=task, rows=[*make_record().rows, *(make_row("cout", 0.5, 0.0, n=n) for n in counts)])

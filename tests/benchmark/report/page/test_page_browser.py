@@ -77,6 +77,14 @@ def test_numbers_are_those_of_the_records(make_results, opened):
             assert text.split(" ")[0] == f"{100 * value:.1f}"
 
 
+def test_heading_says_what_intervals_are_about(make_results, opened):
+    """The heading of the table follows the choice of seeds: all three, or the queries of one training."""
+    page = opened(make_results(seeds=(0, 1, 2)).page)
+    assert page.locator("#about").inner_text() == "(95 % intervals: over trainings (3) and queries)"
+    page.locator("#seed").select_option("1")
+    assert page.locator("#about").inner_text() == "(95 % intervals: over the queries of one training only)"
+
+
 def test_sorted_by_what_is_better(make_results, opened):
     """A heading sorts the better end up, a second click turns the order; references stay below."""
     page = opened(make_results(methods=("vaex", "hybrid", "dvae", "null", "nearest-unlike")).page)

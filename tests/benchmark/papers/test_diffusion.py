@@ -1,0 +1,55 @@
+import pytest
+import torch
+
+from benchmark.judges.classifier import ClassifierConfig, ConvClassifier
+from benchmark.papers.diffusion import mask, speed
+from benchmark.papers.experiments import Asked
+from methods.diffusion.dime import Dime, DimeConfig
+
+SHAPE = (1, 12, 12)
+SMALL = {"times": 20, "widths": (8,), "steps": 6, "scales": (5.0,)}
+
+
+@pytest.fixture
+def asked():
+    """A small Dime that was never trained, and what it is asked."""
+    torch.manual_seed(0)
+    networks = [ConvClassifier(ClassifierConfig(channels=(4, 8), features=8), SHAPE, 3).eval() for _ in range(2)]
+    for network in networks:
+        network.requires_grad_(False)
+    queries = torch.rand(6, *SHAPE)
+    predicted = networks[0](queries).argmax(1)
+    return Asked(queries, (predicted + 1) % 3, predicted, {}, *networks)
+
+
+def made(asked, **settings):
+    method = Dime(DimeConfig(**{**SMALL, **settings}))
+    method.prepare(SHAPE, asked.classifier).eval()
+    return method
+
+
+def rows(study):
+    return {row["quantity"]: row for row in study.rows}
+
+
+@torch.no_grad()
+def test_a_mask_that_keeps_nothing_changes_nothing(asked):
+    """Against itself a walk without a mask differs in nothing, because the noise is the same."""
+    found = rows(mask(made(asked, mask_threshold=0.0), asked))
+    assert all(row["difference"] == 0 and row["n"] == 6 for row in found.values())
+
+
+@torch.no_grad()
+def test_a_mask_keeps_pixels(asked):
+    """With a mask that keeps most pixels fewer change, and the answer is closer to the query."""
+    found = rows(mask(made(asked, mask_threshold=1.0, mask_reach=0), asked))
+    assert found["changed pixels (L0)"]["with"] < 0.1
+    assert found["changed pixels (L0)"]["difference"] < -0.5
+    assert found["L1 to the query"]["high"] < 0
+
+
+@torch.no_grad()
+def test_the_ratio_is_of_the_seconds(asked):
+    """The ratio in the table is the one of the seconds that it names."""
+    seconds = {row["walk"]: row["seconds"] for row in speed(made(asked, steps=20, depth=1.0), asked).rows}
+    assert seconds["DiME over FastDiME"] == seconds["DiME"] / seconds["FastDiME"]
