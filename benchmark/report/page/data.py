@@ -74,10 +74,6 @@ def _chosen(good: Results, choice: str) -> pd.DataFrame:
     return good.numbers if choice == ALL_SEEDS else good.numbers[good.numbers["seed"] == int(choice)]
 
 
-TOLD = {"failed": "failed", "unasked": "not asked"}
-"""Status -> what the page says of it."""
-
-
 def _said(
     task: str, cells: Cells, good: Results, references: set[str], relaxations: Sequence[float]
 ) -> dict[str, list[list[str]]]:
