@@ -182,6 +182,8 @@ def candidates(value, annotation):
         return [not value]
     if isinstance(value, (int, float)):
         return [value + 1, value - 1, value / 2]
+    if isinstance(value, tuple) and len(value) > 1:
+        return [value[:-1]]
     return []
 
 
