@@ -111,7 +111,7 @@ def test_relaxation_that_was_not_asked_is_refused(tmp_path, kept):
 
 def test_command_prints_what_differs(cli, smoke):
     """Every metric that both have a value a query of is a row with both numbers of the tables, interval, p and n."""
-    outcome = cli("compare", "vaex", "gan-search", "--preset", "smoke", "--results", smoke)
+    outcome = cli("compare", "nearest-unlike", "gan-search", "--preset", "smoke", "--results", smoke)
     assert (outcome.code, outcome.err) == (0, "")
     for metric in ("flip_rate ↑", "oracle_agreement ↑", "l1 ↓", "mse ↓", "reconstruction_flips ↓"):
         assert outcome.out.count(f"| {metric} ") == 1 + (metric == "l1 ↓")
