@@ -71,12 +71,15 @@ def contrast(images: Tensor, factor: Tensor | float) -> Tensor:
     return mean + factor * (images - mean)
 
 
-def corrupted(images: Tensor) -> Tensor:
-    """Each image under a random choice of the corruptions, strong ones more often, because they are harder to read."""
+def corrupted(images: Tensor, strength: float = 1.0) -> Tensor:
+    """Each image under a random choice of the corruptions, strong ones more often, because they are harder to read.
+
+    None is stronger than the share `strength` of the strongest.
+    """
     count, channels, *sides = images.shape
     most = strongest(channels)
     drawn = torch.rand(2, 3, count, 1, 1, 1).to(images)
-    blur, noise, weaker = drawn[0].sqrt() * (drawn[1] < SHARE)
+    blur, noise, weaker = strength * drawn[0].sqrt() * (drawn[1] < SHARE)
     images = gaussian_blur(images, blur.flatten() * most.blur * max(sides))
     images = contrast(images, 1 - weaker * (1 - most.contrast))
     return gaussian_noise(images, noise * most.noise)

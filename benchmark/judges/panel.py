@@ -51,7 +51,7 @@ PANEL: Mapping[str, Member] = MappingProxyType(
         ),
         "oracle-3": _member(
             {"channels": (12, 24, 48), "kernel_size": 7, "pooling": "max", "features": 64},
-            {"channels": (8, 12, 24, 48)},
+            {"channels": (8, 12, 24, 48), "learning_rate": 1e-3},
             {"channels": (16, 32, 64, 96)},
         ),
     }

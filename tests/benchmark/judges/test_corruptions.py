@@ -115,6 +115,17 @@ def test_training_sees_clean_and_corrupted_images():
     assert seen.max() <= 1
 
 
+def test_training_can_be_milder():
+    """Corruptions of half the strength move images less, and of none not at all."""
+    images = pictures((200, 1, 12, 12))
+    moved = []
+    for strength in (0.0, 0.5, 1.0):
+        torch.manual_seed(0)
+        moved.append((corrupted(images, strength) - images).abs().mean().item())
+    assert moved[0] == pytest.approx(0, abs=1e-6)
+    assert moved[0] < moved[1] < moved[2]
+
+
 def test_faces_are_blurred_less():
     """What is asked of images in colour is no more than of grey ones."""
     assert all(one <= other for one, other in zip(strongest(3)[:2], strongest(1)[:2], strict=True))
