@@ -118,8 +118,10 @@ def _waiting(typed: Sequence[str]) -> AbstractContextManager[object]:
             sys.stdout.flush()
         return nullcontext()
     from rich.console import Console  # noqa: PLC0415 - help and version do without it
+    from rich.live import Live  # noqa: PLC0415
+    from rich.spinner import Spinner  # noqa: PLC0415
 
-    return Console(stderr=True).status("getting ready ...")
+    return Live(Spinner("dots", "getting ready ..."), console=Console(stderr=True), transient=True)
 
 
 def _loaded(name: str) -> Callable[..., object]:
