@@ -280,7 +280,7 @@ def test_corrupt_image_is_named(cli, tmp_path, root, content):
     results = tmp_path / "results"
     arguments = ("--tasks", "celeba/Smiling", "--data-root", root, "--methods", "vaex,null")
     one_line(cli("run", *SMOKE, "--results", results, *arguments), str(path))
-    assert not [name for name in files(results) if not name.endswith(".lock")]
+    assert not [name for name in files(results) if not name.endswith(".lease")]
 
 
 @pytest.mark.slow

@@ -25,9 +25,9 @@ def metrics(folder):
 
 
 MOMENTS = [
-    ("while the classifier is trained", "2", "runs/locks/classifier-*.lock", 1.0),
+    ("while the classifier is trained", "2", "runs/locks/classifier-*.lease", 1.0),
     ("after the last step of a training", "1", "runs/artefacts/*/checkpoints/*.checkpoint", 0.0),
-    ("while it explains", "1", "runs/locks/explain-*.lock", 0.02),
+    ("while it explains", "1", "runs/locks/explain-*.lease", 0.02),
     ("while scores are written", "1", "runs/artefacts/score-*", 0.0),
     ("while tables are written", "1", "tables/*", 0.0),
 ]

@@ -149,7 +149,7 @@ def test_estimate_measures_and_writes_nothing(tmp_path):
     names = [part.name for part in found.parts]
     assert sum(name.endswith(": training") for name in names) == 1
     assert sum(name.endswith(": answers") for name in names) == 2
-    assert sum(name.startswith(("classifier", "oracle", "autoencoders")) for name in names) == 3
+    assert sum(name.startswith(("classifier", "oracle", "autoencoders")) for name in names) == 3 + 3 + 1
     assert all(part.seconds > 0 for part in found.parts)
     assert all(part.bytes > 0 for part in found.parts)
     assert found.memory > 0

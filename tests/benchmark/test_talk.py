@@ -149,7 +149,7 @@ def test_ctrl_c_is_one_line(popen, tmp_path, jobs):
     """Ctrl-C ends all processes, with one line that counts what is done, exit code 130 and no traceback."""
     run = ("run", "--preset", "smoke", "--methods", "vaex,null", "--jobs", jobs, "--results", tmp_path)
     process = popen(*run)
-    while process.poll() is None and not list(tmp_path.glob("runs/locks/classifier-*.lock")):
+    while process.poll() is None and not list(tmp_path.glob("runs/locks/classifier-*.lease")):
         time.sleep(0.01)
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does
     out, err = process.communicate(timeout=300)

@@ -18,7 +18,7 @@ from benchmark.records.store import check_writable
 from benchmark.report.baseline import read_baseline
 from benchmark.report.reproduced import compare
 
-AGAIN = RESULTS.with_name("again")
+AGAIN = RESULTS / "again"
 
 
 def command(

@@ -255,7 +255,7 @@ def test_interrupted_decode_leaves_nothing(cached, monkeypatch, decoded):
 
     with pytest.raises(KeyboardInterrupt):
         load(Source(cached.root, cached.cache, interrupt))
-    assert not [path for path in cached.cache.iterdir() if path.suffix != ".lock"]
+    assert not [path for path in cached.cache.iterdir() if path.suffix != ".lease"]
     decoded.clear()
     assert load(cached).digest == load(Source(root=cached.root)).digest
     assert len(decoded) == 2 * COUNT

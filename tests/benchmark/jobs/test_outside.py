@@ -124,12 +124,12 @@ def test_arrays_have_the_numbers_of_pictures(score, pictures, run_record, tmp_pa
 def test_only_printed_where_no_folder_is_named(score, pictures, smoke, tmp_path, monkeypatch):
     """Without --out the tables are printed, under the name that was given, and nothing is written."""
     monkeypatch.chdir(tmp_path)
-    before = {str(path) for path in smoke.rglob("*") if ".lock" not in path.name}
+    before = {str(path) for path in smoke.rglob("*") if ".lease" not in path.name}
     outcome = score(pictures, "--name", "theirs")
     assert "| theirs " in outcome.out
     assert "All methods at r = 0; 95 % intervals: over the queries of one training only" in outcome.out
     assert list(tmp_path.iterdir()) == []
-    assert {str(path) for path in smoke.rglob("*") if ".lock" not in path.name} == before
+    assert {str(path) for path in smoke.rglob("*") if ".lease" not in path.name} == before
 
 
 def test_written_is_what_is_printed(score, pictures, tmp_path):
