@@ -71,7 +71,8 @@ def probed(
     -------
     dict
         "null_edits", "undone" and "nudged", (n, C, H, W), and "draws", (n, DRAWS, C, H, W), in [0, 1]. The nudged
-        queries are asked under the seed of the last draw, so that chance does not part the two.
+        queries are asked under the seed of the last draw, so that chance does not part the two. A method that takes the
+        exact answers has no "nudged".
     """
     queries = answered["queries"]
 
@@ -81,11 +82,13 @@ def probed(
 
     draws = [edited, *(ask(queries, answered["targets"], number) for number in range(1, DRAWS))]
     undone = ask(edited, answered["predicted"], DRAWS)
-    nudged = ask(_nudged(queries, seed(DRAWS + 1)), answered["targets"], DRAWS - 1)
     images = queries
     for _ in range(NULL_EDITS):
         images = method.reconstruct(images).clamp(0, 1)
-    return {"null_edits": images, "undone": undone, "nudged": nudged, "draws": torch.stack(draws, dim=1)}
+    made = {"null_edits": images, "undone": undone, "draws": torch.stack(draws, dim=1)}
+    if not method.takes_truth:  # the exact answer to a picture that the data never drew is not known
+        made["nudged"] = ask(_nudged(queries, seed(DRAWS + 1)), answered["targets"], DRAWS - 1)
+    return made
 
 
 def _nudged(images: Tensor, seed: int) -> Tensor:
