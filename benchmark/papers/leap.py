@@ -196,7 +196,7 @@ def _changes_less(measure: str, words: str) -> tuple[Claim, Claim]:
 
 PAPER = Paper(
     title="Cao et al. 2025, LeapFactual: Reliable Visual Counterfactual Explanation Using Conditional Flow Matching",
-    methods=("leap", "leap-robust", "latent-search"),
+    methods=("latent-search", "leap", "leap-robust"),
     tables=(TABLE, CODE),
     figures=(
         Shown(
