@@ -7,6 +7,8 @@ from methods.base import Counterfactuals
 class Mixer:
     """Moves a query half-way to its target's grey level, and darkens what it reconstructs."""
 
+    takes_truth = False
+
     def __init__(self, noise=0.0):
         self.noise = noise
 
