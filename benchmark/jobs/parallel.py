@@ -95,7 +95,9 @@ def _results(todo: Sequence[Callable[[], Any]], workers: int) -> Iterator[tuple[
     with cluster.joined(workers) as count:
         with _deaf():
             # One call at a time: after quick calls joblib would give a worker several at once.
-            parallel = Parallel(n_jobs=count, batch_size=1, return_as="generator_unordered")
+            # ray's backend gives results at the end only.
+            given = "list" if cluster.backend == "ray" else "generator_unordered"
+            parallel = Parallel(n_jobs=count, batch_size=1, return_as=given)
             made: Iterable[tuple[int, Any]] = parallel(
                 delayed(_placed)(place, call, plugins.loaded()) for place, call in enumerate(todo)
             )

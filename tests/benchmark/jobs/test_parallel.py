@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from itertools import chain
 
 import pytest
@@ -68,6 +69,14 @@ def test_dask_gives_the_same_numbers(whole, tmp_path):
     pytest.importorskip("distributed", reason="pip install -e '.[dask]'")
     ended(start(tmp_path, "--backend", "dask"))
     assert numbers(tmp_path) == whole
+
+
+@pytest.mark.slow
+def test_ray_gives_results_in_their_order():
+    """ray, which gives results at the end only, gives each call's own."""
+    pytest.importorskip("ray", reason="pip install -e '.[ray]'")
+    with on(Cluster("ray")):
+        assert in_parallel([partial(int, text) for text in "3142"], 2) == [3, 1, 4, 2]
 
 
 @pytest.mark.slow
