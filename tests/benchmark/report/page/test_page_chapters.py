@@ -61,7 +61,7 @@ def test_a_paper_stands_beside_what_was_measured(page, name):
     assert "published" in section.evaluate("(one) => one.textContent")
     page.bring_to_front()
     section.locator("button").click()
-    assert section.locator('[role="status"]').text_content() == "copied"
+    section.locator('[role="status"]', has_text="copied").wait_for()
     copied = page.evaluate("navigator.clipboard.readText()")
     assert copied == section.locator("pre").text_content()
     assert copied == f"python -m benchmark paper {name} --task mnist --seeds 0 --preset smoke"
