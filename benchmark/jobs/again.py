@@ -3,6 +3,7 @@
 import json
 import shlex
 from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 from pydantic import BaseModel
 
@@ -22,8 +23,7 @@ Options = Callable[[Sequence[Record]], Sequence[str]]
 def run_again(records: Sequence[Record]) -> str:
     """`benchmark run`, a line for each group of tasks that were asked alike; nothing of what `score` has kept.
 
-    Settings of methods, classifier and oracle are told where they differ from the preset's; of data sets they are not
-    known.
+    Settings of methods, classifier and oracle are told where they differ from the preset's, others as they were said.
     """
     run = [record for record in records if record.method in METHODS or record.plugins]
     lines = grouped("run", "--tasks", run, _of_run)
@@ -65,6 +65,11 @@ def _of_run(records: Sequence[Record]) -> list[str]:
         " ".join([name, *map(shlex.quote, filter(None, [value]))])
         for name, value in first.data.get("folder", {}).items()
     ]
+    found += [
+        _set(name, field, value)
+        for name, fields in first.data.get("overrides", {}).items()
+        for field, value in fields.items()
+    ]
     return found + list(dict.fromkeys(option for record in records for option in _changed(record)))
 
 
@@ -82,22 +87,24 @@ def _joined(names: Iterable[str]) -> str:
 
 def _changed(record: Record) -> list[str]:
     """What was set otherwise than the preset has it, as options."""
-    if record.method not in METHODS or not record.config:
-        return []
     channels = record.data.get("shape", [1])[0]
-    usual: BaseModel = method_config(record.method, record.preset, {}, channels)
-    found = [(record.method, record.config, usual)]
-    own = _own_classifier(record)
+    found: list[tuple[str, dict[str, Any], BaseModel]] = []
+    if record.method in METHODS and record.config:
+        found.append((record.method, record.config, method_config(record.method, record.preset, {}, channels)))
     members = record.oracle.members if record.oracle is not None else []
     for section, judge in ((CLASSIFIER, record.classifier), *zip(ORACLES.values(), members, strict=False)):
         if judge is not None and SOURCE not in judge.config:
             found.append((section.name, judge.config, section.resolved(record.preset, {}, channels)))
-    return own + [
-        f"--set {name}.{field}={json.dumps(values[field])}"
+    return _own_classifier(record) + [
+        _set(name, field, values[field])
         for name, values, known in found
         for field, value in known.model_dump(mode="json").items()
         if field in values and values[field] != value
     ]
+
+
+def _set(section: str, field: str, value: object) -> str:
+    return f"--set {shlex.quote(f'{section}.{field}={json.dumps(value)}')}"
 
 
 def _own_classifier(record: Record) -> list[str]:
@@ -112,6 +119,8 @@ def _own_classifier(record: Record) -> list[str]:
         "--input": said.input.text(),
         "--output": said.output if said.output != "logits" else "",
         "--output-columns": ",".join(map(str, said.columns or ())),
+        "--classes": said.classes_file,
         "--features": said.features,
     }
-    return [f"{name} {shlex.quote(str(value))}" for name, value in options.items() if value]
+    told = [f"{name} {shlex.quote(str(value))}" for name, value in options.items() if value]
+    return told + ["--trust-code"] * said.trust_code

@@ -4,19 +4,19 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from inspect import getdoc
 from types import MappingProxyType
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple, NoReturn, cast
 
 import numpy as np
 import pandas as pd
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from benchmark.data import ImageData, Subset
 from benchmark.errors import reason_of
 from benchmark.jobs.settings import method_config
 from benchmark.judges.classifier import ClassifierConfig, ConvClassifier, train
 from methods import METHODS
-from methods.base import Attributes, Method, MethodConfig
+from methods.base import Asks, Attributes, Classifier, Layer, Method, MethodConfig
 from methods.contract import LAWS, BrokenLawError, Candidate, Posting, nearer_as_r_grows
 from methods.training import Trainer, Training
 
@@ -65,6 +65,33 @@ def made(name: str, config: MethodConfig, attributes: Attributes | None) -> Meth
     return method
 
 
+class Limited(nn.Module):
+    """A classifier that gives no more than a method says it asks for: no φ, and no gradients unless asked for."""
+
+    spatial = None
+
+    def __init__(self, network: ConvClassifier, asks: Asks) -> None:
+        super().__init__()
+        self.network, self.asks, self.class_count = network, asks, network.class_count
+        self.feature_counts: Mapping[Layer, int] = {}
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits (B, classes) of images (B, C, H, W)."""
+        logits = cast(Tensor, self.network(images))
+        if self.asks == "probabilities" and logits.requires_grad:
+            logits.register_hook(lambda _: self._refuse("gradients"))
+        return logits
+
+    def features(self, images: Tensor, layer: Layer = "fully connected") -> Tensor:  # noqa: ARG002 - refused
+        """Refused."""
+        return self._refuse("features")
+
+    head = features
+
+    def _refuse(self, taken: Asks) -> NoReturn:
+        raise BrokenLawError(f'asks = "{self.asks}", but the method takes {taken} of the classifier')
+
+
 @dataclass
 class Case:
     """Small pictures, and a tiny classifier that was trained on them."""
@@ -88,6 +115,11 @@ class Case:
         images = squares(kind, QUERIES, seed=1).batch(slice(None))
         return cls(data, classifier, images, (classifier(images).argmax(1) + 1) % kind.classes)
 
+    def offered(self, name: str) -> nn.Module:
+        """The classifier as the method called `name` asks for it, and no more."""
+        asks = METHODS[name].load().asks
+        return self.classifier if asks == "features" else Limited(self.classifier, asks).eval()
+
     def fitted(
         self,
         name: str,
@@ -99,15 +131,16 @@ class Case:
         method = made(name, config, self.data.data.known_attributes)
         trainer = Posting(seed=3, shared=shared)
         torch.manual_seed(4)
-        if method.fit(self.data, self.classifier, trainer=trainer) is not method:
+        if method.fit(self.data, cast(Classifier, self.offered(name)), trainer=trainer) is not method:
             raise BrokenLawError("fit does not return the method itself")
         return method, trainer
 
     def candidate(self, name: str) -> Candidate:
         """The method, fitted, to be held to the laws."""
-        before = {key: value.clone() for key, value in self.classifier.state_dict().items()}
+        network = self.offered(name)
+        before = {key: value.clone() for key, value in network.state_dict().items()}
         method, trainer = self.fitted(name)
-        return Candidate(method, trainer, self.classifier, before, self.images.clone(), self.target)
+        return Candidate(method, trainer, network, before, self.images.clone(), self.target)
 
 
 class Finding(NamedTuple):

@@ -12,7 +12,7 @@ from benchmark.jobs.illustrate import illustrate
 from benchmark.jobs.measure import row
 from benchmark.jobs.probe import probe
 from benchmark.jobs.score import exact, score
-from benchmark.jobs.settings import source_settings
+from benchmark.jobs.settings import ATTRIBUTE_ORACLES, AUTOENCODERS, AVATARS, DATA, source_settings
 from benchmark.jobs.work import Work
 from benchmark.plugins import loaded
 from benchmark.records.changes import CHANGED, Changes, most_changed
@@ -24,6 +24,9 @@ from metrics.intervals import proportion
 
 SCORED_BY = ("benchmark.jobs.score",)
 """Modules whose code, imports included, turns answers into numbers; metrics have their own fingerprints."""
+
+WITHOUT_RECORD = (DATA.name, AVATARS.name, AUTOENCODERS.name, ATTRIBUTE_ORACLES.name)
+"""Sections of `--set` whose settings stand nowhere else in a record."""
 
 
 def determinants(work: Work) -> dict[str, Any]:
@@ -130,8 +133,11 @@ def accuracies(judges: Mapping[str, Judge]) -> list[Row]:
 def data_facts(work: Work) -> dict[str, Any]:
     """What a record says of its images."""
     protocol, question, data = work.protocol, work.question, work.question.data
-    made = source_settings(data_set_of(work.job.task), protocol.preset, protocol.overrides or {})
+    overrides = protocol.overrides or {}
+    made = source_settings(data_set_of(work.job.task), protocol.preset, overrides)
+    said = {name: overrides[name] for name in WITHOUT_RECORD if name in overrides}
     return {
+        **({"overrides": said} if said else {}),
         **({} if protocol.folder is None else {"folder": protocol.folder.said()}),
         **({} if made is None else {"settings": made.model_dump(mode="json", exclude_defaults=True)}),
         "digest": data.digest,

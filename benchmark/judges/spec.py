@@ -70,6 +70,8 @@ class ClassifierSpec(BaseModel):
     """Outputs that are the classes, in the order of the classes; all of them."""
     classes: tuple[str, ...] | None = None
     """Names of these, if their order is not the data's."""
+    classes_file: Path | None = None
+    """Where these names were read from."""
     features: str = ""
     """The module whose output is φ."""
     trust_code: bool = False
@@ -84,7 +86,7 @@ class ClassifierSpec(BaseModel):
     def digest(self) -> str:
         """A hash of all that determines its answers: the contents of its files, and what was said of it."""
         files = [path for path in (self.file or self.code, self.weights) if path is not None]
-        said = self.model_dump(mode="json", exclude={"source", "weights", "trust_code"})
+        said = self.model_dump(mode="json", exclude={"source", "weights", "classes_file", "trust_code"})
         return key_of(name=self.name, files=[file_digest(path) for path in files], said=said)
 
     @property
@@ -166,7 +168,8 @@ def classifier_spec(source: str, **said: Any) -> ClassifierSpec:  # noqa: ANN401
     if isinstance(known.get("input"), str):
         known["input"] = parse_input(known["input"])
     if isinstance(known.get("classes"), str | Path):
-        known["classes"] = _lines(Path(known["classes"]))
+        known["classes_file"] = Path(known["classes"])
+        known["classes"] = _lines(known["classes_file"])
     if isinstance(known.get("columns"), str):
         known["columns"] = _columns(known["columns"])
     try:
@@ -191,7 +194,8 @@ def _sidecar(source: str) -> Mapping[str, Any]:
         raise UserError(f"cannot read {file}: {error}") from error
     if "trust_code" in found:
         raise UserError(f"{file} cannot allow itself to execute code; say --trust-code")
-    return {**found, **({"weights": file.parent / found["weights"]} if "weights" in found else {})}
+    paths = [key for key in ("weights", "classes") if isinstance(found.get(key), str)]
+    return {**found, **{key: file.parent / found[key] for key in paths}}
 
 
 def _lines(path: Path) -> tuple[str, ...]:

@@ -13,6 +13,12 @@ const OUTCOMES = {
   oracle: "convinces the oracle",
   fails: "does not convince both",
 };
+// How much a query counts in the table, where each of several oracles has a vote.
+const WEIGHTS = {
+  oracle: (found) => found.votes,
+  both: (found) => (found.outcome === "neither" ? 0 : found.votes),
+  one: (found) => (found.outcome === "neither" ? 0 : 1 - found.votes),
+};
 const BEHIND = { flip_rate: "flipped", oracle_aware_flips: "both", adversarial_flips: "one", oracle_agreement: "oracle" };
 const ORDERS = { asked: "as asked", l1: "least changed first", sure: "classifier surest first", apart: "methods disagree most first" };
 const VIEWS = { answer: "answers", difference: "difference to the query", blink: "blink with the query" };
@@ -118,6 +124,7 @@ function answer(method, query, place = S.r) {
   return {
     column, seen, oracle, outcome, sure: numbers(of.sure)[at], oracleSure: numbers(of.oracleSure)[at],
     l1: numbers(of.l1, true)[at] / 10000, agreed: oracle === wanted,
+    votes: numbers(of.votes)[at] / 240,
   };
 }
 
@@ -557,8 +564,22 @@ function counted(found) {
   const about = [chosen() || (S.outcome === "any" ? "" : "some method"), S.outcome === "any" ? "" : OUTCOMES[S.outcome]].filter(Boolean).join(" ");
   const classes = `${S.own === "" ? "" : `, seen as ${task().classes[S.own]}`}${S.target === "" ? "" : `, to become ${task().classes[S.target]}`}`;
   const kept = found.filter((query) => query < set().pictures).length;
-  return `${count(found.length)} of n = ${many(set().n, "query")}${about ? `: ${about} at r = ${task().relaxations[S.r]}` : ""}${classes}; seed ${seedOfPictures()}`
+  const voted = chosen() && S.outcome in WEIGHTS ? `; the table counts each oracle's vote: ${votedShare().toFixed(1)} %` : "";
+  return `${count(found.length)} of n = ${many(set().n, "query")}${about ? `: ${about} at r = ${task().relaxations[S.r]}` : ""}${classes}; seed ${seedOfPictures()}${voted}`
     + (kept < found.length ? `; pictures of ${count(kept)} (the page holds the first ${set().pictures})` : "");
+}
+
+/* The share of the outcome among the queries of the chosen classes, as the table has it: the mean of the oracles' votes. */
+function votedShare() {
+  let sum = 0, n = 0;
+  for (let query = 0; query < set().n; query++) {
+    if ((S.own !== "" && own(query) !== Number(S.own)) || (S.target !== "" && target(query) !== Number(S.target))) continue;
+    const found = answer(chosen(), query);
+    if (!found) continue;
+    sum += WEIGHTS[S.outcome](found);
+    n++;
+  }
+  return (100 * sum) / n;
 }
 
 function galleryRow(query, methods) {

@@ -13,10 +13,13 @@ from benchmark.records.store import find
 from benchmark.report.page.sprites import fitting, packed, rows_of, sheet
 from methods.base import DONOR
 
-KEPT = ("asked", "targets", "predicted", "answer_probability", "answer_oracle_probability", "value.l1")
+AGREED = "value.oracle_agreement"
+KEPT = ("asked", "targets", "predicted", "answer_probability", "answer_oracle_probability", "value.l1", AGREED)
 """What the score stage keeps of single queries, and a gallery needs."""
 PARTS = 10_000
 """Parts of an L1 of 1: as many digits as tables show."""
+VOTES = 240
+"""Parts of a whole vote: the share of two, three, four, five, six or eight oracles is then a whole number."""
 PICTURES = 21_000
 """Answers of which the page holds the pictures, over all tasks, seeds, methods and relaxations."""
 FEWEST, MOST = 8, 250
@@ -101,7 +104,8 @@ def _answers(
     }
     l1 = (PARTS * scored["value.l1"][order].double()).round().numpy().astype(np.uint16)
     places = [relaxations.index(record.relaxations[place]) for place in order]
-    made = {"places": places, "l1": packed(l1), **seen, **surely}
+    votes = packed(_bytes((VOTES * scored[AGREED][order]).round()))
+    made = {"places": places, "l1": packed(l1), "votes": votes, **seen, **surely}
     if answered and count:
         pictures = fitting(answered["images"][order][:, :count])
         made["sheet"] = sheet(pictures.transpose(0, 1))

@@ -6,6 +6,7 @@ from pathlib import Path
 from benchmark.data.folder_config import folder_config
 from benchmark.jobs.again import paper_again, run_again
 from benchmark.jobs.settings import method_config, parse_overrides
+from benchmark.judges.spec import classifier_spec
 
 
 def options(line):
@@ -43,6 +44,25 @@ def test_settings_come_back(make_record):
         told = options(run_again([record])).get("--set", [])
         assert method_config("vaex", "default", parse_overrides(told)) == config
         assert bool(told) == (config != usual)
+
+
+def test_settings_of_data_and_measurement_come_back(make_record):
+    """What --set says of sections that are no method and no judge stands in the command as it was said."""
+    record = make_record(classifier=None, oracle=None)
+    record.data["overrides"] = parse_overrides(["data.queries=50", "avatars.confounding=Eyeglasses-Young"])
+    assert parse_overrides(options(run_again([record]))["--set"]) == record.data["overrides"]
+
+
+def test_names_of_the_classes_come_back(make_record, tmp_path):
+    """The file of --classes, and that code may run, are told of an own classifier."""
+    (tmp_path / "names of classes.txt").write_text("cat\ndog\n")
+    (tmp_path / "net.py").write_text("")
+    spec = classifier_spec(f"{tmp_path}/net.py:build", classes=tmp_path / "names of classes.txt", trust_code=True)
+    judge = make_record().classifier.model_copy(update={"config": spec.model_dump(mode="json")})
+    record = make_record(classifier=judge, oracle=None)
+    words = shlex.split(run_again([record]))
+    assert words[words.index("--classes") + 1] == str(tmp_path / "names of classes.txt")
+    assert "--trust-code" in words
 
 
 def test_a_partial_run_is_told(make_record):

@@ -77,7 +77,7 @@ class Idle(Null):
 
 class Meddling(Null):
     def fit(self, data, classifier, *, trainer):
-        classifier.rest[2].bias += 1
+        next(classifier.parameters()).add_(1)
         return super().fit(data, classifier, trainer=trainer)
 
 
@@ -116,6 +116,20 @@ class Stranger(Null):
         return Null(NullConfig())
 
 
+class Peeking(Null):
+    def fit(self, data, classifier, *, trainer):
+        classifier.features(data.batch(slice(4)))
+        return super().fit(data, classifier, trainer=trainer)
+
+
+class Climbing(Null):
+    def explain(self, images, target, relaxations):
+        with torch.enable_grad():
+            asked = images.clone().requires_grad_()
+            (slope,) = torch.autograd.grad(self.classifier(asked).sum(), asked)
+        return super().explain((images + slope).clamp(0, 1), target, relaxations)
+
+
 @pytest.fixture(scope="module")
 def case():
     return Case.of("grey")
@@ -151,6 +165,8 @@ def broken(monkeypatch, case):
         (Unsent, "cannot be pickled"),
         (Undocumented, "the setting steps has no description"),
         (Empty, "RuntimeError"),
+        (Peeking, 'asks = "probabilities", but the method takes features of the classifier'),
+        (Climbing, 'asks = "probabilities", but the method takes gradients of the classifier'),
         (Stranger, "fit does not return the method itself"),
     ],
 )

@@ -40,20 +40,21 @@ def questions(seed, n, classes):
     return {"queries": queries, "predicted": predicted, "targets": (predicted + 1) % len(classes)}
 
 
-def answers(question, random, strength):
+def answers(question, random, strength, oracles):
     """What the stages explain and score keep of answers that convince each judge so often at r = 0."""
     n, often = len(question["targets"]), strength * (1 - np.array(RS))[:, None]
-    flipped, agreed = (torch.from_numpy(random.random((len(RS), n)) < often) for _ in range(2))
+    flipped = torch.from_numpy(random.random((len(RS), n)) < often)
+    votes = torch.from_numpy(random.random((len(RS), n, oracles)) < often[..., None]).double().mean(2)
     images = torch.from_numpy(random.integers(0, 256, (len(RS), n, 1, SIDE, SIDE))).to(torch.uint8)
     explained = question | {"images": images}
     explained["donor"] = question["queries"].flip(0)
     explained["intervention.donor"] = torch.arange(n)
     explained["intervention.bits"] = torch.from_numpy(random.random((n, 4)) < 0.5)
     explained["intervention.path"] = images.transpose(0, 1).clone(memory_format=torch.contiguous_format)
-    values = {"flip_rate": flipped, "oracle_agreement": agreed, "oracle_aware_flips": flipped & agreed}
-    values |= {"adversarial_flips": flipped & ~agreed, "l1": torch.from_numpy(random.random((len(RS), n)))}
+    values = {"flip_rate": flipped, "oracle_agreement": votes, "oracle_aware_flips": flipped * votes}
+    values |= {"adversarial_flips": flipped * (1 - votes), "l1": torch.from_numpy(random.random((len(RS), n)))}
     scored = {name: question[name] for name in ("targets", "predicted")} | {"asked": torch.arange(n)}
-    seen, judged = (torch.where(yes, question["targets"], question["predicted"]) for yes in (flipped, agreed))
+    seen, judged = (torch.where(yes, question["targets"], question["predicted"]) for yes in (flipped, votes > 0.5))
     scored |= {"answer_classes": seen, "answer_oracle_classes": judged}
     scored |= {name: torch.from_numpy(random.random((len(RS), n))) for name in SURE}
     return explained, scored | {f"value.{name}": value for name, value in values.items()}
@@ -73,9 +74,9 @@ def make_results(tmp_path, make_record, make_row):
         found += [make_row("mse", 0.01234, n=n), *(make_row("fid_oracle", 1 + r, r, n=n) for r in RS)]
         return [*found, make_row("classifier_accuracy", 0.95), make_row("oracle_accuracy", 0.9)]
 
-    def of_job(folder, method, task, seed, n, classes, strength):
+    def of_job(folder, method, task, seed, n, classes, strength, oracles):
         random = np.random.default_rng(list(f"{method}{task}{seed}".encode()))
-        explained, scored = answers(questions(seed, n, classes), random, strength)
+        explained, scored = answers(questions(seed, n, classes), random, strength, oracles)
         artefacts = {}
         for stage, tensors in (("explain", explained), ("score", scored)):
             artefact = Artefact(folder / "runs", stage, f"{method}{task}{seed}".encode().hex())
@@ -101,10 +102,11 @@ def make_results(tmp_path, make_record, make_row):
         classes=CLASSES,
         failed=(),
         strength=0.8,
+        oracles=1,
         name="results",
     ):
         folder, jobs = tmp_path / name, product(tasks, seeds, methods)
-        records = [of_job(folder, method, task, seed, n, classes, strength) for task, seed, method in jobs]
+        records = [of_job(folder, method, task, seed, n, classes, strength, oracles) for task, seed, method in jobs]
         failures = {"status": "failed", "rows": [], "timings": []}
         records += [make_record(method, reason=reason, **failures) for method, reason in failed]
         return Folder(folder / "runs", records, write_page(records, folder / "runs", folder))

@@ -200,6 +200,15 @@ def test_a_number_leads_to_the_queries_behind_it(make_results, opened, column):
     assert page.locator("#method").input_value() == "dvae"
 
 
+@pytest.mark.parametrize("column", ["oracle_aware_flips", "oracle_agreement", "adversarial_flips"])
+def test_votes_add_up_to_the_number(make_results, opened, column):
+    """Where several oracles vote, the gallery behind a number says the share that their votes make: the number."""
+    page = opened(make_results(oracles=3).page, f"#columns={column}")
+    text = cell(page, "dvae", column).inner_text()
+    cell(page, "dvae", column).click()
+    assert f"each oracle's vote: {text.split()[0]} %" in page.locator("#gallery-count").inner_text()
+
+
 def test_one_query_shows_every_answer(make_results, opened):
     """A query opens with all methods at all r, their paths and what they intervened on; arrows go to the next one."""
     page = opened(make_results().page)
