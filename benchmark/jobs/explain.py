@@ -4,12 +4,13 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from benchmark.jobs.calls import counted
 from benchmark.jobs.fit import fitted
 from benchmark.jobs.work import Work
 from benchmark.records.record import peak_memory
@@ -105,7 +106,7 @@ class _Ask:
         torch.manual_seed(work.question.seed_for("explain", start))
         asked = images.clone()
         started = time.perf_counter()
-        with torch.no_grad():
+        with torch.no_grad(), counted(cast(nn.Module, method.classifier)) as calls:
             answers = method.explain(asked, target, work.protocol.relaxations)
             check_answers(answers, images, len(work.protocol.relaxations))
             pictures = eight_bit(answers.images).cpu()  # waits until a GPU is done
@@ -129,6 +130,7 @@ class _Ask:
         }
         return {name: value.cpu() for name, value in tensors.items()}, {
             "explain_seconds": seconds,
+            "classifier_calls": calls.rows,
             "peak_memory": peak_memory(),
         }
 

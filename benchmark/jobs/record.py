@@ -88,7 +88,11 @@ def record(work: Work) -> Record:
         data=data_facts(work),
         classifier=judges["classifier"][1],
         oracle=judges["oracle"][1],
-        rows=[*accuracies({role: judge for role, (_, judge) in judges.items()}), *facts["rows"]],
+        rows=[
+            *accuracies({role: judge for role, (_, judge) in judges.items()}),
+            *facts["rows"],
+            *_calls(work, made["explain"]),
+        ],
         timings=_timings(work, learnt, made),
         remarks=list(method.remarks()),
         studies=studies,
@@ -159,6 +163,16 @@ def _changed(work: Work, chunks: Sequence[Artefact]) -> dict[str, Study]:
         return {}
     predicted, targets = (torch.cat([part[name] for part in parts]) for name in ("predicted", "targets"))
     return {CHANGED: most_changed(changes, predicted, targets, work.question.data.class_names)}
+
+
+def _calls(work: Work, chunks: Sequence[Artefact]) -> list[Row]:
+    """How often the classifier was asked for a query's answers; nothing of answers that are older than the count."""
+    calls = [(chunk.facts() or {}).get("classifier_calls") for chunk in chunks]
+    count, missing = len(work.question.queries), float("nan")
+    known = [number for number in calls if number is not None]
+    if len(known) < len(calls):
+        return []
+    return [row("classifier_calls", (sum(known) / count, missing, missing, count))]
 
 
 def _timings(work: Work, learnt: Artefact, made: Mapping[str, Sequence[Artefact]]) -> list[Row]:

@@ -1,4 +1,4 @@
-"""The numbers of the page's table: every metric that a table shows, and seconds, as text and as numbers."""
+"""The numbers of the page's table: every metric that a table shows, and what answers cost, as text and as numbers."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -41,7 +41,7 @@ class Column(NamedTuple):
         return facts | {"first": self.name in FIRST, "interval": self.shown.interval}
 
 
-TIMES = (
+COSTS = (
     Column(
         "seconds_per_counterfactual",
         "seconds",
@@ -60,8 +60,17 @@ TIMES = (
         Format(1),
         per_relaxation=False,
     ),
+    Column(
+        "classifier_calls",
+        "calls",
+        "calls ↓",
+        "how often the classifier judged a picture, or features of one, to answer one query at all r",
+        "lower",
+        Format(0),
+        per_relaxation=False,
+    ),
 )
-"""Not in the registry of metrics, because they differ when a run is repeated."""
+"""What answers cost. Not in the registry of metrics: a run counts it as it asks, and it is no property of answers."""
 
 
 def columns() -> list[Column]:
@@ -73,8 +82,8 @@ def columns() -> list[Column]:
         Column(name, metric.heading, metric.title, metric.meaning, metric.better, metric.shown, metric.per_relaxation)
         for name, metric in shown
     ]
-    first = [column for name in FIRST for column in (*found, *TIMES) if column.name == name]
-    return first + [column for column in (*found, *TIMES) if column not in first]
+    first = [column for name in FIRST for column in (*found, *COSTS) if column.name == name]
+    return first + [column for column in (*found, *COSTS) if column not in first]
 
 
 def choices_of(seeds: Sequence[int]) -> list[str]:
