@@ -54,8 +54,8 @@ def run(
     Parameters
     ----------
     methods, task, seeds
-        One or several: "vaex,hybrid" or ["vaex", "hybrid"]; "all" of methods and tasks. By default the task is the
-        folder that the option `data` names, or mnist.
+        One or several: "vaex,hybrid" or ["vaex", "hybrid"]; "all" of methods and tasks, "families" for one method of
+        each family and the references. By default the task is the folder that the option `data` names, or mnist.
     preset
         "smoke", "default" or "paper".
     plugins

@@ -131,10 +131,21 @@ def entries_of(given: Given, option: str) -> list[str]:
 
 
 def methods_of(given: Given, recorded: Iterable[str] = ()) -> list[str]:
-    """Registered methods and `recorded` ones, in the order of the tables; all of them for "all"."""
+    """Registered methods and `recorded` ones, in the order of the tables; of `MANY`, those that it stands for."""
     known = list(dict.fromkeys([*METHODS, *sorted(recorded)]))
-    names = known if given == "all" else [method_of(name, known) for name in entries_of(given, "methods")]
+    if given == "all":
+        return known
+    names = leading() if given == "families" else [method_of(name, known) for name in entries_of(given, "methods")]
     return [name for name in known if name in names]
+
+
+def leading() -> list[str]:
+    """The first method of each family, and all references."""
+    families: dict[str, str] = {}
+    for name, entry in METHODS.items():
+        if not entry.reference:
+            families.setdefault(entry.family, name)
+    return [*families.values(), *(name for name, entry in METHODS.items() if entry.reference)]
 
 
 def method_of(name: str, known: Collection[str] = METHODS.keys()) -> str:

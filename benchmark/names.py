@@ -25,6 +25,9 @@ PRESETS: Mapping[Preset, str] = MappingProxyType(
 )
 """Name -> what it is for. What a preset changes stands with the class that it changes."""
 
+MANY = ("all", "families")
+"""Words for many methods: all, or the first of each family and the references. They ask those that suit the task."""
+
 RESULTS = Path("results") / "local"
 """Where everything is written unless a folder is named; git ignores it."""
 

@@ -141,7 +141,7 @@ def _enter(offered: Mapping[str, Mapping[str, object]], where: str) -> None:
 
 def _check(kind: str, name: object, entry: object, where: str) -> None:
     word, known, _ = KINDS[kind]
-    if not isinstance(name, str) or not NAME.fullmatch(name) or name == "all":
+    if not isinstance(name, str) or not NAME.fullmatch(name) or name in names.MANY:
         raise UserError(f"the {word} '{name}' of {where} needs another name: letters, digits, '-', '_', '.'")
     if name in known:
         whose = origins.get((kind, name), "this benchmark")

@@ -36,7 +36,7 @@ from benchmark.judges.examine import Examination, examine
 from benchmark.judges.features import inception_network
 from benchmark.judges.loading import load_classifier
 from benchmark.judges.reference import read_reference, reproduced
-from benchmark.names import Preset
+from benchmark.names import MANY, Preset
 from benchmark.plugins import NAME, load
 from benchmark.records import record as store
 from benchmark.records.record import Record
@@ -72,7 +72,7 @@ def run_records(
     workers = workers_of(jobs, protocol.devices)
     check_writable(protocol.runs, protocol.results / TABLES)
     with board(Console(stderr=True), protocol.runs, listener) as drawn, on(cluster):
-        return runner.run(todo, protocol, workers, drawn, suiting=methods == "all")
+        return runner.run(todo, protocol, workers, drawn, suiting=methods in MANY)
 
 
 def _todo(methods: Given, tasks: Given | None, seeds: Given, protocol: Protocol, shard: Shard | None) -> list[Job]:
@@ -115,7 +115,7 @@ def foreseen(
     protocol = protocol_of(results, preset, **options)
     todo = _todo(methods, tasks, seeds, protocol, shard)
     there = [job for job in todo if runner.finished(job, protocol) is not None]
-    missing = [job for job in todo if job not in there and (methods != "all" or _suits(job, protocol))]
+    missing = [job for job in todo if job not in there and (methods not in MANY or _suits(job, protocol))]
     return there, missing, estimate(missing, protocol)
 
 

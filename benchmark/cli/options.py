@@ -10,7 +10,11 @@ from benchmark import names
 Results = Annotated[Path, typer.Option(help="Folder of everything that is written.")]
 Methods = Annotated[
     str,
-    typer.Option("--methods", "--method", help="Comma-separated, or 'all': those that suit the task."),
+    typer.Option(
+        "--methods",
+        "--method",
+        help="Comma-separated; or, of those that suit the task, 'all', or 'families': one of each, and references.",
+    ),
 ]
 Tasks = Annotated[
     str | None,

@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 import benchmark
+from benchmark.arguments import methods_of
 from benchmark.cli import COMMANDS
 from benchmark.data import celeba
 from benchmark.jobs.protocol import Job
@@ -82,6 +83,14 @@ def test_commands_have_help(cli, command):
 def test_presets_are_the_choices():
     """What can be chosen as a preset is what is listed, in the same order."""
     assert get_args(Preset) == tuple(PRESETS)
+
+
+def test_one_method_leads_each_family():
+    """`--methods families`: one method of each family, its first, and every reference, in the order of the tables."""
+    named = methods_of("families")
+    asked = [METHODS[name].family for name in named if not METHODS[name].reference]
+    assert asked == list(dict.fromkeys(entry.family for entry in METHODS.values() if not entry.reference))
+    assert named == [name for name, entry in METHODS.items() if entry.reference or name in named]
 
 
 def test_list_names_everything(cli):

@@ -35,7 +35,7 @@ def command(
     query: options.Query = None,
     target: options.Target = None,
     targets: options.Targets = None,
-    methods: options.Methods = "all",
+    methods: options.Methods = "families",
     seeds: options.Seeds = "0",
     preset: options.Preset = "default",
     settings: options.Settings = None,
@@ -50,7 +50,7 @@ def command(
     quiet: options.Quiet = False,
     debug: options.Debug = False,
 ) -> int:
-    """Explain a classifier of your own by every method that it can be asked by."""
+    """Explain a classifier of your own by methods that it can be asked by: one of each family."""
     load(plugins)
     spec = said.of(classifier)
     if spec is None:
