@@ -90,7 +90,6 @@ class Denoising(Method, abc.ABC):
 
     asks = "gradients"
     one_generator = True
-    version = 2
     config: DiffusionConfig
     network: Denoiser
 
@@ -146,7 +145,7 @@ class Denoising(Method, abc.ABC):
         return images
 
     def explain(self, images: Tensor, target: Tensor, relaxations: Sequence[float]) -> Counterfactuals:
-        """Counterfactuals from the depth τ(r) = (1 − r) τ, in whole steps, under the same noise for all queries."""
+        """Counterfactuals from the depth τ(r) = (1 − r) τ, in whole steps; each query's noise is its own."""
         depths = [round((1 - r) * self.deepest) for r in relaxations]
         answers = images.new_empty(len(depths), *images.shape)
         noise, told = Noise.of(images), []

@@ -1,7 +1,8 @@
-"""The noise of guided diffusion."""
+"""Noise that belongs to a query, so that its answer depends on nothing that is asked beside it."""
 
 from dataclasses import dataclass
 from enum import IntEnum
+from hashlib import sha256
 from typing import Self
 
 import torch
@@ -25,25 +26,27 @@ class Use(IntEnum):
 
 @dataclass(frozen=True)
 class Noise:
-    """Standard normal noise, the same for all queries; it can be asked for at any place, repeatedly.
+    """Standard normal noise for N queries, each from its own streams; it can be asked for at any place, repeatedly."""
 
-    A query's answer then depends neither on what is asked beside it nor on how its last bits are rounded.
-    """
-
-    seed: int
+    seeds: tuple[int, ...]
+    """N of them."""
     like: Tensor
     """A tensor of the shape (N, C, H, W), type and device of the noise."""
 
     @classmethod
     def of(cls, images: Tensor) -> Self:
-        """The noise for images (N, C, H, W), by one number of torch's generator."""
-        return cls(int(torch.randint(2**62, ())), images)
+        """The noise for images (N, C, H, W): by one number of torch's generator, and by each one's own pixels."""
+        drawn = int(torch.randint(2**62, ()))
+        digests = (sha256(image.cpu().contiguous().numpy().tobytes()).digest() for image in images)
+        return cls(tuple(derived_seed(drawn, int.from_bytes(digest[:8], "big")) for digest in digests), images)
 
     def of_rows(self, rows: Tensor) -> "Noise":
         """That of the queries at `rows` (n,)."""
-        return Noise(self.seed, self.like[rows])
+        return Noise(tuple(self.seeds[row] for row in rows.tolist()), self.like[rows])
 
     def at(self, use: Use, *place: int) -> Tensor:
         """The noise (N, C, H, W) for this `use` at this place: a step, or (outer step, inner step)."""
-        generator = torch.Generator().manual_seed(derived_seed(self.seed, use, *place))
-        return torch.randn(self.like.shape[1:], generator=generator).to(self.like).expand_as(self.like)
+        generator, drawn = torch.Generator(), torch.empty(self.like.shape)
+        for seed, row in zip(self.seeds, drawn, strict=True):
+            torch.randn(row.shape, generator=generator.manual_seed(derived_seed(seed, use, *place)), out=row)
+        return drawn.to(self.like)

@@ -190,18 +190,17 @@ def test_checkpoints_change_no_gradient(fitted):
 # -- parts -------------------------------------------------------------------------------------------------------------
 
 
-def test_noise_is_that_of_its_place():
-    """Noise is the same for every query in any company, another at another place, and standard normal."""
+def test_noise_belongs_to_a_query():
+    """A query's noise is the same in any company, another at another place, and standard normal."""
     torch.manual_seed(0)
     all_of_them = Noise.of(QUERIES)
     torch.manual_seed(0)
     some = Noise.of(QUERIES[4:6])
     assert torch.equal(all_of_them.at(Use.STEP, 3)[4:6], some.at(Use.STEP, 3))
     assert torch.equal(all_of_them.of_rows(torch.tensor([4, 5])).at(Use.STEP, 3), some.at(Use.STEP, 3))
-    assert torch.equal(*some.at(Use.STEP, 3))
     assert not torch.equal(some.at(Use.STEP, 3), some.at(Use.STEP, 4))
     assert not torch.equal(some.at(Use.STEP, 3), some.at(Use.KEPT, 3))
-    drawn = torch.stack([all_of_them.at(Use.INNER, step, 1)[0] for step in range(100)])
+    drawn = torch.stack([all_of_them.at(Use.INNER, step, 1) for step in range(20)])
     assert abs(drawn.mean()) < 4 / drawn.numel() ** 0.5
     assert abs(drawn.std() - 1) < 4 / (2 * drawn.numel()) ** 0.5
 
