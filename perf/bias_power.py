@@ -12,7 +12,7 @@ from benchmark.bias.power import Planted, Unbiased, power
 
 METHODS = {"quiet": (0.05, 0.02), "loud": (0.2, 0.1)}
 """Name -> share of attributes that change by chance, standard deviation of trainings' tilts."""
-SEEDS, QUERIES, PUSHES = (3, 5, 10), (160, 320, 640), (0.1, 0.3, 0.5)
+SEEDS, QUERIES, PUSHES = (3, 5, 10), (160, 240, 320, 640), (0.1, 0.3, 0.5)
 TRAININGS, POOL, ATTRIBUTES, FOLLOWS = 40, 2000, 12, 0.74
 PLANTED = Planted(torch.tensor([-1, *[0] * (ATTRIBUTES - 1)]), 0, torch.tensor([False, *[True] * (ATTRIBUTES - 1)]))
 

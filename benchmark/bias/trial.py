@@ -64,7 +64,7 @@ SETTINGS: Mapping[str, Overrides] = MappingProxyType(
         },
         "default": {
             "avatars": {"size": 33, "count": 5000, "evidence": 0.85},
-            "data": {"queries": 160},
+            "data": {"queries": 240},
             "classifier": {"epochs": 8},
         },
         "paper": {"avatars": {"evidence": 0.85}, "data": {"queries": 1000}},
