@@ -189,7 +189,7 @@ def read_records(results: Location, preset: Preset, methods: Given, tasks: Given
     wanted_seeds = None if seeds == "all" else seeds_of(seeds)
     found = {path: store.read(path) for path in (Path(results) / "runs" / "records" / preset).glob("*/*/seed-*.json")}
     for path in (path for path, record in found.items() if record is None):
-        log.warning("%s cannot be read and is left out; benchmark run makes it again", path)
+        log.warning("%s %s", path, store.unread(path))
     recorded = [record for record in found.values() if record is not None]
     names = methods_of(methods, {record.method for record in recorded})
     wanted_tasks = None if tasks == "all" else tasks_of(tasks, {data_set_of(record.task) for record in recorded})

@@ -19,6 +19,8 @@ PACKAGES = ("torch", "torchvision", "lightning-fabric", "numpy", "scipy", "sciki
 """Packages on whose versions numbers can depend."""
 
 
+SCHEMA = 1
+"""The form of a record. Raised when a record of before cannot be read any more."""
 SOURCE = "source"
 """The key that only a classifier of the user's own has in its settings."""
 
@@ -60,6 +62,7 @@ class Record(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
+    schema_version: int = Field(SCHEMA, ge=0, le=SCHEMA)
     task: str
     method: str
     seed: int
@@ -111,6 +114,19 @@ def read(path: Path) -> Record | None:
         return Record.model_validate_json(path.read_bytes())
     except (OSError, ValueError):
         return None
+
+
+def unread(path: Path) -> str:
+    """Why the record at `path` cannot be read, and what to do about it, as the end of a sentence."""
+    try:
+        form = json.loads(path.read_bytes()).get("schema_version", 0)
+    except (OSError, ValueError, AttributeError):
+        form = SCHEMA
+    if not isinstance(form, int) or form == SCHEMA:
+        return "is damaged and left out; benchmark run makes it again"
+    if form > SCHEMA:
+        return "was written by a newer version of the benchmark and is left out; install that version to read it"
+    return "was written by an older version of the benchmark and is left out; benchmark run makes it again"
 
 
 def environment() -> dict[str, Any]:

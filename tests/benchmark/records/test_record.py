@@ -3,7 +3,7 @@ import math
 
 import pytest
 
-from benchmark.records.record import PACKAGES, environment, read, write
+from benchmark.records.record import PACKAGES, SCHEMA, environment, read, unread, write
 
 
 def strict(text):
@@ -72,6 +72,30 @@ def test_record_of_another_form_is_none(tmp_path, make_record):
     content = make_record().model_dump(mode="json") | {"novelty": 1}
     (tmp_path / "r.json").write_text(json.dumps(content))
     assert read(tmp_path / "r.json") is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"schema_version": SCHEMA + 1}, "newer version"),
+        ({"schema_version": 0, "task": None}, "older version"),
+        ({"task": None}, "damaged"),
+        ({"schema_version": "1?"}, "damaged"),
+    ],
+)
+def test_a_record_of_another_version_says_so(tmp_path, make_record, changes, why):
+    """What cannot be read is not taken for something else, and the reason says which version reads it."""
+    path = tmp_path / "record.json"
+    path.write_text(json.dumps(make_record().model_dump(mode="json") | changes))
+    assert read(path) is None
+    assert why in unread(path)
+
+
+def test_a_record_without_a_version_is_read(tmp_path, make_record):
+    """Records were written before they had a version; those of today's form are read."""
+    path, record = tmp_path / "record.json", make_record()
+    path.write_text(json.dumps(record.model_dump(mode="json", exclude={"schema_version"})))
+    assert read(path) == record
 
 
 def test_environment_names_what_numbers_depend_on():
