@@ -1,7 +1,11 @@
 """What a user can put right, said in one line."""
 
+import re
 from collections.abc import Iterable
 from difflib import get_close_matches
+
+STEERING = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+"""Characters that steer a terminal, or turn what follows around, instead of being read."""
 
 
 class UserError(Exception):
@@ -20,3 +24,8 @@ def reason_of(error: Exception) -> str:
     """Why something failed, in one line: the message of what a user can put right, with its type that of others."""
     text = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
     return " ".join(text.split())
+
+
+def readable(text: str) -> str:
+    r"""`text` for a terminal: what would steer it is written as its code, as in \x1b."""
+    return STEERING.sub(lambda found: found[0].encode("unicode_escape").decode(), text)

@@ -51,7 +51,7 @@ COMMANDS = {
     "paper": "Run the methods of papers, and write a page a paper: its numbers and claims beside ours.",
     "list": "Methods, tasks, metrics and presets.",
     "report": "Write tables and figures again from the records, without computing anything.",
-    "audit": "Explain a classifier of your own by every method that it can be asked by.",
+    "audit": "Explain a classifier of your own by methods that it can be asked by: one of each family.",
     "classifier": "Look a classifier of your own over: outputs, accuracy, and which preprocessing fits it.",
     "check": "Compare the records with a baseline; exit code 1 and a table if numbers moved.",
     "reproduce": "Make a record again by its own settings, and say whether its numbers are the same.",
@@ -141,6 +141,11 @@ def _guarded(call: Callable[[], int | None], *, debug: bool) -> int:
         if debug:
             traceback.print_exc()
         complain(str(error))
+        return 2
+    except OSError as error:
+        if debug or error.filename is None:
+            raise
+        complain(f"{error.filename}: {error.strerror}")
         return 2
     except typer.Exit as error:
         return int(error.exit_code)

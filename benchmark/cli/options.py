@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 import typer
 
 from benchmark import names
+from benchmark.errors import readable
 
 Results = Annotated[Path, typer.Option(help="Folder of everything that is written.")]
 Methods = Annotated[
@@ -127,4 +128,4 @@ class StoppedError(Exception):
 
 def complain(message: str) -> None:
     """One line on the error stream."""
-    typer.echo(f"error: {' '.join(message.split())}", err=True)
+    typer.echo(f"error: {readable(' '.join(message.split()))}", err=True)

@@ -6,6 +6,7 @@ from math import ceil
 
 import typer
 
+from benchmark.errors import readable
 from benchmark.jobs.estimate import Forecast
 from benchmark.jobs.progress import NOTHING, Listener, Needs
 from benchmark.jobs.protocol import Job
@@ -67,7 +68,7 @@ class Talk(Listener):
 
 def say(line: str) -> None:
     """One line on the screen, at once, also where it is piped."""
-    typer.echo(line)
+    typer.echo(readable(line))
 
 
 def say_plan(there: Sequence[Job], missing: Sequence[Job], forecast: Forecast) -> None:

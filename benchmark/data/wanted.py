@@ -90,4 +90,7 @@ def _listed(path: Path) -> list[tuple[Path, str]]:
         raise UserError(f"cannot read {path}: {error}") from error
     if not rows or not set(HEADER) <= rows[0].keys():
         raise UserError(f"{path} has no rows under the header {','.join(HEADER)}: a picture's file, a class's name")
+    for place, row in enumerate(rows, 1):
+        if not row["file"] or not row["target"]:
+            raise UserError(f"picture {place} of {path} has no file or no target")
     return [(path.parent / row["file"].strip(), row["target"].strip()) for row in rows]

@@ -164,7 +164,8 @@ def _method(work: Work, seen: set[tuple[object, ...]]) -> Iterator[Part]:
 
 
 def _meter(work: Work, full: int) -> Meter:
-    return Meter(seed=0, devices=work.protocol.devices, full=full)
+    """Times steps on one device, however many are to share the training: a process each cannot be timed from here."""
+    return Meter(seed=0, devices=replace(work.protocol.devices, devices=1), full=full)
 
 
 def _size(network: nn.Module) -> int:

@@ -4,7 +4,6 @@ The folder holds `config.json` and `pytorch_model.bin`, as `pytorch-pretrained-b
 in which each `NAME.pth` is the state of torchvision's network of that name.
 """
 
-import pickle
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -191,7 +190,7 @@ def _classifier(file: Path) -> ImageNetClassifier:
     network = get_model(file.stem, weights=None)
     try:
         network.load_state_dict(torch.load(file, weights_only=True, map_location="cpu"))
-    except (RuntimeError, TypeError, AttributeError, EOFError, pickle.UnpicklingError) as error:
+    except Exception as error:  # torch's reader stumbles over damage in as many ways as there are bytes
         raise UserError(f"{file} does not hold the weights of torchvision's {file.stem}") from error
     if hasattr(network, "transform_input"):
         network.transform_input = True  # as torchvision does for networks that it gives weights

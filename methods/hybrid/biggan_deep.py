@@ -5,7 +5,6 @@ are taken for one truncation, so that the plain network of `methods.hybrid.bigga
 """
 
 import math
-import pickle
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -71,12 +70,12 @@ def load(folder: Path, truncation: float) -> ResidualGenerator:
         If a file is missing, or is not what the package writes.
     """
     shape = _shape(folder / CONFIG)
-    path = folder / WEIGHTS
+    path = _there(folder / WEIGHTS)
     network = shape.untrained()
     try:
-        weights = torch.load(_there(path), weights_only=True, map_location="cpu")
+        weights = torch.load(path, weights_only=True, map_location="cpu")
         network.load_state_dict(converted(weights, shape, truncation))
-    except (KeyError, RuntimeError, TypeError, EOFError, pickle.UnpicklingError) as error:
+    except Exception as error:  # torch's reader stumbles over damage in as many ways as there are bytes
         raise ValueError(f"{path} does not hold the weights of the BigGAN-deep that {CONFIG} describes") from error
     return network.eval().requires_grad_(False)
 

@@ -424,7 +424,7 @@ def test_damaged_record_is_told(cli, results, caplog):
     path.write_text("{")
     outcome = cli("report", "--preset", "smoke", "--methods", "null,vaex", "--results", results)
     assert outcome.code == 0
-    assert f"{path} cannot be read" in caplog.text
+    assert f"{path} is damaged" in caplog.text
     assert "benchmark run" in caplog.text
 
 

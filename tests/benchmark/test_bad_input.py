@@ -1,0 +1,201 @@
+"""What no user should type and no file should hold: one line and exit code 2, or an answer, and nothing else."""
+
+import json
+import re
+from dataclasses import dataclass
+
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import Image
+from safetensors.torch import save_file
+from torch import nn
+from typer.main import get_command
+
+from benchmark.cli import application
+from benchmark.jobs.settings import SECTIONS
+from methods import METHODS
+
+pytestmark = pytest.mark.slow
+
+CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\x80-\x9f\u202a-\u202e\u2066-\u2069]")
+"""What steers a terminal instead of being read."""
+NASTY = [
+    "", " ", ",", "-1", "0", "nan", "1e999", "9" * 400, "/etc/passwd", "all,all", "null", "{}", "[]",
+    '{"a":', "a\nb", "a\rb", "\x1b[31mred", "\u202etxt", "☃", "ﬁ", "<script>alert(1)</script>", "';--", "$(id)", "%s%n",
+    "mnist/" + "x" * 300, "mnist/0-0", "mnist/3-8-3", "mnist/../mnist", "CON", "*", "a=b",
+    "vaex.", ".epochs=1",
+]  # fmt: skip
+TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=20)
+VALUES = st.sampled_from(NASTY) | TEXT | st.integers().map(str) | st.floats().map(str)
+
+
+def times(count):
+    """So many examples, the same in every run."""
+    unharmed = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+    return settings(max_examples=count, deadline=None, derandomize=True, database=None, suppress_health_check=unharmed)
+
+
+def flags():
+    """The options of `run` that take a value, but those that name its methods and its folder, which are set here."""
+    options = get_command(application(["run"])).commands["run"].params
+    return [option.opts[0] for option in options if not option.is_flag and option.name not in ("methods", "results")]
+
+
+def settings_of():
+    """Every setting of every section, as `section.field`."""
+    sections = {name: section.config for name, section in SECTIONS.items()}
+    sections |= {name: entry.load().Config for name, entry in METHODS.items()}
+    return sorted(f"{name}.{field}" for name, config in sections.items() for field in config.model_fields)
+
+
+@pytest.fixture
+def planned(cli, tmp_path):
+    """Plans a run, (options) -> Outcome, and holds it to what every command owes its user."""
+
+    def plan(*options):
+        folder = tmp_path / "results"
+        outcome = cli("run", "--dry-run", "--methods", "null", "--results", folder, *options)
+        assert outcome.code in (0, 2), outcome
+        assert "Traceback" not in outcome.err + outcome.out
+        assert not CONTROL.search(outcome.err + outcome.out), (options, outcome)
+        if outcome.code:
+            assert len(outcome.complaints) == 1, outcome.err
+            assert outcome.err.startswith("error: ")
+        written = {path.relative_to(folder).parts[:2] for path in folder.rglob("*") if path.is_file()}
+        assert written <= {("runs", "cache")}  # decoded once, whatever is asked of them
+        return outcome
+
+    return plan
+
+
+@pytest.mark.parametrize("flag", flags())
+@times(4)
+@given(value=VALUES)
+def test_any_value_of_a_flag(planned, flag, value):
+    """Whatever is typed after a flag of `run` is refused in a line, or planned."""
+    planned(f"{flag}={value}")
+
+
+@times(24)
+@given(setting=st.sampled_from(settings_of()), value=VALUES)
+def test_any_value_of_a_setting(planned, setting, value):
+    """Whatever --set gives a setting is refused in a line, or planned."""
+    planned(f"--set={setting}={value}")
+
+
+@times(24)
+@given(first=VALUES, second=VALUES)
+def test_any_methods(planned, first, second):
+    """Whatever is named as a method is refused in a line, or planned."""
+    planned(f"--methods={first},{second}")
+
+
+# -- files -------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Damage:
+    """What becomes of a file: cut, one byte changed, or other bytes altogether."""
+
+    place: float
+    byte: int
+    kind: str
+    other: bytes
+
+    def of(self, content):
+        place = int(self.place * len(content))
+        if self.kind == "cut":
+            return content[:place]
+        if self.kind == "other":
+            return self.other
+        return content[:place] + bytes([self.byte]) + content[place + 1 :]
+
+
+DAMAGE = st.builds(
+    Damage,
+    st.floats(0, 1, exclude_max=True),
+    st.integers(0, 255),
+    st.sampled_from(["cut", "byte", "other"]),
+    st.binary(max_size=200) | st.sampled_from([text.encode() for text in NASTY]),
+)
+SIDE, CLASSES = 16, ("blue", "red")
+CODE = """
+from torch import nn
+from typer.main import get_command
+
+
+def build():
+    return nn.Sequential(nn.Flatten(), nn.Linear(3 * 16 * 16, 2))
+"""
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """A folder of pictures with every file that a user can bring, all of them right."""
+    folder = tmp_path_factory.mktemp("whole")
+    (folder / "pictures").mkdir()
+    rows = ["file,label,round"]
+    for place in range(24):
+        name = f"{place}.png"
+        colour = (place, 0, 250) if place % 2 else (250, place, 0)
+        Image.new("RGB", (SIDE, SIDE), colour).save(folder / "pictures" / name)
+        rows.append(f"{name},{CLASSES[place % 2]},{place // 2 % 2}")
+    (folder / "pictures" / "labels.csv").write_text("\n".join(rows) + "\n")
+    (folder / "net.py").write_text(CODE)
+    (folder / "model.toml").write_text('input = "mean=.5 std=.25"\nclasses = ["blue", "red"]\n')
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Flatten(), nn.Linear(3 * SIDE * SIDE, 2))
+    save_file(network.state_dict(), folder / "weights.safetensors")
+    torch.save(network.state_dict(), folder / "weights.pt")
+    (folder / "targets.csv").write_text("file,target\n" + f"{folder / 'pictures' / '0.png'},red\n")
+    (folder / "names.txt").write_text("blue\nred\n")
+    return folder
+
+
+PICTURES = ("pictures/labels.csv", "pictures/3.png")
+FILES = (*PICTURES, "model.toml", "weights.safetensors", "weights.pt", "targets.csv", "names.txt")
+
+
+@pytest.mark.parametrize("name", FILES)
+@times(6)
+@given(damage=DAMAGE)
+def test_any_damage_of_a_file(planned, whole, name, damage):
+    """A file that is cut, changed or another one altogether is refused in a line, or read."""
+    path = whole / name
+    before = path.read_bytes()
+    weights = "weights.pt" if name == "weights.pt" else "weights.safetensors"
+    options = ["--data", whole / "pictures", "--classifier", f"{whole / 'net.py'}:build"]
+    options += ["--classifier-weights", whole / weights, "--targets", whole / "targets.csv"]
+    options += ["--classes", whole / "names.txt"]
+    path.write_bytes(damage.of(before))
+    try:
+        planned(*options)
+    finally:
+        path.write_bytes(before)
+
+
+@times(8)
+@given(damage=DAMAGE)
+def test_any_damage_of_a_record(cli, results_of_one, damage):
+    """`report` leaves out a record that it cannot read and says so, or refuses in a line if there is no other."""
+    path = next(results_of_one.glob("runs/records/**/seed-0.json"))
+    before = path.read_bytes()
+    path.write_bytes(damage.of(before))
+    try:
+        outcome = cli("report", "--preset", "smoke", "--results", results_of_one)
+    finally:
+        path.write_bytes(before)
+    assert outcome.code in (0, 2), outcome
+    assert "Traceback" not in outcome.err + outcome.out
+
+
+@pytest.fixture(scope="module")
+def results_of_one(tmp_path_factory, make_record):
+    """A results folder with one record."""
+    folder = tmp_path_factory.mktemp("results")
+    path = folder / "runs" / "records" / "smoke" / "mnist" / "vaex" / "seed-0.json"
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps(make_record(preset="smoke").model_dump(mode="json")))
+    return folder
