@@ -48,7 +48,7 @@ def publish(
         return None
     stamp = results / "runs" / "published"
     with locked(results / "runs" / "locks" / "tables.lease"):
-        if not stamp.exists() or stamp.read_text() != _state(records, results, formats):
+        if not stamp.exists() or stamp.read_bytes() != _state(records, results, formats).encode():
             _write(records, results, formats)
             write_whole(stamp, _state(records, results, formats).encode())
     page = write_report(results, paged or records)
@@ -89,7 +89,11 @@ def write_report(results: Path, records: Sequence[Record], preset: Preset | None
     stamp, path = results / "runs" / "paged", results / NAME
     files = [file_digest(HERE / name) for name in FILES]
     with locked(results / "runs" / "locks" / "tables.lease"):
-        if not path.exists() or not stamp.exists() or stamp.read_text() != _page_state(records, results, path, files):
+        if (
+            not path.exists()
+            or not stamp.exists()
+            or stamp.read_bytes() != _page_state(records, results, path, files).encode()
+        ):
             fill_report(results, records, results, preset or records[0].preset)
             write_whole(stamp, _page_state(records, results, path, files).encode())
     return path

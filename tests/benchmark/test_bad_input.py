@@ -1,9 +1,12 @@
 """What no user should type and no file should hold: one line and exit code 2, or an answer, and nothing else."""
 
 import json
+import pickle
 import re
 from dataclasses import dataclass
+from itertools import cycle
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
@@ -199,3 +202,75 @@ def results_of_one(tmp_path_factory, make_record):
     path.parent.mkdir(parents=True)
     path.write_text(json.dumps(make_record(preset="smoke").model_dump(mode="json")))
     return folder
+
+
+# -- payloads ----------------------------------------------------------------------------------------------------------
+
+
+class Payload:
+    """Leaves a mark when it is unpickled."""
+
+    def __init__(self, mark):
+        self.mark = mark
+
+    def __reduce__(self):
+        return open, (str(self.mark), "w")
+
+
+def pickled(payload, path):
+    path.write_bytes(pickle.dumps(payload))
+
+
+def as_array(payload, path):
+    with path.open("wb") as file:
+        np.save(file, np.array([payload], object), allow_pickle=True)
+
+
+def as_arrays(payload, path):
+    with path.open("wb") as file:
+        np.savez(file, images=np.array([payload], object))
+
+
+CARRIERS = (pickled, torch.save, as_array, as_arrays)
+
+
+def test_a_payload_in_the_store_runs_nothing(cli, tmp_path):
+    """Each file that a run keeps may be one that runs code when it is unpickled: the next run makes it anew."""
+    command = (
+        "run",
+        "--methods",
+        "null,patch-swap",
+        "--preset",
+        "smoke",
+        "--jobs",
+        "1",
+        "--results",
+        tmp_path / "results",
+    )
+    assert cli(*command).code == 0
+    kept = sorted(path for path in (tmp_path / "results" / "runs").rglob("*") if path.is_file())
+    numbers = (tmp_path / "results" / "metrics.csv").read_text()
+    for path, carrier in zip(kept, cycle(CARRIERS), strict=False):
+        carrier(Payload(tmp_path / "mark"), path)
+    outcome = cli(*command)
+    assert outcome.code == 0, outcome.err
+    assert not (tmp_path / "mark").exists()
+    assert (tmp_path / "results" / "metrics.csv").read_text() == numbers
+
+
+@pytest.mark.parametrize("carrier", CARRIERS)
+@pytest.mark.parametrize("name", ["answers.npz", "answers.npy", "answers/0.png", "answers/0.npy"])
+def test_a_payload_in_answers_runs_nothing(cli, tmp_path, carrier, name):
+    """Another program's answers may be a file that runs code when it is unpickled: they are refused in a line."""
+    path = tmp_path / "given" / name
+    path.parent.mkdir(parents=True)
+    carrier(Payload(tmp_path / "mark"), path)
+    pictures = tmp_path / "queries"
+    pictures.mkdir()
+    Image.new("L", (28, 28)).save(pictures / "0.png")
+    (tmp_path / "targets.csv").write_text("file,target\n0.png,3\n")
+    first = tmp_path / "given" / name.split("/")[0]
+    outcome = cli("score", pictures, first, "--targets", tmp_path / "targets.csv", "--preset", "smoke")
+    assert outcome.code == 2, outcome
+    assert len(outcome.complaints) == 1
+    assert not (tmp_path / "mark").exists()
