@@ -1,6 +1,7 @@
 """Agreement on hybrids between all classifiers and oracles of a task's records."""
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 
 import torch
@@ -9,7 +10,7 @@ from torch import Tensor
 from benchmark.judges.classifier import ClassifierConfig, ConvClassifier
 from benchmark.judges.panel import Panel
 from benchmark.papers.experiments import Row, estimated
-from benchmark.records.record import Judge, Record
+from benchmark.records.record import Record
 from benchmark.records.store import find
 from methods.base import Study, in_batches
 from methods.pictures import Pictures
@@ -41,8 +42,11 @@ def panel(record: Record, judges: Judges, runs: Path) -> dict[str, Study]:
     hybrids = {name: images for name, images in sets.items() if name != "samples"}
     if not hybrids or "samples" not in sets:
         return {}
-    named = {"generated": sets["samples"], **hybrids}
-    seen = {name: _seen(images, judges) for name, images in named.items()}
+    named = {"generated": "samples", **{name: name for name in hybrids}}
+    seen = {
+        title: torch.stack([_seen(judge, runs, record.artefacts.get("show", ""), name) for judge in judges.values()])
+        for title, name in named.items()
+    }
     seen["hybrid"] = torch.cat([seen[name] for name in hybrids], dim=1)
     note = f"judges: {', '.join(judges)}"
     agreement = Study(
@@ -65,26 +69,31 @@ def _judges(records: Sequence[Record], runs: Path) -> dict[str, ConvClassifier |
             state, _ = find(runs, record.artefacts.get(role, ""))
             name = f"{role}, seed {record.seed}"
             if judge is not None and state and name not in found:
-                network = _network(judge, record)
-                network.load_state_dict(state)
-                found[name] = network.eval()
+                configs = tuple(ClassifierConfig(**member.config) for member in judge.members or [judge])
+                size = (*record.data["shape"], len(record.data["classes"]))
+                found[name] = _network(runs, record.artefacts[role], configs, size, several=bool(judge.members))
     return dict(sorted(found.items()))
 
 
-def _network(judge: Judge, record: Record) -> ConvClassifier | Panel:
-    """The untrained network of a judge of the record."""
-    shape: tuple[int, int, int] = tuple(record.data["shape"])
-    networks = [
-        ConvClassifier(ClassifierConfig(**member.config), shape, len(record.data["classes"]))
-        for member in judge.members or [judge]
-    ]
-    return Panel(networks) if judge.members else networks[0]
+# The pages of several papers show the same hybrids, seen by the same judges: each pair is asked once.
 
 
-def _seen(images: Tensor, judges: Judges) -> Tensor:
-    """The class that each judge sees in images (M, C, H, W), (judges, M)."""
-    cpu = torch.device("cpu")
-    return torch.stack([in_batches(judge, Pictures(images), cpu).argmax(1) for judge in judges.values()])
+@cache
+def _network(
+    runs: Path, artefact: str, configs: tuple[ClassifierConfig, ...], size: tuple[int, int, int, int], *, several: bool
+) -> ConvClassifier | Panel:
+    """A judge as it is kept, for pictures (C, H, W) of so many classes."""
+    networks = [ConvClassifier(config, size[:3], size[3]) for config in configs]
+    network = Panel(networks) if several else networks[0]
+    network.load_state_dict(find(runs, artefact)[0])
+    return network.eval()
+
+
+@cache
+def _seen(judge: ConvClassifier | Panel, runs: Path, artefact: str, name: str) -> Tensor:
+    """The class that a judge sees in each of a method's pictures that are called `name`, (M,)."""
+    images = find(runs, artefact)[0][f"sample.{name}"][:PICTURES]
+    return in_batches(judge, Pictures(images), torch.device("cpu")).argmax(1)
 
 
 def _row(name: str, seen: Tensor) -> Row:
