@@ -68,6 +68,8 @@ def command(
                 say(f"{'ok  ' if finding.fine else 'LOOK'} {finding.what}: {finding.words}")
             for line in plan(task, protocol):
                 say(line)
+            if methods == "families":
+                say("one method of each family is asked, and the references; --methods all asks every one")
         records = run_records(
             methods,
             task,

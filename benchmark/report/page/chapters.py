@@ -11,6 +11,11 @@ from benchmark.report.cells import Table
 Kind = Literal["holds", "fails", "open", "untested"]
 
 
+def unmarked(note: str) -> str:
+    """A note without the marks of Markdown."""
+    return note.replace("**", "").replace("`", "")
+
+
 @dataclass(frozen=True)
 class Verdict:
     """A cell of a matrix of claims: what came of a claim on a task."""
@@ -63,7 +68,7 @@ class Part:
         """A table of a report as part of a page, references last."""
         cells = pd.concat([table.methods, table.references]).fillna("")
         rows = [[str(text).strip("*") for text in row] for row in cells.itertuples(index=False)]
-        notes = [note.replace("**", "").replace("`", "") for note in table.notes]
+        notes = [unmarked(note) for note in table.notes]
         return cls(table.title, list(cells.columns), rows, notes, open=is_open)
 
 

@@ -10,6 +10,7 @@ from benchmark.records.record import Record
 from benchmark.report.cells import Results
 from benchmark.report.doubts import DOUBTED, doubted, first_words
 from benchmark.report.notes import notes_of
+from benchmark.report.page.chapters import unmarked
 from benchmark.report.page.colours import colours_of
 from benchmark.report.page.columns import ALL_SEEDS, Cells, cells_of, choices_of, columns, relaxations_of
 from benchmark.report.page.queries import pictured, set_of
@@ -31,7 +32,7 @@ def collect(records: Sequence[Record], runs: Path) -> dict[str, Any]:
         "tasks": [_task(task, good.on(task), results.on(task), runs, count) for task in results.tasks],
         "warnings": warnings(results),
         "doubt": DOUBTED,
-        "notes": list(notes_of(good)) if good else [],
+        "notes": [unmarked(note) for note in notes_of(good)] if good else [],
     }
 
 

@@ -293,6 +293,7 @@ function updateTable() {
       if (there.textContent !== (found ? found[4] : "–") || told(line.method, column)) there.replaceChildren(numberOf(line.method, column, found));
     }
   }
+  retell();
 }
 
 const keyOf = (columns, lines) => JSON.stringify([S.task, choice(), S.sort, S.down, columns.map((one) => one.name), lines.map((one) => one.method)]);
@@ -320,6 +321,7 @@ function drawTable() {
       "References: no explanations, but they give the scale")) : null,
     tableRow(line),
   ]).filter(Boolean), ...task().failed.map((job) => failedRow(job, columns.length)));
+  retell();
 }
 
 function numberOf(method, column, found) {
@@ -356,9 +358,19 @@ function told(method, column) {
   return words?.[column.per_relaxation ? S.r : 0]?.[method] || "";
 }
 
+let spoken = null; // the method and column whose number is told below the table
+
 function tell(method, column) {
-  const words = told(method, column);
-  $("told").textContent = `${method}, ${column.heading}: ${words || column.meaning}`;
+  spoken = [method, column];
+  $("told").textContent = `${method}, ${column.heading}: ${told(method, column) || column.meaning}`;
+}
+
+/* What is said of the table's numbers, where these have changed. */
+function retell() {
+  $("marked").textContent = document.querySelector("#body .best")
+    ? "Highlighted: better than every other method by more than chance."
+    : "Nothing is highlighted: to say that a method is better than every other takes three seeds and a clear lead.";
+  if (spoken && cell(...spoken)) tell(...spoken);
 }
 
 const openBehind = (method, column) => showQueries(method, BEHIND[column.name] || "any");
@@ -565,8 +577,19 @@ function counted(found) {
   const classes = `${S.own === "" ? "" : `, seen as ${task().classes[S.own]}`}${S.target === "" ? "" : `, to become ${task().classes[S.target]}`}`;
   const kept = found.filter((query) => query < set().pictures).length;
   const voted = chosen() && S.outcome in WEIGHTS ? `; the table counts each oracle's vote: ${votedShare().toFixed(1)} %` : "";
-  return `${count(found.length)} of n = ${many(set().n, "query")}${about ? `: ${about} at r = ${task().relaxations[S.r]}` : ""}${classes}; seed ${seedOfPictures()}${voted}`
+  return `${count(found.length)} of n = ${many(set().n, "query")}${about ? `: ${about} at r = ${task().relaxations[S.r]}` : ""}${classes}; seed ${seedOfPictures()}${voted}${found.length ? "" : elsewhere()}`
     + (kept < found.length ? `; pictures of ${count(kept)} (the page holds the first ${set().pictures})` : "");
+}
+
+/* Where nothing fits: the other r at which something does. */
+function elsewhere() {
+  const here = S.r, rs = [];
+  for (const [place, r] of task().relaxations.entries()) {
+    S.r = place;
+    if (place !== here && fitting().length) rs.push(r);
+  }
+  S.r = here;
+  return rs.length ? `; there are some at r = ${rs.join(", ")}` : "";
 }
 
 /* The share of the outcome among the queries of the chosen classes, as the table has it: the mean of the oracles' votes. */

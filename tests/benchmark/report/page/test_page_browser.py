@@ -209,6 +209,34 @@ def test_votes_add_up_to_the_number(make_results, opened, column):
     assert f"each oracle's vote: {text.split()[0]} %" in page.locator("#gallery-count").inner_text()
 
 
+def test_what_is_said_of_a_number_follows_r(make_results, opened):
+    """The words below the table are those of the number that is shown, at any r."""
+    page = opened(make_results().page)
+    cell(page, "dvae", "oracle_aware_flips").focus()
+    for place in (1, 2, 0):
+        page.evaluate(f"moveTo({place})")
+        words = page.evaluate("told('dvae', D.columns.find((one) => one.name === 'oracle_aware_flips'))")
+        assert page.locator("#told").inner_text() == f"dvae, oracle-aware flips: {words}"
+
+
+def test_it_is_said_whether_anything_is_highlighted(make_results, opened):
+    """With one seed no number is, and the page says why; a highlighted number is explained."""
+    page = opened(make_results().page)
+    assert page.locator("#body .best").count() == 0
+    assert "three seeds" in page.locator("#marked").inner_text()
+    page.evaluate("document.querySelector('#body .number').classList.add('best'); retell()")
+    assert page.locator("#marked").inner_text().startswith("Highlighted")
+
+
+def test_an_empty_gallery_says_where_to_look(make_results, opened):
+    """Where no query fits at this r, the other r at which some do are named."""
+    page = opened(make_results(strength=1.0).page, "#method=vaex&outcome=neither")
+    assert counted(page)[0] == 0
+    some = [r for place, r in enumerate(("0", "0.5", "1")) if page.evaluate(f"S.r = {place}, fitting().length")]
+    page.evaluate("moveTo(0)")
+    assert page.locator("#gallery-count").inner_text().endswith(f"; there are some at r = {', '.join(some)}")
+
+
 def test_one_query_shows_every_answer(make_results, opened):
     """A query opens with all methods at all r, their paths and what they intervened on; arrows go to the next one."""
     page = opened(make_results().page)
