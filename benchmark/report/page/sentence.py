@@ -29,9 +29,11 @@ def sentences(task: str, rows: Rows, references: set[str], relaxation: float, pl
     if not best:
         return [f"On {task} no method has an answer at r = {relaxation:g}."]
     n = convinced[best][3]
-    first = f"{best} convinces most often"
+    others = [method for method, rate in own.items() if rate == own[best] and method != best]
+    named = f"{best} (as often: {', '.join(others)})" if others else best
+    first = f"{named} convinces most often"
     if own[best] < HALF:
-        first = f"no method convinces in half of its answers. {best} does most often"
+        first = f"no method convinces in half of its answers. {named} does most often"
     told = [
         f"On {task} at r = {relaxation:g}, {first}: classifier and oracle both see the target in "
         f"{_rate(own[best])} of its {n:,} answers, at a change (L1) of {_change(changed, best)}."
@@ -40,7 +42,7 @@ def sentences(task: str, rows: Rows, references: set[str], relaxation: float, pl
     ]
     told += _least(own, changed, best)
     told += _fooled(own, flipped)
-    told += _reference(convinced, references, own[best])
+    told += _reference(convinced, changed, references, own[best])
     return [*told, _unknown(choice)]
 
 
@@ -94,11 +96,21 @@ def _fooled(own: Mapping[str, float], flipped: Mapping[str, Cell]) -> list[str]:
     ]
 
 
-def _reference(convinced: Mapping[str, Cell], references: set[str], rate: float) -> list[str]:
-    """Whether a reference, which explains nothing, convinces as often."""
-    beating = [method for method, cell in convinced.items() if method in references and cell[0] > 0 and cell[0] >= rate]
-    kind = "the reference" if len(beating) == 1 else "the references"
-    return [f"No method convinces more often than {kind} {' and '.join(beating)}."] * bool(beating)
+def _reference(
+    convinced: Mapping[str, Cell], changed: Mapping[str, Cell], references: set[str], rate: float
+) -> list[str]:
+    """Which references, which explain nothing, convince as often as the best method, or else often."""
+    own = {method: cell[0] for method, cell in convinced.items() if method in references and cell[0] > 0}
+    beating = [method for method in own if own[method] >= rate]
+    if beating:
+        kind = "the reference" if len(beating) == 1 else "the references"
+        return [f"No method convinces more often than {kind} {' and '.join(beating)}."]
+    return [
+        f"The reference {method}, which explains nothing, convinces in {_rate(own[method])} (L1 "
+        f"{_change(changed, method)})."
+        for method in own
+        if own[method] >= CONVINCING
+    ]
 
 
 def _unknown(choice: str) -> str:

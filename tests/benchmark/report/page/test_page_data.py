@@ -175,6 +175,13 @@ def test_the_sentence_names_the_best_the_least_and_the_worst():
     assert "seed 0 only" in told[4]
 
 
+def test_the_sentence_hides_no_rival():
+    """Methods that convince as often as the best one are named with it, and so is a reference that convinces often."""
+    first, *rest = sentences("mnist", rows(a=(1, 0.9, 0.2), b=(1, 0.9, 0.3), ref=(1, 0.85, 0.1)), {"ref"}, 0.0, 0, "0")
+    assert "a (as often: b) convinces most often" in first
+    assert "The reference ref, which explains nothing, convinces in 85.0 % (L1 0.1000)." in rest
+
+
 def test_the_sentence_of_little_and_of_nothing():
     """Where little or nothing convinces, or nobody answers, it says that first."""
     little = sentences("mnist", rows(a=(1, 0.1, 0), b=(1, 0.4, 0)), set(), 0.0, 0, "0")[0]
