@@ -262,12 +262,22 @@ def cluster_of(backend: Backend, given: Sequence[str] | None) -> Cluster:
 
 
 def workers_of(jobs: int | None, devices: Devices) -> int:
-    """How many jobs run at once: `jobs`, or one a core, unless the jobs share something bigger."""
+    """How many jobs run at once: `jobs`, or one a core, one a GPU, or one where a training takes several devices.
+
+    Raises
+    ------
+    UserError
+        For several jobs at once that want several GPUs each.
+    """
     _positive("jobs", jobs)
+    if devices.accelerator == "cuda" and devices.devices > 1 and (jobs or 1) > 1:
+        raise UserError("each of several jobs has one GPU: leave out --jobs or --devices")
     if jobs is not None:
         return jobs
-    if devices.accelerator != "cpu" or devices.devices > 1:
+    if devices.devices > 1 or devices.accelerator == "mps":
         return 1
+    if devices.accelerator == "cuda":
+        return torch.cuda.device_count()
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 

@@ -7,10 +7,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from multiprocessing import current_process
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+import torch
 from joblib import Parallel, delayed, parallel_config
 
 from benchmark import plugins
@@ -22,6 +24,9 @@ KEPT: Mapping[str, int] = MappingProxyType({"MALLOC_MMAP_THRESHOLD_": 2**25, "MA
 
 Returning it to the system and mapping it again takes an eighth of a training's time.
 """
+
+VISIBLE = "CUDA_VISIBLE_DEVICES"
+"""The environment variable that names the GPUs of a process; it counts until the process first uses one."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +95,7 @@ def _results(todo: Sequence[Callable[[], Any]], workers: int) -> Iterator[tuple[
     if not todo or (workers <= 1 and cluster.backend == "loky"):
         yield from ((place, call()) for place, call in enumerate(todo))
         return
+    gpus = gpus_here() if cluster.backend == "loky" else ()
     for name, size in KEPT.items():
         os.environ.setdefault(name, str(size))
     with cluster.joined(workers) as count:
@@ -99,15 +105,29 @@ def _results(todo: Sequence[Callable[[], Any]], workers: int) -> Iterator[tuple[
             given = "list" if cluster.backend == "ray" else "generator_unordered"
             parallel = Parallel(n_jobs=count, batch_size=1, return_as=given)
             made: Iterable[tuple[int, Any]] = parallel(
-                delayed(_placed)(place, call, plugins.loaded()) for place, call in enumerate(todo)
+                delayed(_placed)(place, call, plugins.loaded(), gpus) for place, call in enumerate(todo)
             )
         yield from made
 
 
-def _placed(place: int, call: Callable[[], Any], files: Sequence[Path]) -> tuple[int, Any]:
-    """The place and the result of a call in another process, which first loads the plugin `files`."""
+def _placed(place: int, call: Callable[[], Any], files: Sequence[Path], gpus: Sequence[str] = ()) -> tuple[int, Any]:
+    """The place and the result of a call in another process, which first loads the plugin `files` and takes a GPU."""
+    if len(gpus) > 1:
+        os.environ[VISIBLE] = gpu_of(current_process().name, gpus)
     plugins.load(files)
     return place, call()
+
+
+def gpus_here() -> tuple[str, ...]:
+    """The CUDA devices that this process may use, as `CUDA_VISIBLE_DEVICES` names them."""
+    named = os.environ.get(VISIBLE)
+    numbered = [str(number) for number in range(torch.cuda.device_count())]
+    return tuple(named.split(",")[: len(numbered)] if named else numbered)
+
+
+def gpu_of(process: str, gpus: Sequence[str]) -> str:
+    """The GPU of the process called "LokyProcess-N": they take turns, so that each GPU has as many as any other."""
+    return gpus[int(process.rpartition("-")[2]) % len(gpus)]
 
 
 @contextmanager

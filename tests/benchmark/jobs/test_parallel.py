@@ -9,12 +9,14 @@ from functools import partial
 from itertools import chain
 
 import pytest
+import torch
 
-from benchmark.arguments import cluster_of, shard_of
+from benchmark.arguments import cluster_of, shard_of, workers_of
 from benchmark.errors import UserError
-from benchmark.jobs.parallel import Cluster, in_parallel, on
+from benchmark.jobs.parallel import VISIBLE, Cluster, gpu_of, gpus_here, in_parallel, on
 from benchmark.jobs.protocol import Job, Protocol, images_of
 from benchmark.jobs.runner import in_shard
+from methods.training import Devices
 
 METHODS = ("nearest-unlike", "dvae", "dvae-single", "hybrid")
 RUN = ("run", "--preset", "smoke", "--methods", ",".join(METHODS), "--jobs", "2")
@@ -132,3 +134,42 @@ def test_cluster_that_is_not_there_is_one_line():
     cluster = Cluster("dask", {"scheduler": "nowhere"})
     with pytest.raises(UserError, match="cannot use --backend dask"), on(cluster):
         in_parallel([int], 1)
+
+
+@pytest.mark.parametrize("workers", [1, 2, 5, 8])
+@pytest.mark.parametrize("gpus", [("0", "1"), ("3", "GPU-8", "5")])
+def test_processes_take_gpus_in_turns(gpus, workers):
+    taken = [gpu_of(f"LokyProcess-{number}", gpus) for number in range(7, 7 + workers)]
+    counts = [taken.count(gpu) for gpu in gpus]
+    assert max(counts) - min(counts) <= 1
+
+
+def test_a_job_sees_one_gpu(monkeypatch):
+    """Each process of a run has one of the GPUs that the run may use, all of them are used, and it keeps its own."""
+    monkeypatch.setenv(VISIBLE, "4,6")
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    seen = in_parallel([partial(_process_and_gpu, 0.3)] * 6, 2)
+    assert {gpu for _, gpu in seen} == {"4", "6"}
+    assert len(set(seen)) == len({process for process, _ in seen})
+
+
+def _process_and_gpu(seconds):
+    time.sleep(seconds)
+    return os.getpid(), os.environ.get(VISIBLE)
+
+
+def test_gpus_are_those_that_the_user_left(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 3)
+    monkeypatch.delenv(VISIBLE, raising=False)
+    assert gpus_here() == ("0", "1", "2")
+    monkeypatch.setenv(VISIBLE, "7,5,2")
+    assert gpus_here() == ("7", "5", "2")
+
+
+def test_as_many_jobs_as_gpus(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
+    assert workers_of(None, Devices("cuda")) == 4
+    assert workers_of(2, Devices("cuda")) == 2
+    assert workers_of(None, Devices("cuda", devices=4)) == workers_of(None, Devices("mps")) == 1
+    with pytest.raises(UserError, match="one GPU"):
+        workers_of(2, Devices("cuda", devices=2))
