@@ -1,7 +1,7 @@
 """Forecast of a run's time, memory and disk space, from a few measured steps of every training and explanation."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -36,6 +36,7 @@ class Part:
 
     name: str
     seconds: float
+    """Or in whatever the clock counts."""
     bytes: int
     """On disk."""
 
@@ -62,10 +63,10 @@ class Forecast:
         return "\n".join(["estimated from a few measured steps, one job after another:", *lines, f"in all: {needs}"])
 
 
-def estimate(jobs: Sequence[Job], protocol: Protocol) -> Forecast:
+def estimate(jobs: Sequence[Job], protocol: Protocol, clock: Callable[[], float] = time.perf_counter) -> Forecast:
     """The needs of `jobs`, judges included; shared parts count once. Nothing is written.
 
-    Scoring is not included.
+    Scoring is not included. `clock` may count something else that grows with the work, such as operations.
 
     Raises
     ------
@@ -81,8 +82,8 @@ def estimate(jobs: Sequence[Job], protocol: Protocol) -> Forecast:
         work = Work(job, protocol)
         if (job.task, job.seed) not in seen:
             seen.add((job.task, job.seed))
-            parts += _judges(work)
-        parts += _method(work, seen)
+            parts += _judges(work, clock)
+        parts += _method(work, seen, clock)
     gpu = torch.cuda.max_memory_allocated() / 2**20 if torch.cuda.is_available() else 0.0
     return Forecast(tuple(parts), peak_memory(), gpu)
 
@@ -93,6 +94,7 @@ class Meter(Trainer):
 
     full: int = 0
     """Number of images of the real training."""
+    clock: Callable[[], float] = time.perf_counter
     seconds: float = 0.0
     """Extrapolated seconds of all trainings."""
     spent: float = 0.0
@@ -101,12 +103,12 @@ class Meter(Trainer):
     def fit(self, module: nn.Module, phases: Any, plan: Plan, stage: str = "fit") -> nn.Module:  # noqa: ANN401
         """Run and time a few steps."""
         ends: list[float] = []
-        self.advance = lambda *_: ends.append(time.perf_counter())
+        self.advance = lambda *_: ends.append(self.clock())
         count = min(plan.count, STEPS * plan.batch_size)
         short = replace(plan, count=count, epochs=1, min_steps=STEPS)
-        started = time.perf_counter()
+        started = self.clock()
         trained = super().fit(module, phases, short, stage)
-        self.spent += time.perf_counter() - started
+        self.spent += self.clock() - started
         self.seconds += (ends[-1] - ends[0]) / max(1, len(ends) - 1) * replace(plan, count=self.full).steps
         return trained
 
@@ -114,14 +116,14 @@ class Meter(Trainer):
     def repeated(self, count: int) -> Iterator[int]:
         """Time a few repetitions instead of `count`."""
         few = min(count, REPETITIONS)
-        started = time.perf_counter()
+        started = self.clock()
         yield few
-        seconds = time.perf_counter() - started
+        seconds = self.clock() - started
         self.spent += seconds
         self.seconds += seconds * count / few
 
 
-def _judges(work: Work) -> Iterator[Part]:
+def _judges(work: Work, clock: Callable[[], float]) -> Iterator[Part]:
     """The classifier, the oracles and the autoencoders of one task and seed."""
     question = work.question
     few = question.train.first(IMAGES)
@@ -130,23 +132,23 @@ def _judges(work: Work) -> Iterator[Part]:
         if isinstance(judge, GivenClassifier):
             continue
         subset, _ = judge.learns_from()
-        meter = _meter(work, len(subset))
+        meter = _meter(work, len(subset), clock)
         network: nn.Module = train(judge.config, few, question.class_count, meter)
         yield Part(f"{judge.role} on {work.job.task}, seed {work.job.seed}", meter.seconds, STATES * _size(network))
-    meter = _meter(work, len(question.train))
+    meter = _meter(work, len(question.train), clock)
     network = train_autoencoders(work.autoencoders.config, few, question.class_count, meter)
     yield Part(f"autoencoders on {work.job.task}, seed {work.job.seed}", meter.seconds, STATES * _size(network))
 
 
-def _method(work: Work, seen: set[tuple[object, ...]]) -> Iterator[Part]:
+def _method(work: Work, seen: set[tuple[object, ...]], clock: Callable[[], float]) -> Iterator[Part]:
     """The training of a method, unless another one shares it, and its answers."""
     question, device = work.question, work.workshop.device
     method, classifier = work.method(), work.classifier.untrained().to(device).eval()
     few = question.train.first(IMAGES)
-    meter = _meter(work, len(question.train))
-    started = time.perf_counter()
+    meter = _meter(work, len(question.train), clock)
+    started = clock()
     method.fit(few, classifier, trainer=meter)
-    rest = (time.perf_counter() - started - meter.spent) * len(question.train) / len(few)  # grows with the images
+    rest = (clock() - started - meter.spent) * len(question.train) / len(few)  # grows with the images
     shared = (work.entry.path, str(method.config.fit_part()), work.job.task, work.job.seed)
     if shared not in seen:
         seen.add(shared)
@@ -155,17 +157,17 @@ def _method(work: Work, seen: set[tuple[object, ...]]) -> Iterator[Part]:
     queries = question.queries.first(QUERIES)
     images = queries.batch(torch.arange(len(queries))).to(device)
     target = (classifier(images).argmax(1) + 1) % question.class_count
-    started = time.perf_counter()
+    started = clock()
     with torch.no_grad():
         answers = method.explain(images, target, work.protocol.relaxations)
     times = len(question.queries) / len(queries)
     kept = answers.images.numel() + 2 * images.numel() + sum(part.nbytes for part in answers.intervention.values())
-    yield Part(f"{work.job}: answers", (time.perf_counter() - started) * times, round(kept * times))
+    yield Part(f"{work.job}: answers", (clock() - started) * times, round(kept * times))
 
 
-def _meter(work: Work, full: int) -> Meter:
+def _meter(work: Work, full: int, clock: Callable[[], float]) -> Meter:
     """Times steps on one device, however many are to share the training: a process each cannot be timed from here."""
-    return Meter(seed=0, devices=replace(work.protocol.devices, devices=1), full=full)
+    return Meter(seed=0, devices=replace(work.protocol.devices, devices=1), full=full, clock=clock)
 
 
 def _size(network: nn.Module) -> int:

@@ -1,0 +1,78 @@
+"""What CelebA at the papers' size takes: operations and CPU time of each part, and hours on GPUs.
+
+`python perf/scale.py [METHOD ...]`; without names the first method of each family. One random picture stands in for
+all of CelebA's 202,599: neither operations nor time depend on what a picture shows. Every part is extrapolated from a
+few steps on this processor, as `benchmark run --dry-run` does it. Takes half an hour; writes nothing.
+
+A GPU is taken to reach a share of its peak (`REACHED`). The share is an assumption; several say what hangs on it.
+"""
+
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from torch.utils.flop_counter import FlopCounterMode
+
+from benchmark.arguments import methods_of, protocol_of
+from benchmark.data import ImageData, Source, celeba
+from benchmark.jobs.estimate import estimate
+from benchmark.jobs.protocol import Job, Protocol
+from methods import METHODS
+
+TASK, SEED = "celeba/Male", 0
+SPLITS = {"train": 162_770, "validation": 19_867, "test": 19_962}
+"""Pictures of CelebA's own splits (Liu et al. 2015)."""
+ATTRIBUTES = 40
+PEAK = 67e12
+"""Operations a second in float32 of an H100 SXM, without tensor cores (NVIDIA's data sheet)."""
+REACHED = (0.1, 0.3, 0.5)
+"""Shares of the peak."""
+
+
+def main(names: str) -> None:
+    """Print the table of parts, and what all of them take on GPUs."""
+    celeba.load = pictures
+    protocol = protocol_of(tempfile.gettempdir(), "paper")
+    jobs = [Job(TASK, name, SEED) for name in methods_of(names) if not METHODS[name].reference]
+    table = measured(jobs, protocol)
+    print(table.to_markdown(index=False, floatfmt=",.1f"))
+    operations = table["PFLOP"].sum() * 1e15
+    for share in REACHED:
+        print(f"one GPU at {share:.0%} of its peak: {operations / (share * PEAK) / 3600:,.1f} h")
+
+
+def pictures(source: Source) -> ImageData:  # noqa: ARG001 - a loader's signature
+    """As many pictures as CelebA has, all the same, in the memory of one."""
+    count, random = sum(SPLITS.values()), np.random.default_rng(0)
+    one = random.integers(256, size=(1, 3, celeba.SIZE, celeba.SIZE), dtype=np.uint8)
+    names = ["Male", "Smiling", "Young", "Eyeglasses", *(f"attribute {place}" for place in range(4, ATTRIBUTES))]
+    ends = np.cumsum(list(SPLITS.values()))
+    return ImageData(
+        name="celeba",
+        images=np.broadcast_to(one, (count, *one.shape[1:])),
+        labels=None,
+        class_names=(),
+        digest="random",
+        attributes=pd.DataFrame(random.integers(2, size=(count, ATTRIBUTES), dtype=np.int8), columns=names),
+        official={name: np.arange(end - size, end) for (name, size), end in zip(SPLITS.items(), ends, strict=True)},
+    )
+
+
+def measured(jobs: Sequence[Job], protocol: Protocol) -> pd.DataFrame:
+    """A row a part: 10^15 operations, CPU hours on this processor, and MiB on disk."""
+    counter = FlopCounterMode(display=False)
+    with counter:
+        counted = estimate(jobs, protocol, lambda: float(counter.get_total_flops())).parts
+    taken = estimate(jobs, protocol, time.process_time).parts
+    rows = [
+        (part.name, part.seconds / 1e15, here.seconds / 3600, part.bytes / 2**20)
+        for part, here in zip(counted, taken, strict=True)
+    ]
+    return pd.DataFrame(rows, columns=["part", "PFLOP", "CPU hours here", "MiB"])
+
+
+if __name__ == "__main__":
+    main(",".join(sys.argv[1:]) or "families")
