@@ -308,7 +308,8 @@ function drawTable() {
   order = keyOf(columns, lines);
   const head = (name, title, better, meaning) =>
     el("th", { scope: "col", "aria-sort": S.sort !== name ? "none" : S.down ? "descending" : "ascending", title: meaning, "data-plain": PLAIN[name] || "" },
-      el("button", { "data-sort": name, onclick: () => sortBy(name, better) }, title, S.sort === name ? (S.down ? " ▾" : " ▴") : ""));
+      el("button", { "data-sort": name, onclick: () => sortBy(name, better), ...onLook(() => { spoken = null; say(`${title}: ${meaning}`); }) },
+        title, S.sort === name ? (S.down ? " ▾" : " ▴") : ""));
   const focused = document.activeElement?.dataset.sort;
   $("head").replaceChildren(el("tr", {},
     head("method", "method", "lower", "name"),
@@ -330,7 +331,7 @@ function numberOf(method, column, found) {
   return el("button", {
     class: words.startsWith("best here, and better") ? "number best" : "number",
     "data-column": column.name, "data-method": method, title: words || column.meaning,
-    onfocus: () => tell(method, column), onmouseenter: () => tell(method, column), onclick: () => openBehind(method, column),
+    ...onLook(() => tell(method, column)), onclick: () => openBehind(method, column),
   }, ...parts(found[4]));
 }
 
@@ -358,11 +359,20 @@ function told(method, column) {
   return words?.[column.per_relaxation ? S.r : 0]?.[method] || "";
 }
 
-let spoken = null; // the method and column whose number is told below the table
+let spoken = null; // the method and column whose number is told at the lower edge of the window
+
+/* By mouse, keyboard and finger alike: a finger's tap is a mouse that enters. */
+const onLook = (then) => ({ onfocus: then, onmouseenter: then });
 
 function tell(method, column) {
   spoken = [method, column];
-  $("told").textContent = `${method}, ${column.heading}: ${told(method, column) || column.meaning}`;
+  say(`${method}, ${column.heading}: ${told(method, column) || column.meaning}`);
+}
+
+/* Where the reader looks: below the table, and above the pictures behind a number. */
+function say(text) {
+  $("told").textContent = text;
+  $("behind").textContent = spoken && spoken[0] === chosen() ? text : "";
 }
 
 /* What is said of the table's numbers, where these have changed. */
@@ -373,10 +383,14 @@ function retell() {
   if (spoken && cell(...spoken)) tell(...spoken);
 }
 
-const openBehind = (method, column) => showQueries(method, BEHIND[column.name] || "any");
+function openBehind(method, column) {
+  showQueries(method, BEHIND[column.name] || "any");
+  if (column.meaning) tell(method, column);
+}
 
 function showQueries(method, outcome) {
   Object.assign(S, { method, outcome, own: "", target: "", page: 0, query: "" });
+  $("behind").textContent = "";
   changed(["filters", "gallery", "one"]);
   $("gallery").scrollIntoView();
   $("gallery-count").focus({ preventScroll: true });
@@ -559,6 +573,7 @@ function drawGallery() {
   updates = [];
   $("gallery-count").textContent = counted(found);
   $("page").textContent = `page ${S.page + 1} of ${pages}`;
+  if (!chosen()) $("behind").textContent = "";
   $("before").disabled = S.page === 0;
   $("after").disabled = S.page >= pages - 1;
   $("scale").hidden = S.view !== "difference";

@@ -222,6 +222,43 @@ def test_what_is_said_of_a_number_follows_r(make_results, opened):
     assert len(set(said)) > 1
 
 
+def in_sight(page, locator):
+    """Whether all of it lies within the window, and nothing else lies over it."""
+    return locator.evaluate(
+        """(one) => {
+          const {left, right, top, bottom} = one.getBoundingClientRect();
+          const at = document.elementFromPoint((left + right) / 2, (top + bottom) / 2);
+          return top >= 0 && bottom <= innerHeight && one.contains(at);
+        }"""
+    )
+
+
+@pytest.mark.parametrize("reach", ["hover", "focus"])
+def test_words_appear_in_sight(make_results, opened, reach):
+    """What a number or a heading means stands in the window that shows it, however far the table goes on below."""
+    page = opened(make_results(methods=tuple(METHODS)).page, viewport={"width": 1000, "height": 420})
+    for target, words in ((cell(page, "vaex", "l1"), "vaex, L1: "), (page.locator('[data-sort="mse"]'), "MSE ↓: ")):
+        target.evaluate("(one) => one.scrollIntoView({block: 'center'})")
+        getattr(target, reach)()
+        assert page.locator("#told").inner_text().startswith(words)
+        assert in_sight(page, page.locator("#told"))
+        assert in_sight(page, target)
+
+
+def test_a_tap_says_what_the_number_means(make_results, opened):
+    """Where fingers point, the words stand above the pictures to which the number leads, and follow r."""
+    page = opened(make_results().page, has_touch=True, viewport={"width": 390, "height": 800})
+    cell(page, "dvae", "oracle_aware_flips").tap()
+    words = page.locator("#behind")
+    first = words.inner_text()
+    assert first.startswith("dvae, oracle-aware flips: ")
+    assert in_sight(page, words)
+    page.evaluate("moveTo(2)")
+    assert words.inner_text() not in ("", first)
+    page.locator("#reset").click()
+    assert words.inner_text() == ""
+
+
 def test_it_is_said_whether_anything_is_highlighted(make_results, opened):
     """With one seed no number is, and the page says why; a highlighted number is explained."""
     page = opened(make_results().page)
