@@ -24,7 +24,7 @@ WIDE, HIGH = 2.7, 2.3
 
 
 def flip_rates(records: Sequence[Record]) -> Figure:
-    """Flip rate against r with its 95 % interval, a panel a family (of several seeds, their mean); dashed: oracle.
+    """Flip rate against r with its 95 % interval, a panel a family (of several seeds, their mean); dashed: both.
 
     The interval is about what the title says.
 
@@ -49,7 +49,8 @@ def flip_rates(records: Sequence[Record]) -> Figure:
             _curve(panel, method, numbers[numbers["method"] == method], reference=family == REFERENCES)
         panel.set_title(family, fontsize=9)
         panel.set_ylim(-3, 103)
-        panel.legend(loc="best", fontsize=6.5, framealpha=0.8, handlelength=1.5, labelspacing=0.3)
+        below = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.1), "frameon": False}  # where it covers no line
+        panel.legend(**below, fontsize=6.5, ncols=2, handlelength=1.5, labelspacing=0.3, columnspacing=1)
         panel.tick_params(labelsize=7, labelbottom=True)
     for panel in panels[len(families) :]:
         panel.set_axis_off()
@@ -62,10 +63,10 @@ def flip_rates(records: Sequence[Record]) -> Figure:
 def _curve(panel: Axes, method: str, mine: pd.DataFrame, *, reference: bool) -> None:
     colour, marker = look(method, reference=reference)
     flips = means(mine[mine["metric"] == "flip_rate"]).set_index("relaxation")[["mean", "low", "high"]] * 100
-    agreement = mine[mine["metric"] == "oracle_agreement"].groupby("relaxation")["value"].mean() * 100
+    both = mine[mine["metric"] == "oracle_aware_flips"].groupby("relaxation")["value"].mean() * 100
     panel.plot(flips.index, flips["mean"], f"{marker}-", color=colour, label=method, markersize=4, linewidth=1.3)
     panel.fill_between(flips.index, flips["low"], flips["high"], color=colour, alpha=0.2, linewidth=0)
-    panel.plot(agreement.index, agreement, "--", color=colour, linewidth=1.1)
+    panel.plot(both.index, both, f"{marker}--", color=colour, markersize=3, markerfacecolor="white", linewidth=1.1)
 
 
 def _key(figure: Figure) -> None:
@@ -73,9 +74,9 @@ def _key(figure: Figure) -> None:
     figure.legend(
         handles=[
             figure.axes[0].plot([], [], style, color="0.3", linewidth=1.2, label=f"_{name}")[0]
-            for style, name in (("-", "flips"), ("--", "oracle"))
+            for style, name in (("-", "flips"), ("--", "both"))
         ],
-        labels=["flip rate: the classifier sees the target (band: 95 %)", "the oracle sees it"],
+        labels=["flip rate: the classifier sees the target (band: 95 %)", "classifier and oracle see it"],
         title="relaxation r (0: the intervention acts fully)",
         title_fontsize=8,
         loc="outside lower center",
@@ -106,7 +107,7 @@ def lines(cells: pd.DataFrame, axes: tuple[str, str, str], spread: str | None, t
     if pd.api.types.is_integer_dtype(cells[along]):
         panel.xaxis.set_major_locator(MaxNLocator(integer=True))
     panel.set_title("\n".join(wrap(title, 80)), fontsize=8)
-    panel.legend(title=each, fontsize=7)
+    figure.legend(title=each, fontsize=7, title_fontsize=7, loc="outside right upper")  # where it covers no line
     return figure
 
 
@@ -117,5 +118,5 @@ def bars(cells: pd.DataFrame, axes: tuple[str, str, str], title: str) -> Figure:
     panel = figure.add_subplot()
     sns.barplot(cells, x=along, y=height, hue=each, palette="colorblind", errorbar=None, ax=panel)
     panel.set_title("\n".join(wrap(title, 80)), fontsize=8)
-    panel.legend(title=each, fontsize=7)
+    sns.move_legend(panel, "upper left", bbox_to_anchor=(1, 1), fontsize=7, title_fontsize=7)  # where it covers no bar
     return figure

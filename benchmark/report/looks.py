@@ -1,4 +1,4 @@
-"""Colour and marker of each method, the same in every figure: one hue per family, grey for references."""
+"""Colour and marker of each method, the same in every figure; references are grey."""
 
 from collections.abc import Sequence
 from zlib import crc32
@@ -11,13 +11,13 @@ from methods import METHODS
 
 Colour = tuple[float, float, float]
 
-HUES = ("#0173b2", "#d55e00", "#029e73", "#9b59b6", "#8c6239", "#56b4e9", "#c8a000", "#e377c2")
-"""Hues of the families in the order of the registry; they also differ in lightness, for colour-blind readers."""
-SHADES = (0.0, 0.4, -0.4, 0.2, -0.2)
-"""Shades of the methods of a family: the share of white mixed in (of black, below 0)."""
+HUES = ("#165ed8", "#af1500", "#0ea154", "#6a00ff", "#b88f00", "#159fd2", "#ff3bc8", "#8b417c")
+"""Hues of the first methods of the families, in the order of the registry; colour-blind readers can tell any two."""
+STEP = 3
+"""Hues from one method of a family to the next, so that neighbours differ; no divisor of the number of hues."""
 GREYS = (0.65, 0.3, 0.5, 0.15)
 MARKERS = "os^Dv<>PX*ph"
-"""Markers of the methods of a family; their number and the shades' differ, so equal shades get unequal markers."""
+"""Markers of the methods of a family: methods of two families that share a hue differ in them."""
 REFERENCES = "references"
 OTHERS = "others"
 """Family of methods that are not registered, such as those of other programs."""
@@ -57,11 +57,4 @@ def look(method: str, *, reference: bool) -> tuple[Colour, str]:
         grey = GREYS[place % len(GREYS)]
         return (grey, grey, grey), marker
     hues = [name for name in peers if name != REFERENCES]
-    return _shade(HUES[hues.index(family) % len(HUES)], SHADES[place % len(SHADES)]), marker
-
-
-def _shade(hue: str, mixed: float) -> Colour:
-    """A hue mixed with white, or below 0 with black."""
-    end, part = float(mixed > 0), abs(mixed)
-    red, green, blue = ((1 - part) * value + part * end for value in to_rgb(hue))
-    return red, green, blue
+    return to_rgb(HUES[(hues.index(family) + STEP * place) % len(HUES)]), marker

@@ -1,4 +1,6 @@
-"""The colours of the methods on a light and on a dark page: those of all figures, as far as they can be told there."""
+"""Colours and marks of the methods on a light and a dark page: those of all figures, if they can be told there."""
+
+from math import cos, pi, sin
 
 from matplotlib.colors import to_hex
 
@@ -9,12 +11,36 @@ LIGHT, DARK = (1.0, 1.0, 1.0), (0.09, 0.1, 0.12)
 CONTRAST = 3.0
 """Of a line to what it is drawn on (WCAG 2.1, 1.4.11)."""
 STEP = 0.05
+SHAPES = {
+    "o": (24, 0, 1),
+    "s": (4, 45, 1),
+    "^": (3, 0, 1),
+    "D": (4, 0, 1),
+    "v": (3, 180, 1),
+    "<": (3, 270, 1),
+    ">": (3, 90, 1),
+    "P": (4, 0, 0.4),
+    "X": (4, 45, 0.4),
+    "*": (5, 0, 0.45),
+    "p": (5, 0, 1),
+    "h": (6, 0, 1),
+}
+"""Marker -> its corners, how far they are turned (degrees), and how far from the middle it is between two of them."""
 
 
 def colours_of(method: str, *, reference: bool) -> tuple[str, str]:
     """The colour of a method on a light and on a dark page, as #rrggbb."""
     colour, _ = look(method, reference=reference)
     return to_hex(readable(colour, LIGHT)), to_hex(readable(colour, DARK))
+
+
+def mark_of(method: str, *, reference: bool) -> str:
+    """The corners of a method's marker, no further than 1 from the middle, as an SVG polygon's points."""
+    corners, turned, waist = SHAPES[look(method, reference=reference)[1]]
+    rays = [(pi * (step / corners + turned / 180), waist if step % 2 else 1) for step in range(2 * corners)]
+    if waist == 1:
+        rays = rays[::2]
+    return " ".join(f"{far * sin(angle):.2f},{-far * cos(angle):.2f}" for angle, far in rays)
 
 
 def readable(colour: Colour, ground: Colour) -> Colour:

@@ -1,6 +1,7 @@
 """All that the page knows, collected from records and artefacts, as JSON can hold it."""
 
 from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from benchmark.report.cells import Results
 from benchmark.report.doubts import DOUBTED, doubted, first_words
 from benchmark.report.notes import notes_of
 from benchmark.report.page.chapters import unmarked
-from benchmark.report.page.colours import colours_of
+from benchmark.report.page.colours import colours_of, mark_of
 from benchmark.report.page.columns import ALL_SEEDS, Cells, cells_of, choices_of, columns, relaxations_of
 from benchmark.report.page.queries import pictured, set_of
 from benchmark.report.page.sentence import most_convincing, sentences, warnings
@@ -23,14 +24,17 @@ TOLD = {"failed": "failed", "unasked": "not asked"}
 
 
 def collect(records: Sequence[Record], runs: Path) -> dict[str, Any]:
-    """Everything that the page shows of `records`, of success and failure; `runs` holds what they rest on."""
+    """Everything that the page shows of `records`, of success and failure; `runs` holds what they rest on.
+
+    The task that most methods were asked about comes first: the page opens with it.
+    """
     results = Results.of(records)
     good, count = results.good, pictured([record for record in results if record.status == "ok"])
+    by_task = sorted(map(results.on, results.tasks), key=lambda some: -len({record.method for record in some.good}))
     return {
         "columns": [column.facts() for column in columns()],
-        "methods": {record.method: _method(record) for record in sorted(results, key=lambda one: one.reference)},
-        "tasks": [_task(task, good.on(task), results.on(task), runs, count) for task in results.tasks],
-        "warnings": warnings(results),
+        "methods": {one.method: _method(one) for one in sorted(chain(*by_task), key=lambda one: one.reference)},
+        "tasks": [_task(some[0].task, some.good, some, runs, count) for some in by_task],
         "doubt": DOUBTED,
         "notes": [unmarked(note) for note in notes_of(good)] if good else [],
     }
@@ -38,7 +42,8 @@ def collect(records: Sequence[Record], runs: Path) -> dict[str, Any]:
 
 def _method(record: Record) -> dict[str, Any]:
     light, dark = colours_of(record.method, reference=record.reference)
-    return {"light": light, "dark": dark, "reference": record.reference}
+    mark = mark_of(record.method, reference=record.reference)
+    return {"light": light, "dark": dark, "mark": mark, "reference": record.reference}
 
 
 def _task(task: str, good: Results, all_of_it: Results, runs: Path, count: int) -> dict[str, Any]:
@@ -49,6 +54,7 @@ def _task(task: str, good: Results, all_of_it: Results, runs: Path, count: int) 
     sets = {str(seed): set_of([one for one in good if one.seed == seed], relaxations, runs, count) for seed in seeds}
     return {
         "name": task,
+        "warnings": warnings(all_of_it),
         "classes": good[0].data.get("classes", []) if good else [],
         "relaxations": relaxations,
         "choices": choices_of(seeds),

@@ -18,7 +18,7 @@ from methods.files import write_whole
 
 HERE = Path(__file__).parent
 NAME = "report.html"
-FILES = ("page.html.j2", "page.css", "page.js")
+FILES = ("base.html.j2", "page.html.j2", "page.css", "page.js")
 """What a page is filled into; these decide how it looks, as code does."""
 
 
@@ -28,13 +28,13 @@ def write_page(
     """Write `report.html` of `records`, whose artefacts are in `runs`; `command` makes them again."""
     how = {"command": command, "parts": made.parts(records)}
     path = folder / NAME
-    filled = fill("page", _title(records), collect(records, runs), chapters=chapters, made=how)
+    data = collect(records, runs)
+    filled = fill("page", _title([task["name"] for task in data["tasks"]]), data, chapters=chapters, made=how)
     write_whole(path, filled.encode())
     return path
 
 
-def _title(records: Sequence[Record]) -> str:
-    tasks = list(dict.fromkeys(record.task for record in records))
+def _title(tasks: Sequence[str]) -> str:
     return (
         f"Counterfactuals of {', '.join(tasks[:3])}{' and more' if len(tasks) > 3 else ''}" if tasks else "No results"
     )

@@ -84,11 +84,11 @@ function cell(method, column, place = S.r) {
   return cells ? cells[column.per_relaxation ? place : 0] : null;
 }
 
+const columnsThere = () => D.columns.filter((column) => names().some((method) => rows()[method]?.[column.name]));
+
 function shownColumns() {
-  const there = D.columns.filter((column) => names().some((method) => rows()[method]?.[column.name]));
-  if (!S.columns) return there.filter((column) => column.first);
   const wanted = new Set(S.columns.split(","));
-  return there.filter((column) => wanted.has(column.name));
+  return columnsThere().filter((column) => (S.columns ? wanted.has(column.name) : column.first));
 }
 
 /* -- the queries of a seed --------------------------------------------------------------------------------------- */
@@ -141,15 +141,14 @@ const galleryMethods = () => {
   return chosen() ? [chosen(), ...shown] : shown;
 };
 
+const fits = (value, wanted) => wanted === "" || value === Number(wanted);
+const ofClasses = () => [...Array(set().n).keys()].filter((query) => fits(own(query), S.own) && fits(target(query), S.target));
+
 /* The queries that fit the filters, in the order that is asked for. */
-function fitting() {
+function fitting(place = S.r) {
   if (!set()) return [];
-  const asked = chosen() ? [chosen()] : galleryMethods(), found = [];
-  for (let query = 0; query < set().n; query++) {
-    if (S.own !== "" && own(query) !== Number(S.own)) continue;
-    if (S.target !== "" && target(query) !== Number(S.target)) continue;
-    if (S.outcome === "any" || asked.some((method) => has(answer(method, query), S.outcome))) found.push(query);
-  }
+  const asked = chosen() ? [chosen()] : galleryMethods();
+  const found = ofClasses().filter((query) => S.outcome === "any" || asked.some((method) => has(answer(method, query, place), S.outcome)));
   if (S.order === "asked") return found;
   const key = new Map(found.map((query) => [query, orderKey(query, asked)]));
   return found.sort((one, other) => key.get(one) - key.get(other) || one - other);
@@ -308,7 +307,8 @@ function drawTable() {
   order = keyOf(columns, lines);
   const head = (name, title, better, meaning) =>
     el("th", { scope: "col", "aria-sort": S.sort !== name ? "none" : S.down ? "descending" : "ascending", title: meaning, "data-plain": PLAIN[name] || "" },
-      el("button", { "data-sort": name, onclick: () => sortBy(name, better) }, title, S.sort === name ? (S.down ? " ▾" : " ▴") : ""));
+      el("button", { "data-sort": name, onclick: () => sortBy(name, better), ...onLook(() => { spoken = null; say(`${title}: ${meaning}`); }) },
+        title, S.sort === name ? (S.down ? " ▾" : " ▴") : ""));
   const focused = document.activeElement?.dataset.sort;
   $("head").replaceChildren(el("tr", {},
     head("method", "method", "lower", "name"),
@@ -330,13 +330,13 @@ function numberOf(method, column, found) {
   return el("button", {
     class: words.startsWith("best here, and better") ? "number best" : "number",
     "data-column": column.name, "data-method": method, title: words || column.meaning,
-    onfocus: () => tell(method, column), onmouseenter: () => tell(method, column), onclick: () => openBehind(method, column),
+    ...onLook(() => tell(method, column)), onclick: () => openBehind(method, column),
   }, ...parts(found[4]));
 }
 
 function tableRow(line) {
   return el("tr", { class: line.reference ? "reference" : "" },
-    el("th", { scope: "row" }, coloured(el("span", { class: "dot", "aria-hidden": "true" }), line.method), line.method),
+    el("th", { scope: "row" }, dot(line.method), line.method),
     ...line.cells.map(({ column, cell: found }) => el("td", {}, numberOf(line.method, column, found))),
     el("td", {}, line.n === null ? "–" : el("button", { class: "number", "data-column": "n", "data-method": line.method,
       onclick: () => openBehind(line.method, { name: "n" }) }, count(line.n))));
@@ -358,11 +358,20 @@ function told(method, column) {
   return words?.[column.per_relaxation ? S.r : 0]?.[method] || "";
 }
 
-let spoken = null; // the method and column whose number is told below the table
+let spoken = null; // the method and column whose number is told at the lower edge of the window
+
+/* By mouse, keyboard and finger alike: a finger's tap is a mouse that enters. */
+const onLook = (then) => ({ onfocus: then, onmouseenter: then });
 
 function tell(method, column) {
   spoken = [method, column];
-  $("told").textContent = `${method}, ${column.heading}: ${told(method, column) || column.meaning}`;
+  say(`${method}, ${column.heading}: ${told(method, column) || column.meaning}`);
+}
+
+/* Where the reader looks: below the table, and above the pictures behind a number. */
+function say(text) {
+  $("told").textContent = text;
+  $("behind").textContent = spoken && spoken[0] === chosen() ? text : "";
 }
 
 /* What is said of the table's numbers, where these have changed. */
@@ -373,18 +382,21 @@ function retell() {
   if (spoken && cell(...spoken)) tell(...spoken);
 }
 
-const openBehind = (method, column) => showQueries(method, BEHIND[column.name] || "any");
+function openBehind(method, column) {
+  showQueries(method, BEHIND[column.name] || "any");
+  if (column.meaning) tell(method, column);
+}
 
 function showQueries(method, outcome) {
   Object.assign(S, { method, outcome, own: "", target: "", page: 0, query: "" });
+  $("behind").textContent = "";
   changed(["filters", "gallery", "one"]);
   $("gallery").scrollIntoView();
   $("gallery-count").focus({ preventScroll: true });
 }
 
 function drawColumns() {
-  const shown = new Set(shownColumns().map((column) => column.name));
-  const there = D.columns.filter((column) => names().some((method) => rows()[method]?.[column.name]));
+  const shown = new Set(shownColumns().map((column) => column.name)), there = columnsThere();
   $("columns").replaceChildren(...there.map((column) => el("label", { title: column.meaning },
     el("input", { type: "checkbox", checked: shown.has(column.name), onchange: (event) => {
       if (event.target.checked) shown.add(column.name); else shown.delete(column.name);
@@ -448,13 +460,19 @@ function save(name, kind, text) {
 
 /* -- the curve --------------------------------------------------------------------------------------------------- */
 
-const LEFT = 44, RIGHT = 12, TOP = 10, BOTTOM = 40, HIGH = 320;
+const LEFT = 44, RIGHT = 12, TOP = 10, BOTTOM = 40, HIGH = 400;
 
 function drawLegend() {
-  $("legend").replaceChildren(...names().map((method) => coloured(el("button", {
+  $("legend").replaceChildren(...names().map((method) => el("button", {
     class: "key", "aria-pressed": String(!hidden().has(String(number(method)))), "data-method": method,
     onclick: (event) => { if (event.detail < 2) hide(method); }, ondblclick: () => isolate(method),
-  }, el("span", { class: "dot", "aria-hidden": "true" }), isReference(method) ? `${method} (reference)` : method), method)));
+    ...onLook(() => dim(method)), onblur: () => dim(""), onmouseleave: () => dim(""),
+  }, dot(method), isReference(method) ? `${method} (reference)` : method)));
+}
+
+/* Looking at a name makes the other lines faint. */
+function dim(method) {
+  for (const lines of $("chart").querySelectorAll("g")) lines.classList.toggle("dim", method !== "" && lines.dataset.method !== method);
 }
 
 function hide(method) {
@@ -474,18 +492,18 @@ function isolate(method) {
 }
 
 function drawCurve() {
-  const wide = Math.min(860, Math.max(300, $("chart").clientWidth || 640)), rs = task().relaxations;
+  const wide = Math.min(1100, Math.max(300, $("chart").clientWidth || 640)), rs = task().relaxations;
   const x = (r) => LEFT + (wide - LEFT - RIGHT) * r, y = (rate) => TOP + (HIGH - TOP - BOTTOM) * (1 - rate);
   const drawn = svg("svg", { viewBox: `0 0 ${wide} ${HIGH}`, width: wide, height: HIGH, role: "img", class: "chart",
     "aria-label": `Flip rate against r on ${task().name}; the same numbers stand in the table above` });
   for (const rate of [0, 0.25, 0.5, 0.75, 1]) {
-    drawn.append(svg("line", { x1: LEFT, x2: wide - RIGHT, y1: y(rate), y2: y(rate), class: "grid" }),
+    drawn.append(svg("line", { x1: LEFT, x2: wide - RIGHT, y1: y(rate), y2: y(rate), class: "grid", stroke: "#999" }),
       svg("text", { x: LEFT - 6, y: y(rate) + 4, "text-anchor": "end" }, `${100 * rate} %`));
   }
   for (const r of rs) drawn.append(svg("text", { x: x(r), y: HIGH - BOTTOM + 18, "text-anchor": "middle" }, String(r)));
   drawn.append(svg("text", { x: (LEFT + wide - RIGHT) / 2, y: HIGH - 6, "text-anchor": "middle" }, "r (0: the method acts fully; 1: it keeps the query's own code)"));
-  if (rs.length) drawn.append(svg("line", { y1: TOP, y2: HIGH - BOTTOM, class: "here" }));
-  for (const method of visible()) drawn.append(...lineOf(method, x, y));
+  if (rs.length) drawn.append(svg("line", { y1: TOP, y2: HIGH - BOTTOM, class: "here", stroke: "#333", "stroke-dasharray": "2 3" }));
+  for (const method of visible()) drawn.append(linesOf(method, x, y));
   $("chart").replaceChildren(drawn);
   markHere();
 }
@@ -496,44 +514,40 @@ function markHere() {
   if (line) for (const end of ["x1", "x2"]) line.setAttribute(end, LEFT + (wide - LEFT - RIGHT) * task().relaxations[S.r]);
 }
 
-function lineOf(method, x, y) {
-  const column = (name) => D.columns.find((one) => one.name === name);
-  const points = (name) => task().relaxations.map((r, place) => [r, cell(method, column(name), place)]).filter(([, found]) => found);
-  const path = (list) => list.map(([r, rate]) => `${x(r).toFixed(1)},${y(rate).toFixed(1)}`).join(" ");
-  const flips = points("flip_rate"), oracle = points("oracle_agreement");
-  const banded = flips.filter(([, found]) => found[1] !== null && found[2] !== null);
-  const band = [...banded.map(([r, found]) => [r, found[2]]), ...banded.reverse().map(([r, found]) => [r, found[1]])];
-  const group = coloured(svg("g", { "data-method": method }), method);
-  group.append(svg("polygon", { points: path(band), class: "band" }),
-    svg("polyline", { points: path(flips.map(([r, found]) => [r, found[0]])), class: "line" }),
-    svg("polyline", { points: path(oracle.map(([r, found]) => [r, found[0]])), class: "line oracle" }),
-    ...flips.map(([r, found]) => svg("circle", { cx: x(r), cy: y(found[0]), r: 3.5 },
-      svg("title", {}, `${method}, r = ${r}: flips ${found[4]} %`))));
-  return [group];
+/* What a method's line carries, at (x, y) if it stands in a chart; hollow on the line that the oracle has a say in. */
+function mark(method, place = {}, kind = "mark") {
+  return svg("polygon", { points: D.methods[method].mark, class: kind, "vector-effect": "non-scaling-stroke",
+    fill: kind === "hollow" ? "#fff" : D.methods[method].light, stroke: D.methods[method].light, ...place });
 }
 
-/* A figure of its own: what the style sheet says stands in its attributes, and a line below names each method. */
-function saveCurve() {
-  const copied = $("chart").firstChild.cloneNode(true), methods = visible();
-  const wide = Number(copied.getAttribute("width")), high = HIGH + 18 * methods.length + 8;
-  copied.setAttribute("xmlns", "http://www.w3.org/2000/svg");
-  copied.setAttribute("viewBox", `0 0 ${wide} ${high}`);
-  copied.setAttribute("height", high);
-  copied.setAttribute("font-family", "sans-serif");
-  copied.setAttribute("font-size", "12");
-  copied.append(...methods.flatMap((method, place) => [
-    svg("rect", { x: LEFT, y: HIGH + 18 * place, width: 12, height: 12, fill: D.methods[method].light }),
-    svg("text", { x: LEFT + 18, y: HIGH + 10 + 18 * place }, method)]));
-  const set = (selector, attributes) => copied.querySelectorAll(selector).forEach((one) => {
-    const method = one.closest("g")?.dataset.method;
-    for (const [name, value] of Object.entries(attributes)) one.setAttribute(name, value === "own" ? D.methods[method].light : value);
-    one.removeAttribute("style");
+const dot = (method) => coloured(svg("svg", { class: "dot", viewBox: "-1.2 -1.2 2.4 2.4", "aria-hidden": "true" }, mark(method)), method);
+
+/* Both lines of a method. Their attributes are for the saved figure; on the page the style sheet overrules them. */
+function linesOf(method, x, y) {
+  const column = (name) => D.columns.find((one) => one.name === name), colour = D.methods[method].light;
+  const points = (name) => task().relaxations.map((r, place) => [r, cell(method, column(name), place)]).filter(([, found]) => found);
+  const path = (list) => list.map(([r, rate]) => `${x(r).toFixed(1)},${y(rate).toFixed(1)}`).join(" ");
+  const flips = points("flip_rate"), both = points("oracle_aware_flips");
+  const banded = flips.filter(([, found]) => found[1] !== null && found[2] !== null);
+  const band = [...banded.map(([r, found]) => [r, found[2]]), ...banded.reverse().map(([r, found]) => [r, found[1]])];
+  const line = (list, more) => svg("polyline", { points: path(list.map(([r, found]) => [r, found[0]])), class: "line", stroke: colour, fill: "none", "stroke-width": 2, ...more });
+  const marks = (list, kind, size, words) => list.map(([r, found]) => {
+    const made = mark(method, { transform: `translate(${x(r)} ${y(found[0])}) scale(${size})` }, kind);
+    made.append(svg("title", {}, `${method}, r = ${r}: ${words} ${found[4]} %`));
+    return made;
   });
-  set(".grid, .here", { stroke: "#999", "stroke-width": 0.5 });
-  set(".band", { fill: "own", opacity: 0.15 });
-  set(".line", { stroke: "own", fill: "none", "stroke-width": 2 });
-  set(".oracle", { "stroke-dasharray": "5 4" });
-  set("circle", { fill: "own" });
+  return coloured(svg("g", { "data-method": method }, svg("polygon", { points: path(band), class: "band", fill: colour, opacity: 0.14 }),
+    line(both, { "stroke-dasharray": "6 4" }), line(flips), ...marks(both, "hollow", 3.2, "convinces both in"), ...marks(flips, "mark", 4.5, "flips")), method);
+}
+
+/* A figure of its own: below it stands what the lines are and whose they are. */
+function saveCurve() {
+  const copied = $("chart").firstChild.cloneNode(true), methods = visible(), high = HIGH + 18 * methods.length + 30;
+  const attributes = { xmlns: "http://www.w3.org/2000/svg", viewBox: `0 0 ${copied.getAttribute("width")} ${high}`, height: high, "font-family": "sans-serif", "font-size": 12 };
+  for (const [name, value] of Object.entries(attributes)) copied.setAttribute(name, value);
+  copied.append(svg("text", { x: LEFT, y: HIGH + 12 }, "solid: flips the classifier, with its 95 % interval; dashed: convinces both classifier and oracle"),
+    ...methods.flatMap((method, place) => [mark(method, { transform: `translate(${LEFT + 6} ${HIGH + 30 + 18 * place}) scale(5)` }),
+      svg("text", { x: LEFT + 18, y: HIGH + 34 + 18 * place }, method)]));
   save(`flip-rate-${task().name.replaceAll("/", "_")}.svg`, "image/svg+xml", new XMLSerializer().serializeToString(copied));
 }
 
@@ -559,13 +573,14 @@ function drawGallery() {
   updates = [];
   $("gallery-count").textContent = counted(found);
   $("page").textContent = `page ${S.page + 1} of ${pages}`;
+  if (!chosen()) $("behind").textContent = "";
   $("before").disabled = S.page === 0;
   $("after").disabled = S.page >= pages - 1;
   $("scale").hidden = S.view !== "difference";
   $("pictures").hidden = !set();
   $("pictures-head").parentNode.style.setProperty("--columns", methods.length + 1);
   $("pictures-head").replaceChildren(el("tr", {}, el("th", { scope: "col" }, "query"), ...methods.map((method) =>
-    el("th", { scope: "col", class: method === chosen() ? "chosen" : "" }, coloured(el("span", { class: "dot", "aria-hidden": "true" }), method),
+    el("th", { scope: "col", class: method === chosen() ? "chosen" : "" }, dot(method),
       el("span", { class: "name" }, method, isReference(method) ? el("small", {}, " (reference)") : null)))));
   $("pictures-body").replaceChildren(...shown.map((query) => galleryRow(query, methods)));
   for (const update of updates) update();
@@ -583,26 +598,14 @@ function counted(found) {
 
 /* Where nothing fits: the other r at which something does. */
 function elsewhere() {
-  const here = S.r, rs = [];
-  for (const [place, r] of task().relaxations.entries()) {
-    S.r = place;
-    if (place !== here && fitting().length) rs.push(r);
-  }
-  S.r = here;
+  const rs = task().relaxations.filter((_, place) => place !== S.r && fitting(place).length);
   return rs.length ? `; there are some at r = ${rs.join(", ")}` : "";
 }
 
 /* The share of the outcome among the queries of the chosen classes, as the table has it: the mean of the oracles' votes. */
 function votedShare() {
-  let sum = 0, n = 0;
-  for (let query = 0; query < set().n; query++) {
-    if ((S.own !== "" && own(query) !== Number(S.own)) || (S.target !== "" && target(query) !== Number(S.target))) continue;
-    const found = answer(chosen(), query);
-    if (!found) continue;
-    sum += WEIGHTS[S.outcome](found);
-    n++;
-  }
-  return (100 * sum) / n;
+  const found = ofClasses().map((query) => answer(chosen(), query)).filter(Boolean);
+  return (100 * found.reduce((sum, one) => sum + WEIGHTS[S.outcome](one), 0)) / found.length;
 }
 
 function galleryRow(query, methods) {
@@ -618,10 +621,7 @@ function galleryRow(query, methods) {
   return row;
 }
 
-function plain(canvas) {
-  canvas.plain = true;
-  return canvas;
-}
+const plain = (canvas) => Object.assign(canvas, { plain: true });
 
 /* A picture with what the judges see in it, and a function that shows the answer at another r. */
 function answerBox(method, query) {
@@ -753,6 +753,8 @@ function restore() {
 function drawAll() {
   options($("task"), D.tasks.map((one, place) => [String(place), one.name]), String(S.task));
   options($("seed"), task().choices.map((one) => [one, one === "mean" ? `mean of ${task().choices.length - 1} seeds` : `seed ${one}`]), choice());
+  $("warned").replaceChildren(...task().warnings.map((text) => el("p", { class: "warning" }, text)));
+  document.body.style.setProperty("--letters", Math.max(...task().classes.map((name) => name.length), 1));
   showR();
   blink();
   changed(Object.keys(DRAWN));
@@ -771,8 +773,7 @@ function listen() {
   });
   $("seed").addEventListener("change", (event) => { Object.assign(S, { seed: event.target.value, query: "", page: 0 }); drawAll(); });
   $("r").addEventListener("input", (event) => moveTo(Number(event.target.value)));
-  for (const name of ["own", "target", "method", "outcome", "order"]) set(name, ["gallery", "one"]);
-  set("view", ["gallery", "one"]);
+  for (const name of ["own", "target", "method", "outcome", "order", "view"]) set(name, ["gallery", "one"]);
   for (const [name, step] of [["before", -1], ["after", 1]]) $(name).addEventListener("click", () => { S.page += step; changed(["gallery"]); });
   $("reset").addEventListener("click", () => { Object.assign(S, { own: "", target: "", method: "", outcome: "any", order: "asked", page: 0 }); changed(["filters", "gallery", "one"]); });
   $("close").addEventListener("click", () => { S.query = ""; changed(["one"]); $("gallery").scrollIntoView(); });
@@ -784,6 +785,10 @@ function listen() {
   for (const link of document.querySelectorAll("[data-jump]")) {
     link.addEventListener("click", (event) => { event.preventDefault(); $(link.dataset.jump).scrollIntoView(); });
   }
+  const sized = new ResizeObserver((seen) => {
+    for (const { target } of seen) { const box = target.closest(".scroll"); box.classList.toggle("cut", box.scrollWidth > box.clientWidth); }
+  });
+  for (const part of document.querySelectorAll(".scroll, .scroll > table")) sized.observe(part);
   document.addEventListener("keydown", keyed);
   addEventListener("hashchange", restore);
   addEventListener("resize", drawCurve);

@@ -2,11 +2,13 @@
 
 import csv
 import io
+import re
 import socket
 import time
 
 import pytest
 
+from benchmark.report.page.html import write_page
 from methods import METHODS
 
 pytestmark = pytest.mark.slow
@@ -123,6 +125,19 @@ def test_least_changed_comes_first(make_results, opened):
     assert values == sorted(values)
 
 
+def test_most_disputed_comes_first(make_results, opened):
+    """Queries sorted by disagreement begin with those on which half of the methods convince."""
+    page = opened(make_results(methods=("vaex", "dvae", "hybrid", "gan-search", "null"), strength=0.6).page)
+    page.locator("#order").select_option("apart")
+    counts = page.evaluate(
+        """fitting().map((query) => galleryMethods().filter((method) => !isReference(method))
+           .filter((method) => answer(method, query).outcome === "both").length)"""
+    )
+    apart = [abs(count - 2) for count in counts]  # of four methods
+    assert apart == sorted(apart)
+    assert len(set(apart)) > 1
+
+
 def test_what_is_copied_is_what_is_shown(make_results, opened):
     """All three forms hold the headings and cells of the table: chosen columns, the order, references last."""
     page = opened(make_results().page)
@@ -222,6 +237,43 @@ def test_what_is_said_of_a_number_follows_r(make_results, opened):
     assert len(set(said)) > 1
 
 
+def in_sight(locator):
+    """Whether all of it lies within the window, and nothing else lies over it."""
+    return locator.evaluate(
+        """(one) => {
+          const {left, right, top, bottom} = one.getBoundingClientRect();
+          const at = document.elementFromPoint((left + right) / 2, (top + bottom) / 2);
+          return top >= 0 && bottom <= innerHeight && one.contains(at);
+        }"""
+    )
+
+
+@pytest.mark.parametrize("reach", ["hover", "focus"])
+def test_words_appear_in_sight(make_results, opened, reach):
+    """What a number or a heading means stands in the window that shows it, however far the table goes on below."""
+    page = opened(make_results(methods=tuple(METHODS)).page, viewport={"width": 1000, "height": 420})
+    for target, words in ((cell(page, "vaex", "l1"), "vaex, L1: "), (page.locator('[data-sort="mse"]'), "MSE ↓: ")):
+        target.evaluate("(one) => one.scrollIntoView({block: 'center'})")
+        getattr(target, reach)()
+        assert page.locator("#told").inner_text().startswith(words)
+        assert in_sight(page.locator("#told"))
+        assert in_sight(target)
+
+
+def test_a_tap_says_what_the_number_means(make_results, opened):
+    """Where fingers point, the words stand above the pictures to which the number leads, and follow r."""
+    page = opened(make_results().page, has_touch=True, viewport={"width": 390, "height": 800})
+    cell(page, "dvae", "oracle_aware_flips").tap()
+    words = page.locator("#behind")
+    first = words.inner_text()
+    assert first.startswith("dvae, oracle-aware flips: ")
+    assert in_sight(words)
+    page.evaluate("moveTo(2)")
+    assert words.inner_text() not in ("", first)
+    page.locator("#reset").click()
+    assert words.inner_text() == ""
+
+
 def test_it_is_said_whether_anything_is_highlighted(make_results, opened):
     """With one seed no number is, and the page says why; a highlighted number is explained."""
     page = opened(make_results().page)
@@ -285,6 +337,38 @@ def test_difference_and_blink_draw_other_pictures(make_results, opened):
     assert all(one != other for one, other in zip(answers, drawn(page), strict=True))
     page.evaluate("blinked = true; S.view = 'blink'; drawPictures()")
     assert len(set(drawn(page))) == 24  # each row shows its query
+
+
+def test_dashed_lines_are_the_column_of_the_table(make_results, opened):
+    """Each line is a column: solid how often a method flips, dashed how often it convinces both, at every r."""
+    page = opened(make_results(oracles=3).page)
+    for column, line in (("flip_rate", ":not([stroke-dasharray])"), ("oracle_aware_flips", "[stroke-dasharray]")):
+        points = page.locator(f'#chart g[data-method="dvae"] polyline{line}').get_attribute("points")
+        drawn_at = [float(point.split(",")[1]) for point in points.split()]
+        rates = page.evaluate(f"task().cells[choice()].dvae.{column}.map((found) => found[0])")
+        assert drawn_at == [pytest.approx(10 + 350 * (1 - rate), abs=0.06) for rate in rates]
+        assert len(set(rates)) == 3
+
+
+def test_looking_at_a_name_makes_the_others_faint(make_results, opened):
+    """Among many lines one finds a method's by its name in the legend, by mouse or keyboard."""
+    page = opened(make_results().page)
+    page.locator('.key[data-method="vaex"]').hover()
+    assert [one.get_attribute("data-method") for one in page.locator("#chart .dim").all()] == ["dvae", "null"]
+    page.locator('.key[data-method="dvae"]').focus()
+    assert [one.get_attribute("data-method") for one in page.locator("#chart .dim").all()] == ["vaex", "null"]
+
+
+def test_a_method_carries_its_mark_everywhere(make_results, opened):
+    """Table, legend, chart and pictures have one mark a method, and another for the next one."""
+    page = opened(make_results(methods=("hybrid", "hybrid-gan", "vaex")).page)
+    marks = page.evaluate("Object.values(D.methods).map((one) => one.mark + one.light)")
+    assert len(set(marks)) == 3
+    for place in ("#body tr", "#legend button", "#chart g", "#pictures-head th"):
+        shown_in = page.locator(f"{place} polygon.mark").evaluate_all("(all) => all.map((one) => one.outerHTML)")
+        assert {re.search(r'points="([^"]*)"', text)[1] for text in shown_in} == set(
+            page.evaluate("Object.values(D.methods).map((one) => one.mark)")
+        )
 
 
 def test_a_name_hides_and_isolates(make_results, opened):
@@ -368,6 +452,30 @@ def test_many(make_results, opened):
     assert "seed 2" in page.locator("#gallery-count").inner_text()
 
 
+def test_the_page_opens_with_the_task_of_most_methods(make_results, make_record, opened):
+    """Neither the first nor the last by name, but the one that most was asked about; the top speaks of it alone."""
+    some, most = make_results(tasks=("b", "d"), methods=("vaex",), name="some"), make_results(tasks=("c",), name="most")
+    other = make_record(task="a", limit=7)
+    page = opened(write_page([other, *some.records, *most.records], most.runs, most.page.parent))
+    assert page.locator("#task option:checked").inner_text() == "c"
+    assert page.locator("h1").inner_text() == "Counterfactuals of c, a, b and more"
+    assert page.locator("#said .first").inner_text().startswith("On c at r = 0, ")
+    assert page.locator("#warned").inner_text() == ""
+    page.locator("#task").select_option(label="a")
+    assert "--limit 7" in page.locator("#warned").inner_text()
+    assert page.locator("#said").inner_text().startswith("On a ")
+
+
+def test_the_slider_stays_where_it_is(make_results, opened):
+    """What is written beside it is as wide at one end as at the other."""
+    page = opened(make_results().page)
+    places = []
+    for place in range(3):
+        page.evaluate(f"moveTo({place})")
+        places.append(page.locator("#r").bounding_box())
+    assert places[1:] == places[:-1]
+
+
 def test_no_request_can_leave(make_results, chromium):
     """The page's own policy forbids what a script might ask for: nobody knocks, though the browser is online."""
     context = chromium.new_context()
@@ -390,6 +498,34 @@ def test_nothing_is_wider_than_the_screen(make_results, opened, width):
     page = opened(make_results(methods=tuple(METHODS)).page, viewport={"width": width, "height": 800})
     page.locator("#pictures-body .query").first.click()
     assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+@pytest.mark.parametrize("width", [390, 1000])
+def test_names_and_queries_stay_in_sight(make_results, opened, width):
+    """However far one scrolls among the pictures, the names of methods stay above them, and the queries on the left."""
+    page = opened(make_results(methods=tuple(METHODS)).page, viewport={"width": width, "height": 800})
+    box, queries = page.locator("#pictures"), page.locator("#pictures-body th")
+    box.scroll_into_view_if_needed()
+    box.evaluate("(one) => one.scrollTo(300, 700)")
+    assert box.evaluate("(one) => [one.scrollLeft, one.scrollTop]") >= [300, 500]
+    place = box.bounding_box()
+    for head in page.locator("#pictures-head th").all():
+        assert place["y"] <= head.bounding_box()["y"] < place["y"] + 40
+    for query in queries.all():
+        assert query.bounding_box()["x"] == place["x"]
+
+
+def test_a_table_that_is_cut_says_so(make_results, opened):
+    """At 390 px it says that it scrolls sideways and keeps its first column; one that is not cut says nothing."""
+    folder = make_results()
+    hint = "(one) => getComputedStyle(one, '::before').content"
+    wide, narrow = opened(folder.page), opened(folder.page, viewport={"width": 390, "height": 800})
+    assert wide.locator("#table .scroll").evaluate(hint) == "none"
+    table = narrow.locator("#table .scroll")
+    assert "sideways" in table.evaluate(hint)
+    table.evaluate("(one) => one.scrollTo(120, 0)")
+    assert table.evaluate("(one) => one.scrollLeft") == 120
+    assert narrow.locator("#body th").first.bounding_box()["x"] == table.bounding_box()["x"]
 
 
 def test_the_keyboard_is_enough(make_results, opened):
