@@ -11,6 +11,7 @@ from benchmark.data.folder_config import FolderConfig, folder_config
 from benchmark.data.tasks import check_name
 from benchmark.data.wanted import Wanted
 from benchmark.errors import UserError, unknown
+from benchmark.jobs.memory import check_room, room
 from benchmark.jobs.parallel import Cluster
 from benchmark.jobs.protocol import Protocol
 from benchmark.jobs.runner import Shard
@@ -262,13 +263,15 @@ def cluster_of(backend: Backend, given: Sequence[str] | None) -> Cluster:
 
 
 def workers_of(jobs: int | None, devices: Devices) -> int:
-    """How many jobs run at once: `jobs`, or one a core, unless the jobs share something bigger."""
+    """How many jobs run at once: `jobs`, or one a core if memory holds them, unless they share something bigger."""
     _positive("jobs", jobs)
     if jobs is not None:
+        check_room(jobs)
         return jobs
     if devices.accelerator != "cpu" or devices.devices > 1:
         return 1
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, int(min(cores, room())))
 
 
 def _choice(kind: str, name: str, choices: Any) -> None:  # noqa: ANN401 - a Literal is no type
