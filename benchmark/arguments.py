@@ -11,6 +11,7 @@ from benchmark.data.folder_config import FolderConfig, folder_config
 from benchmark.data.tasks import check_name
 from benchmark.data.wanted import Wanted
 from benchmark.errors import UserError, unknown
+from benchmark.jobs.memory import check_room, room
 from benchmark.jobs.parallel import Cluster
 from benchmark.jobs.protocol import Protocol
 from benchmark.jobs.runner import Shard
@@ -262,20 +263,26 @@ def cluster_of(backend: Backend, given: Sequence[str] | None) -> Cluster:
 
 
 def workers_of(jobs: int | None, devices: Devices) -> int:
-    """How many jobs run at once: `jobs`, or one a core, one a GPU, or one where a training takes several devices.
+    """How many jobs run at once: `jobs`, or one a core or a GPU if memory holds them, unless one takes several devices.
 
     Raises
     ------
     UserError
-        For several jobs at once that want several GPUs each.
+        For more jobs at once than the memory holds, and for several that want several GPUs each.
     """
     _positive("jobs", jobs)
     if devices.accelerator == "cuda" and devices.devices > 1 and (jobs or 1) > 1:
         raise UserError("each of several jobs has one GPU: leave out --jobs or --devices")
     if jobs is not None:
+        check_room(jobs)
         return jobs
     if devices.devices > 1 or devices.accelerator == "mps":
         return 1
+    return max(1, int(min(_processors(devices), room())))
+
+
+def _processors(devices: Devices) -> int:
+    """The GPUs of this machine, or the cores that this process may use."""
     if devices.accelerator == "cuda":
         return torch.cuda.device_count()
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

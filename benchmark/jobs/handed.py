@@ -4,13 +4,14 @@ import zlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from unicodedata import normalize
-from zipfile import BadZipFile
+from zipfile import BadZipFile, ZipFile, is_zipfile
 
 import numpy as np
 import torch
 from PIL import Image
 
 from benchmark.errors import UserError
+from benchmark.jobs import memory
 from methods.pictures import eight_bit
 
 Shape = tuple[int, int, int]
@@ -80,9 +81,10 @@ def _pixels(path: Path, channels: int) -> np.ndarray:
 def _arrays(path: Path) -> Iterable[tuple[str, np.ndarray]]:
     """Names and images of an npy or npz file."""
     try:
+        _check_size(path)
         found = np.load(path, allow_pickle=False)
         arrays = {"": found} if isinstance(found, np.ndarray) else {name: found[name] for name in found.files}
-    except (OSError, ValueError, EOFError, BadZipFile, zlib.error) as error:
+    except (OSError, ValueError, EOFError, NotImplementedError, MemoryError, BadZipFile, zlib.error) as error:
         raise UserError(f"cannot read {path}: {error}") from error
     if len(arrays) > 1:
         return arrays.items()
@@ -90,6 +92,16 @@ def _arrays(path: Path) -> Iterable[tuple[str, np.ndarray]]:
     if not stack.ndim:
         raise UserError(f"{path} holds a single number; {WHAT}")
     return ((str(row), image) for row, image in enumerate(stack))
+
+
+def _check_size(path: Path) -> None:
+    """Refuse an archive that would fill half of the memory once it is unpacked."""
+    if path.suffix != ".npz" or not is_zipfile(path):
+        return
+    with ZipFile(path) as archive:
+        size = sum(part.file_size for part in archive.infolist()) / 2**30
+    if size > memory.machine_memory() / 1024 / 2:
+        raise UserError(f"{path} holds {size:.2f} GiB once it is unpacked, more than half of the memory: give folders")
 
 
 def _image(array: np.ndarray, shape: Shape, name: str) -> np.ndarray:

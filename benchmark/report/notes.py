@@ -7,6 +7,7 @@ import pandas as pd
 
 from benchmark.records.record import Record
 from benchmark.report.cells import Mean, Results, written
+from benchmark.report.unlike import unlike
 from metrics import METRICS
 from metrics.metric import RATE
 
@@ -27,11 +28,12 @@ def notes_of(records: Sequence[Record]) -> tuple[str, ...]:
 
 
 def of_run(records: Sequence[Record]) -> list[str]:
-    """Notes on preset and split, and the warnings of every table: a partial run, failed jobs."""
+    """Notes on preset and split, and the warnings of every table: a partial run, failed jobs, what differs."""
     good = Results.of(records).good
     made = dict.fromkeys((record.preset, record.split) for record in good)
     notes = [f"preset `{preset}`, {split} split" if preset else UNKNOWN for preset, split in made]
     notes += [f"**partial run**: --limit {limit}" for limit in dict.fromkeys(r.limit for r in good) if limit]
+    notes += [f"**not asked alike**: {line}" for line in unlike(good)]
     told = {"failed": "failed", "unasked": "not asked"}
     notes += [
         f"**{told[r.status]}**: {r.method} on {r.task}, seed {r.seed}: {r.reason}" for r in records if r.status in told

@@ -2,14 +2,12 @@
 
 import json
 import pickle
-import re
-from dataclasses import dataclass
 from itertools import cycle
 
 import numpy as np
 import pytest
 import torch
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 from safetensors.torch import save_file
@@ -17,27 +15,12 @@ from torch import nn
 from typer.main import get_command
 
 from benchmark.cli import application
+from benchmark.jobs import protocol
 from benchmark.jobs.settings import SECTIONS
 from methods import METHODS
+from tests.benchmark.harm import CLASSES, CODE, CONTROL, DAMAGE, SIDE, VALUES, times
 
 pytestmark = pytest.mark.slow
-
-CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\x80-\x9f\u202a-\u202e\u2066-\u2069]")
-"""What steers a terminal instead of being read."""
-NASTY = [
-    "", " ", ",", "-1", "0", "nan", "1e999", "9" * 400, "/etc/passwd", "all,all", "null", "{}", "[]",
-    '{"a":', "a\nb", "a\rb", "\x1b[31mred", "\u202etxt", "☃", "ﬁ", "<script>alert(1)</script>", "';--", "$(id)", "%s%n",
-    "mnist/" + "x" * 300, "mnist/0-0", "mnist/3-8-3", "mnist/../mnist", "CON", "*", "a=b",
-    "vaex.", ".epochs=1",
-]  # fmt: skip
-TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=20)
-VALUES = st.sampled_from(NASTY) | TEXT | st.integers().map(str) | st.floats().map(str)
-
-
-def times(count):
-    """So many examples, the same in every run."""
-    unharmed = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
-    return settings(max_examples=count, deadline=None, derandomize=True, database=None, suppress_health_check=unharmed)
 
 
 def flags():
@@ -59,6 +42,7 @@ def planned(cli, tmp_path):
 
     def plan(*options):
         folder = tmp_path / "results"
+        protocol._loaded.clear()  # or a process would read a folder once, whatever becomes of it
         outcome = cli("run", "--dry-run", "--methods", "null", "--results", folder, *options)
         assert outcome.code in (0, 2), outcome
         assert "Traceback" not in outcome.err + outcome.out
@@ -96,42 +80,6 @@ def test_any_methods(planned, first, second):
 
 
 # -- files -------------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Damage:
-    """What becomes of a file: cut, one byte changed, or other bytes altogether."""
-
-    place: float
-    byte: int
-    kind: str
-    other: bytes
-
-    def of(self, content):
-        place = int(self.place * len(content))
-        if self.kind == "cut":
-            return content[:place]
-        if self.kind == "other":
-            return self.other
-        return content[:place] + bytes([self.byte]) + content[place + 1 :]
-
-
-DAMAGE = st.builds(
-    Damage,
-    st.floats(0, 1, exclude_max=True),
-    st.integers(0, 255),
-    st.sampled_from(["cut", "byte", "other"]),
-    st.binary(max_size=200) | st.sampled_from([text.encode() for text in NASTY]),
-)
-SIDE, CLASSES = 16, ("blue", "red")
-CODE = """
-from torch import nn
-from typer.main import get_command
-
-
-def build():
-    return nn.Sequential(nn.Flatten(), nn.Linear(3 * 16 * 16, 2))
-"""
 
 
 @pytest.fixture(scope="module")

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from benchmark.records.record import Record
 from benchmark.report import doubts
 from benchmark.report.page.columns import ALL_SEEDS, Cell
+from benchmark.report.unlike import unlike
 from metrics import METRICS
 
 CONVINCING = 0.8
@@ -125,6 +126,7 @@ def warnings(records: Sequence[Record]) -> list[str]:
     found = [f"Partial run: --limit {record.limit}." for record in records if record.limit]
     if any(record.preset == "smoke" for record in records):
         found.insert(0, "Preset smoke: a test that everything runs. Its numbers and pictures mean nothing.")
+    found += [f"{line}." for line in unlike(records)]
     for record in records:
         found += [f"{record.task}: {remark}" for remark in record.data.get("remarks", [])]
     return list(dict.fromkeys([*found, *doubts.warnings(records)]))

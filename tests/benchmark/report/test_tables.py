@@ -7,14 +7,20 @@ from itertools import pairwise
 import pandas as pd
 import pytest
 
+from benchmark.records.record import Judge
 from benchmark.report.cells import COLUMNS, Results, tidy
 from benchmark.report.figures import write_figures
 from benchmark.report.marks import Marks
+from benchmark.report.page.sentence import warnings
 from benchmark.report.tables import tables, write_tables
+from benchmark.report.unlike import unlike
 from methods.base import Study
 from metrics import METRICS
 from metrics.metric import Format
 from metrics.trainings import share_over_trainings
+
+FACTS = {"validation_accuracy": 0.9, "test_accuracy": 0.95, "test_n": 100, "trained_on": "x", "fit_seconds": 1.0}
+OTHER = Judge(config={}, digest="another", **FACTS)
 
 
 @pytest.fixture
@@ -264,6 +270,26 @@ def test_partial_runs_say_so(make_record):
             assert "partial run" in text
             assert "--limit 25" in text
     assert not any("partial" in table.markdown() for table in tables([make_record()]))
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"split": "validation"}, "split"),
+        ({"limit": 25}, "limit"),
+        ({"data": {"digest": "other"}}, "data"),
+        ({"data": {"queries": 25}}, "number of queries"),
+        ({"classifier": OTHER}, "classifier"),
+        ({"oracle": OTHER}, "oracle"),
+    ],
+)
+def test_methods_that_were_not_asked_alike_are_told(make_record, changes, words):
+    """Every table, and the page, names what differs between methods of one task and seed; other seeds may differ."""
+    records = [make_record("vaex"), make_record("dvae", **changes)]
+    told = f"mnist, seed 0: methods differ in {words}, so their numbers cannot be compared"
+    assert all(told in table.markdown() for table in tables(records))
+    assert any(text.startswith(told) for text in warnings(records))
+    assert unlike([make_record(), make_record("dvae"), make_record("dvae", seed=1, **changes)]) == []
 
 
 def test_failed_jobs_are_listed(make_record):

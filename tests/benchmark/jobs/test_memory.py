@@ -1,0 +1,81 @@
+"""More jobs than the memory holds are refused, and not started by default."""
+
+import math
+
+import numpy as np
+import pytest
+
+from benchmark import arguments
+from benchmark.errors import UserError
+from benchmark.jobs import memory
+from methods.training import Devices
+
+CPU = Devices("cpu", 1, "32-true")
+
+
+@pytest.fixture
+def machine(monkeypatch):
+    """A machine of so many MiB, on which a process takes so many."""
+
+    def of(whole, own):
+        monkeypatch.setattr(memory, "machine_memory", lambda: whole)
+        monkeypatch.setattr(memory, "own_memory", lambda: own)
+        monkeypatch.setattr(arguments.os, "sched_getaffinity", lambda _: range(8), raising=False)
+
+    return of
+
+
+@pytest.mark.parametrize(("jobs", "fits"), [(1, True), (4, True), (5, False), (10**9, False)])
+def test_as_many_jobs_as_fit(machine, jobs, fits):
+    """Four processes of 1 GiB fit into 4 GiB, five are refused with the number that fits."""
+    machine(4096.0, 1024.0)
+    if fits:
+        assert arguments.workers_of(jobs, CPU) == jobs
+    else:
+        with pytest.raises(UserError, match=r"this machine has 4\.0 GiB: --jobs 4 at most"):
+            arguments.workers_of(jobs, CPU)
+
+
+@pytest.mark.parametrize(("whole", "jobs"), [(4096.0, 4), (100000.0, 8), (10.0, 1)])
+def test_unasked_no_more_jobs_than_fit(machine, whole, jobs):
+    """By default there is a job a core, but no more than fit, and one at least."""
+    machine(whole, 1024.0)
+    assert arguments.workers_of(None, CPU) == jobs
+
+
+def test_one_job_is_never_refused(machine):
+    """Whether a single job fits is only known once it has run."""
+    machine(10.0, 1024.0)
+    assert arguments.workers_of(1, CPU) == 1
+
+
+def test_where_the_system_says_nothing_nothing_is_refused(machine):
+    """Without the size of a process, or without the size of the memory, any number of jobs is taken."""
+    for whole, own in ((4096.0, math.nan), (math.inf, 1024.0)):
+        machine(whole, own)
+        assert arguments.workers_of(1000, CPU) == 1000
+
+
+def test_a_container_has_less(tmp_path):
+    """The memory is the machine's, or the container's if it has a limit below that."""
+    none, small = tmp_path / "none", tmp_path / "small"
+    none.write_text("max\n")
+    small.write_text(f"{64 * 2**20}\n")
+    assert memory.machine_memory([str(small), str(none)]) == 64
+    assert memory.machine_memory([str(none), str(tmp_path / "absent")]) == memory.machine_memory([]) > 64
+
+
+def test_memory_that_is_taken_is_seen():
+    """A process that takes 64 MiB more has 64 MiB more; it has less than the machine."""
+    before = memory.own_memory()
+    taken = np.ones(2**23)
+    assert memory.own_memory() - before == pytest.approx(64, abs=8)
+    assert before + taken.nbytes / 2**20 < memory.machine_memory()
+
+
+def test_too_many_jobs_are_one_line(cli, tmp_path):
+    """The command says so in one line before it computes anything."""
+    outcome = cli("run", "--preset", "smoke", "--methods", "null", "--jobs", "99999", "--results", tmp_path / "results")
+    assert (outcome.code, len(outcome.complaints)) == (2, 1)
+    assert "--jobs 99999 needs more than" in outcome.err
+    assert not (tmp_path / "results").exists()
