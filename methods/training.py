@@ -170,6 +170,10 @@ class Trainer:
         """
         yield count
 
+    def another(self) -> "Trainer | None":
+        """A trainer with another seed stream, for a training that failed; None from one that only measures a fit."""
+        return replace(self, seed=derived_seed(self.seed, 3))
+
     def fit(
         self, module: nn.Module, phases: Callable[[nn.Module], Sequence[Phase]], plan: Plan, stage: str = "fit"
     ) -> nn.Module:

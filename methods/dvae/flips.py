@@ -3,10 +3,16 @@
 from collections.abc import Callable
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 Judge = Callable[[Tensor, Tensor], Tensor]
 """Codes (B, n) bool and target classes (B,) -> the target's lead over every other class, (B,), in logits."""
+
+
+def lead(logits: Tensor, target: Tensor) -> Tensor:
+    """The target's logit minus the largest other one, (B,), from logits (B, classes); above 0 if the target wins."""
+    wanted = nn.functional.one_hot(target, logits.shape[1]).bool()
+    return logits[wanted] - logits.masked_fill(wanted, -torch.inf).amax(1)
 
 
 def flipped(bits: Tensor, ranks: Tensor, relaxation: float) -> Tensor:
@@ -34,10 +40,10 @@ def everything(judge: Judge, bits: Tensor, target: Tensor) -> Tensor:
     return effect.argsort(dim=1, descending=True, stable=True).argsort(1)
 
 
-def greedy(judge: Judge, bits: Tensor, target: Tensor, ranks: Tensor | None = None) -> Tensor:
-    """Ranks (N, n) that repeatedly flip the bit that raises the target's lead most, until the target leads.
+def greedy(judge: Judge, bits: Tensor, target: Tensor, ranks: Tensor | None = None, *, margin: float = 0.0) -> Tensor:
+    """Ranks (N, n) that repeatedly flip the bit that raises the target's lead most, until it leads by `margin`.
 
-    If it never leads, the flips with the greatest lead are kept.
+    If it never leads by so much, the flips with the greatest lead are kept.
 
     Parameters
     ----------
@@ -49,6 +55,8 @@ def greedy(judge: Judge, bits: Tensor, target: Tensor, ranks: Tensor | None = No
         (N,).
     ranks
         (N, n): earlier flips, from which the search continues.
+    margin
+        The lead that is enough if it is exceeded, in logits.
 
     """
     count = bits.shape[1]
@@ -56,7 +64,7 @@ def greedy(judge: Judge, bits: Tensor, target: Tensor, ranks: Tensor | None = No
     bits = flipped(bits, ranks, 0.0)
     used = (ranks < count).sum(1)
     best, best_used = judge(bits, target), used.clone()
-    open_rows = ((best <= 0) & (used < count)).nonzero()[:, 0]
+    open_rows = ((best <= margin) & (used < count)).nonzero()[:, 0]
     while len(open_rows):
         leads = influence(judge, bits[open_rows], target[open_rows])
         lead, bit = leads.masked_fill(ranks[open_rows] < count, -torch.inf).max(1)
@@ -65,5 +73,5 @@ def greedy(judge: Judge, bits: Tensor, target: Tensor, ranks: Tensor | None = No
         used[open_rows] += 1
         better = open_rows[lead > best[open_rows]]
         best[better], best_used[better] = lead[lead > best[open_rows]], used[better]
-        open_rows = open_rows[(lead <= 0) & (used[open_rows] < count)]
+        open_rows = open_rows[(lead <= margin) & (used[open_rows] < count)]
     return torch.where(ranks < best_used[:, None], ranks, count)

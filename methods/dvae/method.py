@@ -3,13 +3,14 @@
 Gat, Lorberbom, Schwartz and Hazan, "Latent Space Explanation by Intervention", 2022.
 """
 
+import logging
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Self
 
 import torch
-from pydantic import Field
 from torch import Tensor, nn
 from torch.optim import Adam
 
@@ -21,17 +22,18 @@ from methods.base import (
     ImageSet,
     Layer,
     Method,
-    MethodConfig,
     Study,
     in_batches,
 )
-from methods.dvae.flips import everything, flipped, greedy, single
+from methods.dvae.collapse import LEAST_KAPPA, PARTS, Part, kappa, restart, told
+from methods.dvae.flips import everything, flipped, greedy, lead, single
 from methods.dvae.model import Concepts, DiscreteVAE, Sizes
+from methods.dvae.settings import DvaeConfig
 from methods.dvae.showing import forms, histogram, meaning_of_bits
 from methods.training import Phase, Plan, Trainer, warmup_cosine
 from metrics.fisher import Form, directions, fisher_information, inverse_cosine, inverse_dot, shared_information
 
-Positive = Annotated[int, Field(gt=0)]
+log = logging.getLogger(__name__)
 
 WARMUP = 100
 """Warm-up steps of the learning rate; without them the latents may die at once."""
@@ -42,48 +44,6 @@ EXACT_FORMS: tuple[tuple[Form, int], ...] = (("coordinate", 3), ("joint", 4))
 OF_HEAD: Mapping[Layer, tuple[Form, int]] = {"fully connected": ("coordinate", 3), "convolutional": ("probe", 32)}
 """Layer -> form and draws of the Fisher information of f_K; where φ is long only the estimate is affordable."""
 REGULARISERS = {"none": None, "inverse_dot": inverse_dot, "inverse_cosine": inverse_cosine}
-
-
-class DvaeConfig(MethodConfig):
-    """Settings of `dvae`."""
-
-    explain_only = frozenset({"policy", "until_picture", "draws"})
-
-    policy: Literal["greedy", "single", "all"] = Field(
-        "greedy",
-        description="bits to flip: one after another until the class flips; the most influential one; all (the paper "
-        'says "a single flip" and "when the discrete representation is flipped")',
-    )
-    until_picture: bool = Field(
-        True, description="whether `greedy` continues until g(ψ), and not only f_K(ψ), has the target class (ours)"
-    )
-    draws: Positive = Field(32, description="random draws for the reported information of g (ours)")
-    layer: Layer = Field(
-        "fully connected",
-        description="the layer of f that φ is the output of: the first fully connected one (the paper's experiments) "
-        "or the last convolutional block, flattened (ours; the paper's method takes any)",
-    )
-    bits: Positive = Field(16, description="n, the number of boolean latents (ours)")
-    hidden: tuple[Positive, ...] = Field(
-        (128, 128, 64), description="widths inside the encoder, mirrored in the decoder: four linear layers each"
-    )
-    dropout: float = Field(0.0, ge=0, lt=1, description="between linear layers (the paper uses some, not how much)")
-    temperature: float = Field(0.5, gt=0, description="τ of the Gumbel-softmax relaxation (ours)")
-    kl_weight: float = Field(0.03, ge=0, description="weight of the KL term (Eq. 1: 1)")
-    epochs: Positive = Field(90, description="epochs of the DVAE (ours)")
-    min_steps: int = Field(1200, ge=0, description="minimal number of steps of the DVAE (ours)")
-    generator: tuple[Positive, ...] = Field((256, 256), description="hidden widths of g (ours)")
-    generator_epochs: Positive = Field(16, description="epochs of g (ours)")
-    generator_min_steps: int = Field(1500, ge=0, description="minimal number of steps of g (ours)")
-    regulariser: Literal["inverse_dot", "inverse_cosine", "none"] = Field(
-        "inverse_dot", description="of the answering generator: 1 / (I(g) · I(f_K)) (Eq. 6), 1 / cosine (ours), none"
-    )
-    weight: float = Field(1.2, ge=0, description="λ of the regulariser (Eq. 6; ours)")
-    probes: Positive = Field(2, description="random draws for the information in the training loss (ours)")
-    regularised: Positive = Field(32, description="maximal number of images per batch in the regulariser (ours)")
-    batch_size: Positive = Field(128, description="images per step (ours)")
-    learning_rate: float = Field(2e-3, gt=0, description="Adam's learning rate at its peak (ours)")
-    samples: Positive = Field(1000, description="maximal number of training images in the figure of the bits (ours)")
 
 
 @dataclass(frozen=True)
@@ -104,6 +64,7 @@ class Dvae(Method):
 
     Config = DvaeConfig
     asks = "features"
+    version = 2
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "smoke": {
             "epochs": 4,
@@ -120,7 +81,7 @@ class Dvae(Method):
     config: DvaeConfig
     network: Concepts
 
-    def build(self, shape: tuple[int, int, int], class_count: int) -> nn.Module:  # noqa: ARG002 - any number of classes
+    def build(self, shape: tuple[int, int, int], class_count: int) -> nn.Module:
         """The untrained DVAE and generators."""
         config, counts = self.config, self.classifier.feature_counts
         if config.layer not in counts:
@@ -128,13 +89,13 @@ class Dvae(Method):
         sizes = Sizes(
             shape,
             counts[config.layer],
-            config.bits,
+            math.ceil(config.bits * math.log2(class_count)),
             config.hidden,
             config.generator,
             config.dropout,
             config.samples,
         )
-        dvae = DiscreteVAE(sizes, temperature=config.temperature, kl_weight=config.kl_weight)
+        dvae = DiscreteVAE(sizes, temperature=config.temperature, kl_weight=config.kl_weight / (class_count - 1))
         return Concepts(
             sizes,
             dvae,
@@ -142,32 +103,61 @@ class Dvae(Method):
             weight=config.weight,
             probes=config.probes,
             regularised=config.regularised,
+            sampled=config.generator_input == "sampled",
         )
 
     def fit(self, data: ImageSet, classifier: Classifier, *, trainer: Trainer) -> Self:
-        """Train the DVAE on φ, freeze it, then train the generators on φ'; labels are not used."""
+        """Train the DVAE on φ, freeze it, then train the generators on φ'; labels are not used.
+
+        Each of the two trainings that collapses is made once more (`methods/dvae/collapse.py`).
+        """
         network, config = self.prepare(data.shape, classifier), self.config
         assert isinstance(network, Concepts)  # noqa: S101 - `build` returned it
         phi = in_batches(self.features, data, trainer.device)
         network.dvae.measure(phi)
-        schedule = partial(warmup_cosine, WARMUP)
-        plan = Plan(Rows((phi,)), len(data), config.epochs, config.batch_size, config.min_steps, schedule)
-        trainer.fit(network, partial(self._phases, "dvae"), plan)
+        network.keep(phi)
+        plan = partial(Plan, count=len(data), batch_size=config.batch_size, schedule=partial(warmup_cosine, WARMUP))
+        dvae = plan(Rows((phi,)), epochs=config.epochs, min_steps=config.min_steps)
+        self._train("dvae", dvae, trainer)
         with torch.no_grad():
-            own = network.dvae.decode(network.dvae.encode(phi))
+            own = network.dvae.decode(network.dvae.encode(phi)) if config.generator_input == "decoded" else phi
             information = directions(self._information_of_head(phi.to(trainer.device))).cpu()
         batch = Rows((own, information), data)
-        plan = Plan(batch, len(data), config.generator_epochs, config.batch_size, config.generator_min_steps, schedule)
-        trainer.fit(network, partial(self._phases, "generator"), plan, stage="generator")
-        kept = torch.linspace(0, len(data) - 1, min(config.samples, len(data))).long()
-        network.samples[: len(kept)] = phi[kept]
-        network.sample_count.fill_(len(kept))
+        drawing = plan(batch, epochs=config.generator_epochs, min_steps=config.generator_min_steps)
+        self._train("generator", drawing, trainer)
         return self
 
-    def _phases(self, part: str, network: nn.Module) -> list[Phase]:
+    def _train(self, part: Part, plan: Plan, trainer: Trainer) -> None:
+        """Train one part of the network; from new weights and another seed stream once more, if it collapsed."""
+        attempts = [self._attempt(part, plan, trainer)]
+        another = trainer.another() if attempts[0] < LEAST_KAPPA else None
+        if another is not None:
+            log.warning("%s collapsed (kappa = %.2f): it is trained once more", part, attempts[0])
+            restart(self.network.part(part), another.seed)
+            attempts.append(self._attempt(part, plan, another, "-again"))
+        self.network.note(part, attempts)
+
+    def _attempt(self, part: Part, plan: Plan, trainer: Trainer, suffix: str = "") -> float:
+        """Train one part, and return the κ between the classes of training images and what it makes of them."""
+        trainer.fit(self.network, partial(self._phases, part), plan, stage=part + suffix)
+        return kappa(*self._classes_kept(part, trainer.device))
+
+    @torch.no_grad()
+    def _classes_kept(self, part: Part, device: torch.device) -> tuple[Tensor, Tensor]:
+        """The classes of kept φ by f_K, and of φ' by f_K or of g(φ') by f, depending on the part, (M,) each."""
+        codes = self.network.sample_codes()
+        seen = self.head(self.network.kept().to(device))
+        if part == "dvae":
+            found = self.head(self.network.dvae.decode(codes).to(device))
+        else:
+            found = torch.cat([self.classifier(some.to(device)) for some in self._pictures(codes).split(BATCH)])
+        return seen.argmax(1), found.argmax(1)
+
+    def _phases(self, part: Part, network: nn.Module) -> list[Phase]:
         assert isinstance(network, Concepts)  # noqa: S101 - `build` returned it
-        trained = network.dvae if part == "dvae" else network.generators
-        return [Phase(f"{part}_losses", Adam(trained.parameters(), lr=self.config.learning_rate, fused=True))]
+        return [
+            Phase(f"{part}_losses", Adam(network.part(part).parameters(), lr=self.config.learning_rate, fused=True))
+        ]
 
     def features(self, images: Tensor) -> Tensor:
         """φ of images (N, C, H, W), at the layer that is explained: (N, d)."""
@@ -215,7 +205,7 @@ class Dvae(Method):
 
     def _go_on(self, bits: Tensor, target: Tensor, ranks: Tensor) -> Tensor:
         """Further flips after `ranks` (N, n), until the picture has the target class too; none if it never has."""
-        longer = greedy(self.lead_in_both, bits, target, ranks)
+        longer = greedy(self.lead_in_both, bits, target, ranks, margin=self.config.margin)
         reached = self.lead_in_both(flipped(bits, longer, 0.0), target) > 0
         return torch.where(reached[:, None], longer, ranks)
 
@@ -269,10 +259,11 @@ class Dvae(Method):
         return {"bits": meaning_of_bits(self.network.sample_codes(), self._pictures, self._probabilities)}
 
     def studies(self) -> Mapping[str, Study]:
-        """Tables of the bits that a flip needs and of the forms of shared information; made by one policy."""
+        """Tables of the bits that a flip needs, of shared information and of the trainings; made by one policy."""
         if self.config.policy != "greedy":
             return {}
-        return {"bits-needed": self._bits_needed(), "fisher": self._forms()}
+        trainings = told({part: self.network.noted(part) for part in PARTS})
+        return {"bits-needed": self._bits_needed(), "fisher": self._forms(), "trainings": trainings}
 
     def _pictures(self, bits: Tensor) -> Tensor:
         """Pictures by g of any number of codes (N, n): (N, C, H, W)."""
@@ -294,7 +285,7 @@ class Dvae(Method):
             "f_K(ψ) and f(g(ψ))": (both, self.lead_in_both),
         }
         reached = {
-            until: (ranks < self.config.bits).sum(1)[judge(flipped(codes, ranks, 0.0), target) > 0]
+            until: (ranks < self.network.sizes.bits).sum(1)[judge(flipped(codes, ranks, 0.0), target) > 0]
             for until, (ranks, judge) in judged.items()
         }
         return histogram(reached, len(codes))
@@ -328,9 +319,3 @@ class Dvae(Method):
         drawn = f"shared Fisher information of pictures estimated from {config.draws} random draws per query"
         layer = "φ is the output of the last convolutional block; the information of f_K is estimated too"
         return policy, f"generator with {regulariser}", drawn, *([layer] * (config.layer == "convolutional"))
-
-
-def lead(logits: Tensor, target: Tensor) -> Tensor:
-    """The target's logit minus the largest other one, (B,), from logits (B, classes); above 0 if the target wins."""
-    wanted = nn.functional.one_hot(target, logits.shape[1]).bool()
-    return logits[wanted] - logits.masked_fill(wanted, -torch.inf).amax(1)

@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - torch's own convention
 from torch import Tensor, nn
 
+from methods.dvae.collapse import ATTEMPTS, PARTS, Part
 from metrics.fisher import fisher_information
 
 Regulariser = Callable[[Tensor, Tensor], Tensor]
@@ -78,6 +79,11 @@ class DiscreteVAE(nn.Module):
         """The most likely z for φ (B, d): (B, n) bool."""
         return self.logits(phi) > 0
 
+    @torch.no_grad()
+    def resample(self, phi: Tensor) -> Tensor:
+        """φ' decoded from a code that is drawn from q(z | φ) for each φ (B, d): (B, d)."""
+        return self.decode(self.logits(phi).sigmoid().bernoulli())
+
     def decode(self, bits: Tensor) -> Tensor:
         """φ' (or ψ) decoded from z (B, n), bool or relaxed: (B, d)."""
         return self.mean + self.scale * self.decoder(bits.to(self.scale))
@@ -99,6 +105,9 @@ class Concepts(nn.Module):
     samples: Tensor
     """(M, d): φ of training images, evenly spread over the training set; rows after `sample_count` are unused."""
     sample_count: Tensor
+    kappas: Tensor
+    """(parts, ATTEMPTS): κ of each training, a row for each of `PARTS`; those after `attempts` were not made."""
+    attempts: Tensor
 
     def __init__(
         self,
@@ -109,15 +118,19 @@ class Concepts(nn.Module):
         weight: float,
         probes: int,
         regularised: int,
+        sampled: bool = False,
     ) -> None:
         super().__init__()
         self.sizes, self.dvae = sizes, dvae
         self.regulariser, self.weight, self.probes, self.regularised = regulariser, weight, probes, regularised
+        self.sampled = sampled
         widths = (sizes.features, *sizes.generator, math.prod(sizes.shape))
         names = ("plain",) if regulariser is None else ("plain", "regularised")
         self.generators = nn.ModuleDict({name: linear_layers(widths, sizes.dropout) for name in names})
         self.register_buffer("samples", torch.zeros(sizes.samples, sizes.features))
         self.register_buffer("sample_count", torch.zeros((), dtype=torch.long))
+        self.register_buffer("kappas", torch.zeros(len(PARTS), ATTEMPTS))
+        self.register_buffer("attempts", torch.zeros(len(PARTS), dtype=torch.long))
 
     @property
     def answering(self) -> str:
@@ -136,6 +149,27 @@ class Concepts(nn.Module):
     def log_pixels(self, name: str, phi: Tensor) -> Tensor:
         """Log-intensities log g(φ'), (B, C·H·W), for the Fisher information of g."""
         return F.logsigmoid(self.pixel_logits(name, phi))
+
+    def part(self, name: Part) -> nn.Module:
+        """What is trained at one go."""
+        return self.dvae if name == "dvae" else self.generators
+
+    def note(self, name: Part, kappas: Sequence[float]) -> None:
+        """Keep κ of each training of a part."""
+        place = list(PARTS).index(name)
+        self.attempts[place] = len(kappas)
+        self.kappas[place, : len(kappas)] = torch.tensor(kappas)
+
+    def noted(self, name: Part) -> list[float]:
+        """κ of each training of a part."""
+        place = list(PARTS).index(name)
+        return self.kappas[place, : int(self.attempts[place])].tolist()
+
+    def keep(self, phi: Tensor) -> None:
+        """Keep φ (N, d) of some training images."""
+        kept = torch.linspace(0, len(phi) - 1, min(len(self.samples), len(phi))).long()
+        self.samples[: len(kept)] = phi[kept]
+        self.sample_count.fill_(len(kept))
 
     def kept(self) -> Tensor:
         """The kept φ of training images, (M, d)."""
@@ -166,6 +200,9 @@ class Concepts(nn.Module):
 
         """
         pixels, count = images.flatten(1), len(images)
+        if self.sampled:
+            self.dvae.eval()  # it is frozen
+            phi = self.dvae.resample(phi)
         losses = {
             name: F.binary_cross_entropy_with_logits(self.pixel_logits(name, phi), pixels, reduction="sum") / count
             for name in self.generators

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from methods.bank import Bank
 from methods.base import BATCH, Classifier, Counterfactuals, ImageSet, Layer, Method, MethodConfig, Study
-from methods.dvae.method import lead
+from methods.dvae.flips import lead
 from methods.patch_swap.swaps import Donors, Swaps, greedy, mixed
 from methods.training import Trainer
 

@@ -78,6 +78,17 @@ def test_greedy_stops_where_the_target_leads(judge, asked):
     assert (judge(found ^ last, target)[several] <= 0).all()
 
 
+@pytest.mark.parametrize("margin", [0.0, 0.5, 2.0])
+def test_margin_is_reached_or_all_bits_were_tried(judge, asked, margin):
+    """The lead exceeds the margin, or the flips are the best of a search that tried all bits; no flip is dropped."""
+    bits, target = asked
+    ranks, least, exhausted = (greedy(judge, bits, target, margin=enough) for enough in (margin, 0.0, torch.inf))
+    reached = judge(flipped(bits, ranks, 0.0), target) > margin
+    assert 0 < reached.sum() < len(bits)
+    assert torch.equal(ranks[~reached], exhausted[~reached])
+    assert ((least < BITS) <= (ranks < BITS))[reached].all()
+
+
 def test_greedy_is_exact_where_bits_add_up(asked):
     """Of two classes that bits vote for independently, greedy needs as few flips as an exhaustive search."""
     bits, _ = asked

@@ -6,9 +6,10 @@ import torch
 from torch import nn
 
 from methods.base import in_batches
-from methods.dvae.flips import flipped
-from methods.dvae.method import Dvae, DvaeConfig, lead
+from methods.dvae.flips import flipped, greedy, lead
+from methods.dvae.method import Dvae
 from methods.dvae.model import DiscreteVAE, Sizes
+from methods.dvae.settings import DvaeConfig
 from methods.training import Trainer
 from tests.methods import thirds
 from tests.methods.thirds import CLASSES, Pictures
@@ -18,7 +19,7 @@ pytestmark = pytest.mark.slow  # a trained method is shared by these tests
 SHAPE = (1, 6, 6)
 FEATURES = 7
 SIZES = Sizes(SHAPE, FEATURES, 5, (16, 16, 16), (16,), 0.0, 10)
-SMALL = {"bits": 5, "hidden": (24, 24, 24), "generator": (24,), "epochs": 1, "generator_epochs": 1, "samples": 30}
+SMALL = {"bits": 3, "hidden": (24, 24, 24), "generator": (24,), "epochs": 1, "generator_epochs": 1, "samples": 30}
 SMALL |= {"min_steps": 800, "generator_min_steps": 150, "batch_size": 32, "learning_rate": 5e-3, "draws": 4}
 POLICIES = ("greedy", "single", "all")
 LARGER = {"fully connected": 1, "convolutional": 3}
@@ -138,11 +139,11 @@ def test_other_layer_is_explained_throughout():
 # -- the generators ----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("regulariser", ["inverse_dot", "none"])
+@pytest.mark.parametrize(("regulariser", "weight"), [("inverse_dot", 1e-3), ("none", 7.0)])
 @pytest.mark.slow
-def test_plain_generator_knows_no_regulariser(method, regulariser):
+def test_plain_generator_knows_no_regulariser(method, regulariser, weight):
     """The generator without the regulariser is the same to the last bit, whatever the other one is trained with."""
-    ours, theirs = fitted(regulariser=regulariser, weight=7.0).network.generators, method.network.generators
+    ours, theirs = fitted(regulariser=regulariser, weight=weight).network.generators, method.network.generators
     for name, value in ours["plain"].state_dict().items():
         assert torch.equal(value, theirs["plain"].state_dict()[name])
     assert ("regularised" in ours) == (regulariser != "none")
@@ -203,6 +204,23 @@ def test_picture_needs_no_fewer_flips(method):
     extended = (many < 5).sum(1) > (few < 5).sum(1)
     assert seen.float().mean() >= (Places()(representation.images[0]).argmax(1) == TARGET).float().mean()
     assert (both.evidence["representation_classes"][0] == TARGET)[seen & extended].all()
+
+
+def test_flips_go_on_to_the_margin(method):
+    """Both leads reach the margin where flips do so at all; a greater margin takes no fewer flips."""
+    flips = []
+    for margin in (0.0, 1.0):
+        asked = variant(method, margin=margin)
+        told = ask(asked, [0.0]).intervention
+        code = flipped(told["bits"], told["ranks"], 0.0)
+        flips.append((told["ranks"] < 5).sum(1))
+        with torch.no_grad():
+            leads = asked.lead_in_both(code, TARGET)
+            most = greedy(asked.lead_in_both, told["bits"], TARGET, told["ranks"], margin=torch.inf)
+            tried = asked.lead_in_both(flipped(told["bits"], most, 0.0), TARGET)
+        assert ((leads > margin) | (leads == tried) | (tried <= 0)).all()
+        assert (leads > margin).any()
+    assert (flips[1] >= flips[0]).all()
 
 
 def test_lead_is_positive_where_the_target_wins():
