@@ -86,6 +86,7 @@ class AttributeSearch(Method):
             "epochs": 2,
             "steps": 5,
             "bisections": 3,
+            "bisection_steps": 3,
         },
         "paper": {
             "attributes": THIRTEEN,
@@ -98,13 +99,16 @@ class AttributeSearch(Method):
             "batch_size": 32,
             "learning_rate": 2e-4,
             "steps": 100,
+            "bisections": 7,
+            "bisection_steps": 100,
         },
-        "faces": {"steps": 20, "bisections": 4},
-        "bias": {"widths": (24, 48, 64), "critic": (24, 48, 64), "epochs": 6, "steps": 20, "bisections": 4},
+        "faces": {"steps": 20},
+        "bias": {"widths": (24, 48, 64), "critic": (24, 48, 64), "epochs": 6, "steps": 20},
     }
     asks = "gradients"
     one_generator = True
     takes_attributes = True
+    version = 2
     config: AttributeSearchConfig
     network: AttGAN
 

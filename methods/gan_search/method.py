@@ -14,7 +14,15 @@ from torch.optim import Adam
 
 from methods.base import Classifier, Counterfactuals, Illustration, Images, ImageSet, Method, MethodConfig
 from methods.gan_search.model import LatentGAN, Sizes
-from methods.gan_search.search import Objective, Positive, SearchConfig, SearchResult, refined, search
+from methods.gan_search.search import (
+    Objective,
+    Positive,
+    PriorSearchConfig,
+    SearchConfig,
+    SearchResult,
+    refined,
+    search,
+)
 from methods.pictures import eight_bit
 from methods.references import Unlearned
 from methods.training import Phase, Plan, Trainer, warmup_cosine
@@ -30,9 +38,11 @@ class GanConfig(MethodConfig):
 
     explain_only = frozenset({"inversion_steps", "inversion_rate"})
 
-    inversion_steps: int = Field(30, ge=0, description="of gradient descent from the encoder's guess at a query (ours)")
+    inversion_steps: int = Field(
+        200, ge=0, description="of gradient descent from the encoder's guess at a query (ours)"
+    )
     inversion_rate: float = Field(0.1, gt=0, description="Adam's in the inversion, falling to 0 (ours)")
-    latent: Positive = Field(10, description="length of L (Sec. 4.1)")
+    latent: Positive = Field(32, description="length of L (Sec. 4.1: 10, which draws digits with twice the error)")
     generator: tuple[Positive, ...] = Field(
         (64, 48, 24), description="channels of the generator, coarse to fine, a doubling of the size after each (ours)"
     )
@@ -55,10 +65,10 @@ class GanConfig(MethodConfig):
     momentum: float = Field(0.5, ge=0, lt=1, description="Adam's β_1, of generator and discriminator (DCGAN)")
 
 
-class GanSearchConfig(SearchConfig, GanConfig):
+class GanSearchConfig(PriorSearchConfig, GanConfig):
     """Settings of `gan-search`."""
 
-    explain_only = SearchConfig.explain_only | GanConfig.explain_only | {"start"}
+    explain_only = PriorSearchConfig.explain_only | GanConfig.explain_only | {"start"}
 
     start: Literal["query", "bank"] = Field(
         "query",
@@ -85,10 +95,13 @@ class GanSearch(Method):
             "encoder_min_steps": 0,
             "steps": 5,
             "bisections": 3,
+            "bisection_steps": 3,
+            "restarts": 2,
             "inversion_steps": 5,
             "bank": 200,
         },
         "paper": {
+            "latent": 10,
             "generator": (512, 256, 128, 64),
             "discriminator": (64, 128, 256, 512),
             "encoder": (64, 128, 256, 512),
@@ -98,6 +111,11 @@ class GanSearch(Method):
             "input_noise": 0.0,
             "batch_size": 128,
             "steps": 100,
+            "bisections": 7,
+            "bisection_steps": 100,
+            "confidence": 0.9,
+            "restarts": 0,
+            "radius": None,
             "inversion_steps": 100,
             "bank": 20_000,
         },
@@ -111,12 +129,10 @@ class GanSearch(Method):
             "encoder_epochs": 4,
             "encoder_min_steps": 0,
             "steps": 20,
-            "bisections": 4,
             "inversion_steps": 20,
             "bank": 3000,
         },
         "bias": {
-            "latent": 32,
             "generator": (64, 32, 16),
             "discriminator": (16, 32, 64),
             "encoder": (16, 32, 64),
@@ -124,13 +140,16 @@ class GanSearch(Method):
             "min_steps": 0,
             "encoder_epochs": 6,
             "encoder_min_steps": 0,
+            "confidence": 0.9,
             "steps": 20,
-            "bisections": 4,
+            "restarts": 0,
+            "radius": None,
             "inversion_steps": 20,
             "bank": 2000,
         },
     }
     one_generator = True
+    version = 2
     config: GanSearchConfig
     network: LatentGAN
 
@@ -225,7 +244,8 @@ class GanSearch(Method):
     def _search(self, images: Tensor, own: Tensor, target: Tensor, config: GanSearchConfig) -> SearchResult:
         """The search for `images`, whose latents are `own` (N, latent)."""
         sought = classes_sought(config, self.classifier, images, target)
-        objective = Objective(lambda latents, _: self.network.generate(latents), self.classifier, images, sought)
+        generate, allowed = self.network.generate, config.allowed(own.shape[1])
+        objective = Objective(lambda latents, _: generate(latents), self.classifier, images, sought, allowed)
         start = own if config.start == "query" else self.network.nearest(own, target, config.confidence)
         return search(objective, start, config)
 
@@ -300,10 +320,11 @@ class PixelSearch(Unlearned):
     Config = PixelSearchConfig
     asks = "gradients"
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
-        "smoke": {"steps": 5, "bisections": 3},
-        "faces": {"steps": 20, "bisections": 4, "search_rate": 0.1},
-        "bias": {"steps": 20, "bisections": 4},
+        "smoke": {"steps": 5, "bisections": 3, "bisection_steps": 3},
+        "faces": {"steps": 20, "search_rate": 0.1},
+        "bias": {"steps": 20},
     }
+    version = 2
     config: PixelSearchConfig
 
     def explain(self, images: Tensor, target: Tensor, relaxations: Sequence[float]) -> Counterfactuals:

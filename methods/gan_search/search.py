@@ -2,11 +2,12 @@
 
 It knows a differentiable `generate`, the classifier's logits and where to start, and nothing of what L is: the latent
 of a GAN, pixels, or the attributes that a conditional generator edits. All queries are searched in one batch, and none
-touches another: every sum runs over one query, and every query has a bracket of its own.
+touches another: every sum runs over one query, and every query has a bracket of its own. A query leaves the batch as
+soon as it is done.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal, Self
 
@@ -36,7 +37,10 @@ class SearchConfig(MethodConfig):
             "search_rate",
             "bisections",
             "least_weight",
+            "bisection_steps",
             "greatest_weight",
+            "restarts",
+            "restart_noise",
             "frames",
         }
     )
@@ -50,11 +54,18 @@ class SearchConfig(MethodConfig):
     confidence: float = Field(
         0.9, ge=0, lt=1, description="probability of the target from which on a class counts as flipped (ours)"
     )
-    steps: Positive = Field(40, description="of gradient descent for each λ (ours)")
+    steps: Positive = Field(40, description="of gradient descent in search of a flip (ours)")
     search_rate: float = Field(0.2, gt=0, description="Adam's at the start, falling to 0 by half a cosine (ours)")
-    bisections: int = Field(7, ge=0, description="of the bracket of λ, at most (Sec. 3.2; the number is ours)")
+    bisections: int = Field(4, ge=0, description="of the bracket of λ, at most (Sec. 3.2; the number is ours)")
+    bisection_steps: Positive = Field(
+        10, description="of gradient descent for each, from the best so far, at half the rate (ours)"
+    )
     least_weight: float = Field(1.0, gt=0, description="lower end of the bracket of λ, intensities per nat (ours)")
     greatest_weight: float = Field(1e4, gt=0, description="upper end of the bracket of λ, intensities per nat (ours)")
+    restarts: int = Field(
+        0, ge=0, description="of a query that has not flipped, from its start and noise (Sec. 3.2: none)"
+    )
+    restart_noise: float = Field(1.0, ge=0, description="standard deviation of this noise, in units of L (ours)")
     frames: int = Field(8, ge=2, description="pictures that an optimisation path is kept as (Figs. 2-4 show about 10)")
 
     @model_validator(mode="after")
@@ -69,6 +80,47 @@ class SearchConfig(MethodConfig):
         return self.mode == "criticism" and self.distance == "l1"
 
 
+Allowed = Callable[[Tensor], Tensor]
+"""What is searched, (n, ...) -> the nearest that may be an answer."""
+
+
+def anything(latents: Tensor) -> Tensor:
+    """Every one of `latents` (n, ...) may be an answer."""
+    return latents
+
+
+def within_length(greatest: float) -> Allowed:
+    """Latents (n, latent) no longer than `greatest` may be answers; a longer one is shortened to it."""
+
+    def shortened(latents: Tensor) -> Tensor:
+        return latents * (greatest / latents.norm(dim=1, keepdim=True)).clamp(max=1)
+
+    return shortened
+
+
+class PriorSearchConfig(SearchConfig):
+    """Settings of a search among latents of which a generator has learnt N(0, I)."""
+
+    explain_only = SearchConfig.explain_only | {"radius"}
+
+    confidence: float = Field(
+        0.99, ge=0, lt=1, description="as in other searches, but surer: at .9 the oracles doubt more answers (ours)"
+    )
+    restarts: int = Field(
+        6, ge=0, description="of a query that has not flipped, from its start and noise (Sec. 3.2: none)"
+    )
+    restart_noise: float = Field(1.5, ge=0, description="standard deviation of this noise; of the prior, 1 (ours)")
+    radius: float | None = Field(
+        1.25,
+        gt=0,
+        description="greatest length of L, in √(its numbers), the length that the prior draws; none: any (ours)",
+    )
+
+    def allowed(self, latent: int) -> Allowed:
+        """Latents of length `latent` that may be answers."""
+        return anything if self.radius is None else within_length(self.radius * math.sqrt(latent))
+
+
 @dataclass(frozen=True)
 class Objective:
     """What is searched for N queries: the class c', near each query."""
@@ -81,6 +133,8 @@ class Objective:
     """I, the queries, (N, C, H, W)."""
     target: Tensor
     """c', (N,)."""
+    allowed: Allowed = anything
+    """What may be an answer."""
 
     def terms(self, latents: Tensor, rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """For the queries `rows` (n,): CE in nats, ‖I − G‖₁, and whether c' is the likeliest class, (n,) each."""
@@ -109,19 +163,27 @@ class SearchResult:
 
 
 @torch.enable_grad()
-def descend(start: Tensor, objective: Callable[[int, Tensor], Tensor], steps: int, learning_rate: float) -> Tensor:
+def descend(
+    start: Tensor,
+    objective: Callable[[int, Tensor], Tensor],
+    steps: int,
+    learning_rate: float,
+    allowed: Allowed = anything,
+) -> Tensor:
     """Adam on each row of `start` (n, ...) for itself: all iterates from the start to the end, (steps + 1, n, ...).
 
     `objective` maps (step, iterate) to losses (n,). The learning rate falls to zero, so that the last iterate settles.
+    Every iterate is `allowed`, the first one too.
     """
-    latents = start.detach().clone().requires_grad_()
+    latents = allowed(start.detach()).clone().requires_grad_()
     optimizer = Adam([latents], lr=learning_rate)
-    iterates = [start.detach()]
+    iterates = [latents.detach().clone()]
     for step in range(steps):
         optimizer.param_groups[0]["lr"] = learning_rate * 0.5 * (1 + math.cos(math.pi * step / steps))
         (latents.grad,) = torch.autograd.grad(objective(step, latents).sum(), latents)
         optimizer.step()
-        iterates.append(latents.detach().clone())
+        iterates.append(allowed(latents.detach()).clone())
+        latents.detach().copy_(iterates[-1])
     return torch.stack(iterates)
 
 
@@ -155,11 +217,15 @@ class Attempt:
         """Whether the last iterate flips, (n,)."""
         self.iterates = torch.empty(0)
 
-    def run(self, start: Tensor) -> Self:
+    def run(self, start: Tensor, steps: int, rate: float) -> Self:
         """Descend from `start` (n, ...)."""
-        self.iterates = descend(start, self._objective, self.config.steps, self.config.search_rate)
-        self._objective(self.config.steps, self.iterates[-1])
+        self.iterates = descend(start, self._objective, steps, rate, self.objective.allowed)
+        self._objective(steps, self.iterates[-1])
         return self
+
+    def best(self) -> Tensor:
+        """The best iterate of each query, (n, ...)."""
+        return self.iterates[self.best_step, torch.arange(len(self.rows), device=self.rows.device)]
 
     def path(self) -> Tensor:
         """From the start to the best iterate in even steps, (n, frames, ...)."""
@@ -199,39 +265,68 @@ class Best:
         self.weight = torch.zeros(len(start), dtype=start.dtype, device=start.device)
         self.cost = torch.full_like(self.weight, math.inf)
 
-    def attempt(self, rows: Tensor, weight: Tensor) -> Attempt:
-        """Search for the queries `rows` (n,) with λ = `weight` (n,), and keep what is better than before."""
-        attempt = Attempt(self.objective, rows, weight, self.config).run(self.start[rows])
+    def find(self, rows: Tensor, start: Tensor, weight: float) -> None:
+        """Search for the queries `rows` (n,) from `start` (n, ...) with λ = `weight`, and keep what is better."""
+        attempt = Attempt(self.objective, rows, self.weight.new_full(rows.shape, weight), self.config)
+        attempt.run(start, self.config.steps, self.config.search_rate)
+        self._keep(attempt, attempt.path())
+
+    def refine(self, rows: Tensor, weight: Tensor) -> Tensor:
+        """Search on from the best of `rows` (n,) with λ = `weight` (n,); whether the last iterate flips, (n,)."""
+        attempt = Attempt(self.objective, rows, weight, self.config)
+        attempt.run(self.latents[rows], self.config.bisection_steps, self.config.search_rate / 2)
+        self._keep(attempt, self.path[rows])
+        return attempt.ends_flipped
+
+    def _keep(self, attempt: Attempt, path: Tensor) -> None:
+        """Keep what is better than before, with the `path` (n, frames, ...) that led near it."""
+        rows = attempt.rows
         better = improves(attempt.flipped, attempt.cost, self.flipped[rows], self.cost[rows])
         won = rows[better]
         self.cost[won] = attempt.cost[better]
         self.flipped[won] = attempt.flipped[better]
-        self.weight[won] = weight[better]
-        self.path[won] = attempt.path()[better]
-        self.latents[won] = self.path[won, -1]
-        return attempt
+        self.weight[won] = attempt.weight[better]
+        self.latents[won] = attempt.best()[better]
+        self.path[won] = path[better]
+        self.path[won, -1] = self.latents[won]
+
+
+def tries(start: Tensor, config: SearchConfig) -> Iterator[tuple[Tensor, float]]:
+    """Where queries are searched from, (N, ...), and with which λ, one try after another until they flip.
+
+    First the greatest λ; then the middle of the bracket, since some flip only where the distance holds them back; then
+    the restarts. Their noise is the same for all queries, so that an answer depends on no other query.
+    """
+    yield start, config.greatest_weight
+    if config.bisects:
+        yield start, math.sqrt(config.least_weight * config.greatest_weight)
+    for restart in range(config.restarts):
+        noise = torch.randn(start.shape[1:], generator=torch.Generator().manual_seed(restart)).to(start)
+        yield start + config.restart_noise * noise, config.greatest_weight
 
 
 @torch.no_grad()
 def search(objective: Objective, start: Tensor, config: SearchConfig) -> SearchResult:
     """The answers to `objective`, searched from `start` (N, ...).
 
-    The greatest λ comes first: a query that it cannot flip is given up with its best attempt. For the others λ is
-    bisected on a logarithmic scale, and they leave the batch once their bracket is narrow enough.
+    Queries are tried until they flip. Then λ is bisected on a logarithmic scale, from the one that flipped downwards;
+    each bisection goes on from the best answer so far. A query that has not flipped keeps its likeliest answer.
     """
     best = Best(objective, start, config)
-    ends = start.new_tensor([config.least_weight, config.greatest_weight]).log()
-    bracket = ends.repeat(len(start), 1)  # (N, 2), log λ
-    brackets = [bracket.clone()]
-    rows = (~best.unchanged).nonzero()[:, 0]
-    if len(rows):
-        rows = rows[best.attempt(rows, bracket[rows, 1].exp()).flipped]
+    asked = (~best.unchanged).nonzero()[:, 0]
+    for begin, weight in tries(start, config):
+        rows = asked[~best.flipped[asked]]
+        if len(rows):
+            best.find(rows, begin[rows], weight)
+    bracket = start.new_tensor([config.least_weight, config.greatest_weight]).log().repeat(len(start), 1)
+    rows = asked[best.flipped[asked]]
+    bracket[rows, 1] = best.weight[rows].log()
+    brackets = [bracket.clone()]  # (N, 2) each, log λ
     for _ in range(config.bisections if config.bisects else 0):
         rows = rows[bracket[rows, 1] - bracket[rows, 0] > math.log1p(TOLERANCE)]
         if len(rows):
             middle = bracket[rows].mean(1)
-            flips = best.attempt(rows, middle.exp()).ends_flipped
-            bracket[rows, flips.long()] = middle
+            bracket[rows, best.refine(rows, middle.exp()).long()] = middle
         brackets.append(bracket.clone())
     return SearchResult(
         best.latents, best.flipped, best.unchanged, best.weight, torch.stack(brackets, dim=1).exp(), best.path

@@ -25,6 +25,7 @@ class HybridBigganConfig(GanConfig, HybridConfig):
     explain_only = HybridConfig.explain_only | GanConfig.explain_only
     layers_a_width: ClassVar[int] = len(INTERVENED)
 
+    inversion_steps: int = Field(30, ge=0, description="of gradient descent from the encoder's guess at a query (ours)")
     latent: Positive = Field(32, description="length of z (BigGAN-deep: 128)")
     embedded: Positive = Field(16, description="length of the embedded class (BigGAN-deep: 128)")
     generator: tuple[Positive, ...] = Field(

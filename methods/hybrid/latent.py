@@ -11,20 +11,20 @@ from torch import Tensor, nn
 
 from methods.base import Classifier, Counterfactuals, ImageSet, Method
 from methods.gan_search.method import GanSearch, between, classes_sought, search_remarks
-from methods.gan_search.search import Objective, SearchConfig, search
+from methods.gan_search.search import Objective, PriorSearchConfig, search
 from methods.hybrid.vae import BetaVAE, BetaVaeConfig, Hybrid, HybridVaeConfig
 from methods.training import Trainer
 
 
-class LatentSearchConfig(SearchConfig, BetaVaeConfig):
+class LatentSearchConfig(PriorSearchConfig, BetaVaeConfig):
     """Settings of `latent-search`; those of the β-VAE and its modules are as in `hybrid`, for one training."""
 
-    explain_only = SearchConfig.explain_only
+    explain_only = PriorSearchConfig.explain_only
 
 
 def _presets() -> dict[str, dict[str, Any]]:
     """The β-VAE's settings of `hybrid`, the search's of `gan-search`."""
-    vae, searching = BetaVaeConfig.model_fields, SearchConfig.model_fields
+    vae, searching = BetaVaeConfig.model_fields, PriorSearchConfig.model_fields
     return {
         preset: {name: value for name, value in Hybrid.presets[preset].items() if name in vae}
         | {name: value for name, value in GanSearch.presets[preset].items() if name in searching}
@@ -39,6 +39,7 @@ class LatentSearch(Method):
     asks = "gradients"
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = _presets()
     one_generator = True
+    version = 2
     config: LatentSearchConfig
     network: nn.ModuleDict
 
@@ -80,7 +81,8 @@ class LatentSearch(Method):
         vae, classifier = self.vae, self.classifier
         own = vae.posterior(images)[0]
         sought = classes_sought(self.config, classifier, images, target)
-        objective = Objective(lambda latents, _: vae.decoder(latents), classifier, images, sought)
+        allowed = self.config.allowed(own.shape[1])
+        objective = Objective(lambda latents, _: vae.decoder(latents), classifier, images, sought, allowed)
         return between(vae.decoder, images, own, search(objective, own, self.config), relaxations)
 
     def remarks(self) -> tuple[str, ...]:

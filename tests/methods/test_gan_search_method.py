@@ -175,6 +175,19 @@ def test_batched_equals_one_by_one(method, start):
         assert torch.equal(alone.intervention["flipped"], together.intervention["flipped"][only])
 
 
+def test_answers_stay_within_the_radius(method):
+    """No latent that is found is longer than the radius in lengths of the prior's; without one, some are."""
+    longest = [
+        ask(variant(method, radius=radius, confidence=0.5), QUERIES, TARGET, [0.0])
+        .intervention["latent"]
+        .norm(dim=1)
+        .max()
+        for radius in (0.2, None)
+    ]
+    assert longest[0] <= 0.2 * math.sqrt(4) + 1e-5
+    assert longest[1] > 0.2 * math.sqrt(4)
+
+
 def test_relaxation_runs_between_latents(method):
     """L(r) is on the line from the query's own latent, which is the reconstruction, to the answer's."""
     answers = ask(variant(method, confidence=0.5), QUERIES, TARGET, [1.0, 0.25])

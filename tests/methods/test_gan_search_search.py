@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from methods.gan_search.search import TOLERANCE, Objective, SearchConfig, descend, search
+from methods.gan_search.search import TOLERANCE, Objective, SearchConfig, descend, search, within_length
 
 COUNT, LATENT = 12, 4
 CONFIDENCE = 0.9
@@ -59,7 +59,7 @@ def test_closed_form():
     """With a linear generator and classifier the bisection finds the smallest change there is to 1 %."""
     world = TwoClasses()
     target = 1 - world.predicted
-    found = search(world.objective(target), world.latents, settings(steps=400, search_rate=0.05))
+    found = search(world.objective(target), world.latents, settings(bisections=10, bisection_steps=400))
     assert found.flipped.all()
     torch.testing.assert_close(change(world, found.latents), world.smallest_changes(target), rtol=0.01, atol=0)
 
@@ -104,7 +104,9 @@ def test_unreachable_target():
     assert torch.isfinite(found.latents).all()
 
 
-@pytest.mark.parametrize("changes", [{}, {"distance": "none"}, {"mode": "prototype"}], ids=str)
+@pytest.mark.parametrize(
+    "changes", [{}, {"distance": "none"}, {"mode": "prototype"}, {"steps": 4, "restarts": 3}], ids=str
+)
 @pytest.mark.slow
 def test_batched_equals_one_by_one(changes):
     """A query's answer, its λ, brackets and path do not depend on which other queries are searched with it."""
@@ -142,6 +144,78 @@ def test_bisection_pays():
     saved = (change(world, few.latents) - change(world, many.latents))[few.flipped]
     assert (saved >= 0).all()
     assert saved.sum() > 0
+
+
+class Island(Linear):
+    """The target is seen where one entry of L is above 1.2; below, no slope leads there."""
+
+    def classify(self, images):
+        above = (images[:, 0, 0, 0] - 1.2).clamp(min=0)
+        return torch.stack([torch.zeros_like(above), 50 * above - 1, above.new_full(above.shape, -9)], dim=1)
+
+
+def test_restarts_never_harm():
+    """Restarts leave what flips without them as it is, flip some of the rest, and make none less likely."""
+    world, target = Island(), torch.ones(COUNT, dtype=torch.int64)
+    target[:4] = 2  # which no restart reaches
+    world.latents[::3, 0] += 2  # of the target already, or with a slope
+    world.images = world.generate(world.latents) - 1
+    without, restarted = (
+        search(world.objective(target), world.latents, settings(restarts=count, restart_noise=1.0)) for count in (0, 6)
+    )
+    assert (restarted.flipped | ~without.flipped).all()
+    assert without.flipped.any()
+    assert restarted.flipped.sum() > without.flipped.sum()
+    assert not restarted.flipped.all()
+    assert torch.equal(restarted.latents[without.flipped], without.latents[without.flipped])
+    before, after = (
+        world.classify(world.generate(found.latents)).log_softmax(1).gather(1, target[:, None])
+        for found in (without, restarted)
+    )
+    assert (after >= before)[~restarted.flipped].all()
+
+
+class Trap(Linear):
+    """One way from the query to the target is long and cheap, another steep and dear, and ends in a trap.
+
+    With entries (a, b) of L, b leads to the target. With the class alone in view a grows too, until only a counts.
+    """
+
+    def __init__(self):
+        self.latents = torch.zeros(COUNT, 2, dtype=torch.float64)
+        self.images = self.generate(self.latents)
+
+    def generate(self, latents, rows=None):  # noqa: ARG002 - it draws alike for all
+        return (latents * latents.new_tensor([50.0, 1.0]))[:, None, None]
+
+    def classify(self, images):
+        a, b = (images[:, 0, 0] / images.new_tensor([50.0, 1.0])).unbind(1)
+        margin = torch.where(a < 1.5, 4 * b - 8 + a, -1 - (4 - a).clamp(min=0))
+        return torch.stack([torch.zeros_like(margin), margin], dim=1)
+
+
+def test_smaller_weight_is_tried():
+    """A query that the greatest λ does not flip, and a smaller one does, is not given up."""
+    world, target = Trap(), torch.ones(COUNT, dtype=torch.int64)
+    least, greatest = 0.1, 100.0
+    only = {"steps": 60, "search_rate": 0.2, "bisections": 0}
+    stuck = search(world.objective(target), world.latents, settings(least_weight=greatest, **only))
+    assert not stuck.flipped.any()
+    found = search(world.objective(target), world.latents, settings(least_weight=least, **only))
+    assert found.flipped.all()
+    assert (found.weight < greatest).all()
+
+
+def test_answers_are_allowed():
+    """Answers and the ways to them stay within the length asked for, from starts that are longer too."""
+    world, target = Linear(), torch.zeros(COUNT, dtype=torch.int64)
+    target = (world.predicted + 1) % 3
+    objective = Objective(world.generate, world.classify, world.images, target, within_length(0.9))
+    found = search(objective, 3 * world.latents, settings(restarts=2))
+    assert (found.latents.norm(dim=1) <= 0.9 + 1e-9).all()
+    assert (found.path[:, 1:].norm(dim=2) <= 0.9 + 1e-9).all()
+    free = search(world.objective(target), world.latents, settings(restarts=2))
+    assert (free.latents.norm(dim=1) > 0.9).any()
 
 
 def test_prototypes_are_surer():
