@@ -39,7 +39,7 @@ class GanConfig(MethodConfig):
     explain_only = frozenset({"inversion_steps", "inversion_rate"})
 
     inversion_steps: int = Field(
-        200, ge=0, description="of gradient descent from the encoder's guess at a query (ours)"
+        120, ge=0, description="of gradient descent from the encoder's guess at a query (ours)"
     )
     inversion_rate: float = Field(0.1, gt=0, description="Adam's in the inversion, falling to 0 (ours)")
     latent: Positive = Field(32, description="length of L (Sec. 4.1: 10, which draws digits with twice the error)")
