@@ -74,7 +74,7 @@ class Dvae(Method):
             "generator_min_steps": 60,
             "samples": 100,
         },
-        "paper": {"bits": 32, "hidden": (256, 128, 64), "dropout": 0.1, "generator": (512, 1024), "batch_size": 128},
+        "paper": {"bits": 32, "hidden": (256, 128, 64), "dropout": 0.1, "generator": (512, 1024), "kl_weight": 1.0},
         "faces": {"generator_epochs": 12, "generator_min_steps": 600},
         "bias": {"generator_epochs": 10, "generator_min_steps": 300},
     }
@@ -129,6 +129,8 @@ class Dvae(Method):
 
     def _train(self, part: Part, plan: Plan, trainer: Trainer) -> None:
         """Train one part of the network; from new weights and another seed stream once more, if it collapsed."""
+        if not plan.steps:
+            return
         attempts = [self._attempt(part, plan, trainer)]
         another = trainer.another() if attempts[0] < LEAST_KAPPA else None
         if another is not None:
@@ -204,7 +206,7 @@ class Dvae(Method):
         return self._go_on(bits, target, ranks) if self.config.until_picture else ranks
 
     def _go_on(self, bits: Tensor, target: Tensor, ranks: Tensor) -> Tensor:
-        """Further flips after `ranks` (N, n), until the picture has the target class too; none if it never has."""
+        """Further flips after `ranks` (N, n), until both leads reach the margin; none if the picture never flips."""
         longer = greedy(self.lead_in_both, bits, target, ranks, margin=self.config.margin)
         reached = self.lead_in_both(flipped(bits, longer, 0.0), target) > 0
         return torch.where(reached[:, None], longer, ranks)
@@ -305,7 +307,8 @@ class Dvae(Method):
     def remarks(self) -> tuple[str, ...]:
         """Notes on the choice of bits, the generator's regulariser and the estimate of shared information."""
         config = self.config
-        until = "g(ψ) has the target class too" if config.until_picture else "f_K(ψ) has the target class"
+        by = f"the target leads by {config.margin:g} logits in f_K(ψ) and in f(g(ψ))"
+        until = by if config.until_picture else "f_K(ψ) has the target class"
         policy = {
             "greedy": f"flips bits one after another until {until}",
             "single": "flips the most influential bit",

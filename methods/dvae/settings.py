@@ -48,7 +48,9 @@ class DvaeConfig(MethodConfig):
     epochs: Positive = Field(90, description="epochs of the DVAE (ours)")
     min_steps: int = Field(1200, ge=0, description="minimal number of steps of the DVAE (ours)")
     generator: tuple[Positive, ...] = Field((256, 256), description="hidden widths of g (ours)")
-    generator_epochs: Positive = Field(16, description="epochs of g (ours)")
+    generator_epochs: int = Field(
+        16, ge=0, description="epochs of g (ours); 0 with no steps either leaves g untrained, where only f_K is asked"
+    )
     generator_min_steps: int = Field(1500, ge=0, description="minimal number of steps of g (ours)")
     generator_input: Literal["decoded", "encoded", "sampled"] = Field(
         "decoded",

@@ -161,6 +161,13 @@ def test_norms_win_the_dot_and_not_the_cosine():
     assert (inverse_cosine(first, second) >= 1).all()
 
 
+def test_regularisers_have_their_closed_forms():
+    """1/dot of (3, 4) and (1, 2) is 1/11, and 1/cos the same times both lengths."""
+    first, second = torch.tensor([[3.0, 4.0]]), torch.tensor([[1.0, 2.0]])
+    assert inverse_dot(first, second).item() == pytest.approx(1 / 11)
+    assert inverse_cosine(first, second).item() == pytest.approx(5 * 5**0.5 / 11)
+
+
 def test_regularisers_are_finite_without_overlap():
     """Two functions that share nothing have a large penalty, not an infinite one."""
     disjoint = torch.tensor([[1.0, 0.0]]), torch.tensor([[0.0, 1.0]])
