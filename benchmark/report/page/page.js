@@ -65,7 +65,6 @@ function options(select, entries, chosen) {
 }
 
 const count = (number) => number.toLocaleString("en");
-const many = (number, what) => `${count(number)} ${what === "query" && number !== 1 ? "queries" : what}`;
 
 /* -- what the state points to ------------------------------------------------------------------------------------ */
 
@@ -501,7 +500,7 @@ function drawCurve() {
       svg("text", { x: LEFT - 6, y: y(rate) + 4, "text-anchor": "end" }, `${100 * rate} %`));
   }
   for (const r of rs) drawn.append(svg("text", { x: x(r), y: HIGH - BOTTOM + 18, "text-anchor": "middle" }, String(r)));
-  drawn.append(svg("text", { x: (LEFT + wide - RIGHT) / 2, y: HIGH - 6, "text-anchor": "middle" }, "r (0: the method acts fully; 1: it keeps the query's own code)"));
+  drawn.append(svg("text", { x: (LEFT + wide - RIGHT) / 2, y: HIGH - 6, "text-anchor": "middle" }, "r (0: the method acts fully; 1: it keeps the query)"));
   if (rs.length) drawn.append(svg("line", { y1: TOP, y2: HIGH - BOTTOM, class: "here", stroke: "#333", "stroke-dasharray": "2 3" }));
   for (const method of visible()) drawn.append(linesOf(method, x, y));
   $("chart").replaceChildren(drawn);
@@ -592,7 +591,7 @@ function counted(found) {
   const classes = `${S.own === "" ? "" : `, seen as ${task().classes[S.own]}`}${S.target === "" ? "" : `, to become ${task().classes[S.target]}`}`;
   const kept = found.filter((query) => query < set().pictures).length;
   const voted = chosen() && S.outcome in WEIGHTS ? `; the table counts each oracle's vote: ${votedShare().toFixed(1)} %` : "";
-  return `${count(found.length)} of n = ${many(set().n, "query")}${about ? `: ${about} at r = ${task().relaxations[S.r]}` : ""}${classes}; seed ${seedOfPictures()}${voted}${found.length ? "" : elsewhere()}`
+  return `${count(found.length)} of n = ${count(set().n)} ${set().n === 1 ? "query" : "queries"}${about ? `: ${about} at r = ${task().relaxations[S.r]}` : ""}${classes}; seed ${seedOfPictures()}${voted}${found.length ? "" : elsewhere()}`
     + (kept < found.length ? `; pictures of ${count(kept)} (the page holds the first ${set().pictures})` : "");
 }
 
@@ -786,7 +785,11 @@ function listen() {
     link.addEventListener("click", (event) => { event.preventDefault(); $(link.dataset.jump).scrollIntoView(); });
   }
   const sized = new ResizeObserver((seen) => {
-    for (const { target } of seen) { const box = target.closest(".scroll"); box.classList.toggle("cut", box.scrollWidth > box.clientWidth); }
+    for (const box of new Set(seen.map(({ target }) => target.closest(".scroll")))) {
+      const cut = box.scrollWidth > box.clientWidth;
+      box.classList.toggle("cut", cut);
+      box.tabIndex = cut || box.scrollHeight > box.clientHeight ? 0 : -1; // what scrolls can be reached by the keyboard
+    }
   });
   for (const part of document.querySelectorAll(".scroll, .scroll > table")) sized.observe(part);
   document.addEventListener("keydown", keyed);
