@@ -1,5 +1,6 @@
 """The command line: a file a command in `commands`, loaded when asked for; the exit code says what came of it."""
 
+import errno
 import logging
 import sys
 import traceback
@@ -7,6 +8,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from importlib import import_module
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -92,6 +94,10 @@ def introduction(
         typer.echo(context.get_help())
 
 
+DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EFBIG}
+"""What a disk does in the middle of a run: it is full, or nothing can be written to it any more."""
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit with its code."""
     logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING)
@@ -133,6 +139,14 @@ def _not_loaded() -> None:
     """Stands for a command in the list of all."""
 
 
+def _of_disk(error: OSError) -> str:
+    """What the system says of a file; of a disk that it is full, or the like, and what to do."""
+    if error.errno not in DISK:
+        return f"{error.filename}: {error.strerror}"
+    where = f" in {Path(error.filename).parent}" if error.filename else ""
+    return f"cannot write{where}: {error.strerror}; mend that, and the same command goes on"
+
+
 def _guarded(call: Callable[[], int | None], *, debug: bool) -> int:
     """The exit code of `call`, with a user's mistake said in one line; to debug, with its traceback before that."""
     try:
@@ -143,9 +157,9 @@ def _guarded(call: Callable[[], int | None], *, debug: bool) -> int:
         complain(str(error))
         return 2
     except OSError as error:
-        if debug or error.filename is None:
+        if debug or (error.filename is None and error.errno not in DISK):
             raise
-        complain(f"{error.filename}: {error.strerror}")
+        complain(_of_disk(error))
         return 2
     except typer.Exit as error:
         return int(error.exit_code)

@@ -1,5 +1,7 @@
 """Cache of images: a memory-mapped array with its digest beside it, complete or absent."""
 
+import logging
+import os
 import re
 import shutil
 from collections.abc import Callable
@@ -11,8 +13,12 @@ import numpy as np
 from benchmark.errors import UserError
 from benchmark.locks import SUFFIX, locked
 
+log = logging.getLogger(__name__)
+
 DIGEST = re.compile(r"[0-9a-f]{64}")
 
+CHECKED = 2**30
+"""Bytes up to which images are held against their digest whenever they are opened, which takes a second at most."""
 CHUNK = 32
 """Images that a thread decodes before it reports."""
 
@@ -60,22 +66,27 @@ def cached_images(
     UserError
         If the disk has too little space, and any error of `fill`; no file is left behind then.
     """
-    found = _open(path, shape)
+    found = _open(path, shape, digest)
     if found is not None:
         return found
     path.parent.mkdir(parents=True, exist_ok=True)
     with locked(path.with_suffix(SUFFIX)):
-        found = _open(path, shape)  # another process may have been faster
+        found = _open(path, shape, digest)  # another process may have been faster
         return _make(path, shape, fill, digest) if found is None else found
 
 
-def _open(path: Path, shape: Shape) -> tuple[np.ndarray, str] | None:
-    """The cached images and digest at `path`; None if absent, incomplete or of another shape."""
+def _open(path: Path, shape: Shape, digest: Callable[[np.ndarray], str]) -> tuple[np.ndarray, str] | None:
+    """The cached images and digest at `path`; None if absent, incomplete, of another shape or damaged."""
     try:
-        images, digest = np.load(path, mmap_mode="r"), _digest_path(path).read_text()
+        images, noted = np.load(path, mmap_mode="r"), _digest_path(path).read_text()
     except (OSError, EOFError, ValueError):
         return None
-    return (images, digest) if images.shape == shape and DIGEST.fullmatch(digest) else None
+    if images.shape != shape or images.dtype != np.uint8 or not DIGEST.fullmatch(noted):
+        return None
+    if images.nbytes <= CHECKED and digest(images) != noted:
+        log.warning("%s is damaged; it is made again", path)
+        return None
+    return images, noted
 
 
 def _digest_path(path: Path) -> Path:
@@ -90,6 +101,7 @@ def _make(
     partial, digest_partial = path.with_suffix(".npy.partial"), path.with_suffix(".sha256.partial")
     try:
         images = np.lib.format.open_memmap(partial, mode="w+", dtype=np.uint8, shape=shape)
+        _reserve(partial)
         fill(images)
         images.flush()
         digest_partial.write_text(digest(images))
@@ -101,8 +113,15 @@ def _make(
     return np.load(path, mmap_mode="r"), _digest_path(path).read_text()
 
 
+def _reserve(path: Path) -> None:
+    """Take the space now, because a disk that becomes full under a memory map kills the process without a message."""
+    if hasattr(os, "posix_fallocate"):
+        with path.open("r+b") as file:
+            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+
+
 def _require_space(path: Path, shape: Shape) -> None:
-    """Check in advance, because a full disk under a memory map kills the process without a message."""
+    """Say in advance what does not fit, before hours of decoding."""
     needed, free = int(np.prod(shape)), shutil.disk_usage(path.parent).free
     if needed > free:
         name = path.name.partition("-")[0]

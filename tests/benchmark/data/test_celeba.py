@@ -160,7 +160,7 @@ def test_memory_and_cache_agree(root, cached):
 
 
 def test_decoded_once(cached, decoded):
-    """The second load decodes nothing, hashes nothing and cannot write to what it shares."""
+    """The second load decodes nothing and cannot write to what it shares."""
     first = load(cached)
     assert sorted(decoded) == NAMES
     again = load(cached)
@@ -174,6 +174,7 @@ def test_decoded_once(cached, decoded):
 def test_stored_digest_is_used(cached, monkeypatch):
     """A cached digest is read, not computed again over ten gigabytes."""
     digest = load(cached).digest
+    monkeypatch.setattr(cache, "CHECKED", 0)
     monkeypatch.setattr(celeba, "_digest", lambda *_: pytest.fail("hashed again"))
     assert load(cached).digest == digest
 
@@ -244,6 +245,34 @@ def test_damaged_cache_is_filled_again(cached, suffix, damage):
     after = load(cached)
     assert after.digest == digest
     np.testing.assert_array_equal(after.images, pixels)
+
+
+@pytest.mark.parametrize("damage", ["a pixel", "zeros", "another's"])
+def test_other_pixels_in_the_cache_are_noticed(cached, caplog, damage):
+    """A cache of the right size with other pixels is named and filled again."""
+    expected = load(cached)
+    digest, pixels = expected.digest, expected.images.copy()
+    [path] = cached.cache.glob("*.npy")
+    images = np.load(path)
+    if damage == "a pixel":
+        images[3, 1, 2, 2] ^= 1
+    np.save(path, {"a pixel": images, "zeros": np.zeros_like(images), "another's": images[::-1]}[damage])
+    after = load(cached)
+    assert after.digest == digest
+    np.testing.assert_array_equal(after.images, pixels)
+    assert f"{path} is damaged" in caplog.text
+
+
+def test_a_full_disk_is_said_before_pixels_are_written(cached, monkeypatch):
+    """A full disk is an error that says so, and leaves no file; under a memory map it would kill the process."""
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(cache.os, "posix_fallocate", full)
+    with pytest.raises(OSError, match="No space"):
+        load(cached)
+    assert not list(cached.cache.iterdir())
 
 
 def test_interrupted_decode_leaves_nothing(cached, monkeypatch, decoded):
