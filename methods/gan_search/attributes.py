@@ -16,7 +16,8 @@ from torch.optim import Adam
 from methods.base import CHANGE, Classifier, Counterfactuals, DescribedImages, ImageSet, Method, MethodConfig
 from methods.gan_search.attgan import AttGAN, Sizes, Weights
 from methods.gan_search.method import in_range, intervention, search_remarks
-from methods.gan_search.search import Objective, Positive, SearchConfig, SearchResult, search
+from methods.gan_search.search import Objective, SearchResult, search
+from methods.gan_search.settings import Positive, SearchConfig
 from methods.training import Phase, Plan, Trainer, warmup_cosine
 
 THIRTEEN = (

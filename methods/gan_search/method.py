@@ -13,16 +13,10 @@ from torch import Tensor, nn
 from torch.optim import Adam
 
 from methods.base import Classifier, Counterfactuals, Illustration, Images, ImageSet, Method, MethodConfig
+from methods.gan_search.descent import refined
 from methods.gan_search.model import LatentGAN, Sizes
-from methods.gan_search.search import (
-    Objective,
-    Positive,
-    PriorSearchConfig,
-    SearchConfig,
-    SearchResult,
-    refined,
-    search,
-)
+from methods.gan_search.search import Objective, SearchResult, search
+from methods.gan_search.settings import Positive, PriorSearchConfig, SearchConfig
 from methods.pictures import eight_bit
 from methods.references import Unlearned
 from methods.training import Phase, Plan, Trainer, warmup_cosine

@@ -9,116 +9,17 @@ soon as it is done.
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Annotated, ClassVar, Literal, Self
+from typing import Self
 
 import torch
 import torch.nn.functional as F  # noqa: N812 - torch's own convention
-from pydantic import Field, model_validator
 from torch import Tensor
-from torch.optim import Adam
 
-from methods.base import MethodConfig
+from methods.gan_search.descent import Allowed, anything, descend
+from methods.gan_search.settings import SearchConfig
 
 TOLERANCE = 0.1
 """A bracket of λ is narrow enough once its ends differ by this share."""
-
-Positive = Annotated[int, Field(gt=0)]
-
-
-class SearchConfig(MethodConfig):
-    """Settings of the search; none of them touches what is fitted."""
-
-    explain_only: ClassVar[frozenset[str]] = frozenset(
-        {
-            "mode",
-            "distance",
-            "confidence",
-            "steps",
-            "search_rate",
-            "bisections",
-            "least_weight",
-            "bisection_steps",
-            "greatest_weight",
-            "restarts",
-            "restart_noise",
-            "frames",
-        }
-    )
-
-    mode: Literal["criticism", "prototype"] = Field(
-        "criticism", description="search for the target class, or for more confidence in the query's own (Sec. 3.1)"
-    )
-    distance: Literal["l1", "none"] = Field(
-        "l1", description="what keeps an answer near its query (Eq. 2); none: as in the upper row of Fig. 4"
-    )
-    confidence: float = Field(
-        0.9, ge=0, lt=1, description="probability of the target from which on a class counts as flipped (ours)"
-    )
-    steps: Positive = Field(40, description="of gradient descent in search of a flip (ours)")
-    search_rate: float = Field(0.2, gt=0, description="Adam's at the start, falling to 0 by half a cosine (ours)")
-    bisections: int = Field(4, ge=0, description="of the bracket of λ, at most (Sec. 3.2; the number is ours)")
-    bisection_steps: Positive = Field(
-        10, description="of gradient descent for each, from the best so far, at half the rate (ours)"
-    )
-    least_weight: float = Field(1.0, gt=0, description="lower end of the bracket of λ, intensities per nat (ours)")
-    greatest_weight: float = Field(1e4, gt=0, description="upper end of the bracket of λ, intensities per nat (ours)")
-    restarts: int = Field(
-        0, ge=0, description="of a query that has not flipped, from its start and noise (Sec. 3.2: none)"
-    )
-    restart_noise: float = Field(1.0, ge=0, description="standard deviation of this noise, in units of L (ours)")
-    frames: int = Field(8, ge=2, description="pictures that an optimisation path is kept as (Figs. 2-4 show about 10)")
-
-    @model_validator(mode="after")
-    def _bracket_is_one(self) -> Self:
-        if self.least_weight > self.greatest_weight:
-            raise ValueError(f"least_weight {self.least_weight:g} is above greatest_weight {self.greatest_weight:g}")
-        return self
-
-    @property
-    def bisects(self) -> bool:
-        """Whether λ matters: only where the class is weighed against a distance, for the smallest change."""
-        return self.mode == "criticism" and self.distance == "l1"
-
-
-Allowed = Callable[[Tensor], Tensor]
-"""What is searched, (n, ...) -> the nearest that may be an answer."""
-
-
-def anything(latents: Tensor) -> Tensor:
-    """Every one of `latents` (n, ...) may be an answer."""
-    return latents
-
-
-def within_length(greatest: float) -> Allowed:
-    """Latents (n, latent) no longer than `greatest` may be answers; a longer one is shortened to it."""
-
-    def shortened(latents: Tensor) -> Tensor:
-        return latents * (greatest / latents.norm(dim=1, keepdim=True)).clamp(max=1)
-
-    return shortened
-
-
-class PriorSearchConfig(SearchConfig):
-    """Settings of a search among latents of which a generator has learnt N(0, I)."""
-
-    explain_only = SearchConfig.explain_only | {"radius"}
-
-    confidence: float = Field(
-        0.99, ge=0, lt=1, description="as in other searches, but surer: at .9 the oracles doubt more answers (ours)"
-    )
-    restarts: int = Field(
-        6, ge=0, description="of a query that has not flipped, from its start and noise (Sec. 3.2: none)"
-    )
-    restart_noise: float = Field(1.5, ge=0, description="standard deviation of this noise; of the prior, 1 (ours)")
-    radius: float | None = Field(
-        1.25,
-        gt=0,
-        description="greatest length of L, in √(its numbers), the length that the prior draws; none: any (ours)",
-    )
-
-    def allowed(self, latent: int) -> Allowed:
-        """Latents of length `latent` that may be answers."""
-        return anything if self.radius is None else within_length(self.radius * math.sqrt(latent))
 
 
 @dataclass(frozen=True)
@@ -160,42 +61,6 @@ class SearchResult:
     """Ends of the bracket of λ at first and after each bisection, (N, 1 + bisections, 2)."""
     path: Tensor
     """The way from the start to L*, (N, frames, ...)."""
-
-
-@torch.enable_grad()
-def descend(
-    start: Tensor,
-    objective: Callable[[int, Tensor], Tensor],
-    steps: int,
-    learning_rate: float,
-    allowed: Allowed = anything,
-) -> Tensor:
-    """Adam on each row of `start` (n, ...) for itself: all iterates from the start to the end, (steps + 1, n, ...).
-
-    `objective` maps (step, iterate) to losses (n,). The learning rate falls to zero, so that the last iterate settles.
-    Every iterate is `allowed`, the first one too.
-    """
-    latents = allowed(start.detach()).clone().requires_grad_()
-    optimizer = Adam([latents], lr=learning_rate)
-    iterates = [latents.detach().clone()]
-    for step in range(steps):
-        optimizer.param_groups[0]["lr"] = learning_rate * 0.5 * (1 + math.cos(math.pi * step / steps))
-        (latents.grad,) = torch.autograd.grad(objective(step, latents).sum(), latents)
-        optimizer.step()
-        iterates.append(allowed(latents.detach()).clone())
-        latents.detach().copy_(iterates[-1])
-    return torch.stack(iterates)
-
-
-def refined(
-    guess: Tensor, generate: Callable[[Tensor], Tensor], images: Tensor, steps: int, learning_rate: float
-) -> Tensor:
-    """L_0 of real queries `images` (N, C, H, W): the `guess` (N, latent), refined on the squared error."""
-
-    def error(_: int, latents: Tensor) -> Tensor:
-        return (generate(latents) - images).square().flatten(1).sum(1)
-
-    return descend(guess, error, steps, learning_rate)[-1]
 
 
 def improves(flips: Tensor, cost: Tensor, best_flips: Tensor, best_cost: Tensor) -> Tensor:
@@ -256,7 +121,7 @@ class Best:
     """The best of all attempts so far for each of N queries."""
 
     def __init__(self, objective: Objective, start: Tensor, config: SearchConfig) -> None:
-        self.objective, self.start, self.config = objective, start, config
+        self.objective, self.config = objective, config
         predicted = objective.classify(objective.images).argmax(1)
         self.unchanged = (predicted == objective.target) & (config.mode == "criticism")
         self.flipped = self.unchanged.clone()
@@ -295,12 +160,13 @@ def tries(start: Tensor, config: SearchConfig) -> Iterator[tuple[Tensor, float]]
     """Where queries are searched from, (N, ...), and with which λ, one try after another until they flip.
 
     First the greatest λ; then the middle of the bracket, since some flip only where the distance holds them back; then
-    the restarts. Their noise is the same for all queries, so that an answer depends on no other query.
+    the restarts. Their noise is the same for all queries, so that an answer depends on no other query. A prototype is
+    walked to from its query alone.
     """
     yield start, config.greatest_weight
     if config.bisects:
         yield start, math.sqrt(config.least_weight * config.greatest_weight)
-    for restart in range(config.restarts):
+    for restart in range(config.restarts if config.mode == "criticism" else 0):
         noise = torch.randn(start.shape[1:], generator=torch.Generator().manual_seed(restart)).to(start)
         yield start + config.restart_noise * noise, config.greatest_weight
 

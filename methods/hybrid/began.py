@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.optim import Adam
 
 from methods.base import Images, ImageSet, Study
-from methods.gan_search.search import refined
+from methods.gan_search.descent import refined
 from methods.hybrid.began_model import COURSE, PER_SIZE, Balance, Began, BeganSizes, Convolutions
 from methods.hybrid.method import HybridConfig, Hybridization, Positive
 from methods.hybrid.model import ModularGenerator

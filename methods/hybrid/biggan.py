@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from torch.optim import Adam
 
 from methods.base import ImageSet, in_batches
+from methods.gan_search.descent import refined
 from methods.gan_search.method import GanConfig
-from methods.gan_search.search import refined
 from methods.hybrid.biggan_model import INTERVENED, Blocks, BlockShape, ResidualGenerator
 from methods.hybrid.biggan_training import ConditionalGAN, Labelled
 from methods.hybrid.method import HybridConfig, Hybridization, Positive

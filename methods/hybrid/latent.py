@@ -11,7 +11,8 @@ from torch import Tensor, nn
 
 from methods.base import Classifier, Counterfactuals, ImageSet, Method
 from methods.gan_search.method import GanSearch, between, classes_sought, search_remarks
-from methods.gan_search.search import Objective, PriorSearchConfig, search
+from methods.gan_search.search import Objective, search
+from methods.gan_search.settings import PriorSearchConfig
 from methods.hybrid.vae import BetaVAE, BetaVaeConfig, Hybrid, HybridVaeConfig
 from methods.training import Trainer
 

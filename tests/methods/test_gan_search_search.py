@@ -3,7 +3,9 @@ import math
 import pytest
 import torch
 
-from methods.gan_search.search import TOLERANCE, Objective, SearchConfig, descend, search, within_length
+from methods.gan_search.descent import descend, within_length
+from methods.gan_search.search import TOLERANCE, Objective, search
+from methods.gan_search.settings import SearchConfig
 
 COUNT, LATENT = 12, 4
 CONFIDENCE = 0.9
@@ -226,6 +228,15 @@ def test_prototypes_are_surer():
     before, after = (world.classify(world.generate(at)).softmax(1) for at in (world.latents, found.latents))
     assert torch.equal(after.argmax(1), world.predicted)
     assert (after[rows, world.predicted] > before[rows, world.predicted]).all()
+
+
+def test_prototypes_start_at_their_queries():
+    """A walk to a prototype never restarts, however sure it must be."""
+    world = Linear()
+    config = settings(mode="prototype", restarts=3, confidence=1 - 1e-12, steps=5)
+    found = search(world.objective(world.predicted), world.latents, config)
+    assert not found.flipped.any()
+    assert torch.equal(found.path[:, 0], world.latents)
 
 
 def test_distance_keeps_answers_near():
