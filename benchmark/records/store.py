@@ -154,8 +154,8 @@ class Artefact:
         """The facts noted with the artefact; None if it is absent or (with a warning) damaged."""
         try:
             done: dict[str, Any] = json.loads((self.folder / DONE).read_bytes())
-            if key_of(facts=done["facts"]) != done["facts_digest"]:
-                raise ValueError("facts that were not noted so")
+            if key_of(facts=done["facts"]) != done["facts_digest"] or done.get("name", self.name) != self.name:
+                raise ValueError("facts that were not noted so, or for another artefact")
             files: dict[str, str] = dict(done["files"])
         except FileNotFoundError:
             return None
@@ -198,7 +198,7 @@ class Artefact:
         content = save({name: tensor.contiguous() for name, tensor in tensors.items()})
         files = {"tensors.safetensors": hashlib.sha256(content).hexdigest()}
         write_whole(self.folder / "tensors.safetensors", content)
-        done = {"files": files, "facts": facts, "facts_digest": key_of(facts=facts)}
+        done = {"name": self.name, "files": files, "facts": facts, "facts_digest": key_of(facts=facts)}
         write_whole(self.folder / DONE, json.dumps(done, indent=1).encode())
 
 

@@ -90,6 +90,19 @@ def test_checkpoints_go_when_it_is_done(artefact):
     assert not artefact.checkpoints.exists()
 
 
+def test_another_artefact_in_its_place_is_noticed(tmp_path, build, caplog):
+    """A whole artefact that lies under another's name, as after a wrong copy, is damage: its numbers are not these."""
+    first, second = (Artefact(tmp_path, "classifier", key) for key in "ab")
+    first.make(build)
+    second.make(lambda _: ({"other": torch.zeros(1)}, {}))
+    first.folder.rename(tmp_path / "between")
+    second.folder.rename(first.folder)
+    assert first.facts() is None
+    assert "damaged" in caplog.text
+    assert first.make(build) == FACTS
+    assert same(first.tensors())
+
+
 # -- damage ------------------------------------------------------------------------------------------------------------
 
 
