@@ -15,6 +15,7 @@ import pandas as pd
 from benchmark.errors import UserError
 from benchmark.records.record import Record, read
 from benchmark.report.baseline import baseline_of, with_weights
+from benchmark.report.exact import read_table
 from methods.files import write_whole
 
 HERE = Path(__file__).parent / "baselines"
@@ -38,7 +39,7 @@ def main(places: list[Path]) -> None:
 def numbers_of(place: Path, methods: set[str]) -> tuple[pd.DataFrame, str]:
     """The numbers of a run, with the hashes of its networks, and how it was made."""
     if place.is_file():
-        table = pd.read_csv(place, keep_default_na=False, na_values=[""])
+        table = read_table(place)
         here = (table["task"] == TASK) & (table["seed"] == SEED)
         return table[here].assign(weights=str(place)), "another processor, published before"
     found = (read(path) for path in sorted((place / "runs" / "records" / PRESET / TASK).glob(f"*/seed-{SEED}.json")))

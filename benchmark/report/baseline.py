@@ -12,6 +12,7 @@ import pandas as pd
 from benchmark.errors import UserError
 from benchmark.records.record import Record
 from benchmark.report.cells import tidy
+from benchmark.report.exact import read_table
 from metrics import METRICS
 
 KEY = ["task", "seed", "method", "relaxation", "metric"]
@@ -30,7 +31,7 @@ def read_baseline(path: Path) -> pd.DataFrame:
         If the file is missing, is no baseline, or has no number, a number twice or a number out of its range.
     """
     try:
-        table = pd.read_csv(path, comment="#", keep_default_na=False, na_values=[""], dtype={"weights": str})
+        table = read_table(path, comment="#", dtype={"weights": str})
     except (OSError, ValueError) as error:
         where = "run in the repository's root, or name another by --baseline"
         raise UserError(f"cannot read the baseline {path}; {where}: {error}") from error

@@ -9,6 +9,7 @@ import pandas as pd
 from benchmark.errors import UserError, unknown
 from benchmark.records.record import Record
 from benchmark.report.cells import COLUMNS, Results
+from benchmark.report.exact import read_table
 from methods import METHODS
 
 
@@ -21,7 +22,7 @@ def read_numbers(path: Path) -> Results:
         If the file is missing, has other columns or no number, or has text in place of a number.
     """
     try:
-        table = pd.read_csv(path, keep_default_na=False, na_values=[""])  # "null" is a method
+        table = read_table(path)
     except (OSError, ValueError) as error:
         raise UserError(f"cannot read {path}: {error}") from error
     if list(table.columns) != COLUMNS:
