@@ -3,20 +3,20 @@
 After `benchmark report --format md,png --results FOLDER`, which writes the figures, too.
 
 A table, page or picture is published if README.md, docs/ or results/README.md links it, or a published page does. Its
-folder is its task's, or `bias`, or `papers`. Pictures get a palette. With patterns, as in 'bias-*', only the names that
-fit are taken over, and the rest stays as it is.
+folder is its task's, or `bias`, or `papers`. Pictures get a palette. Numbers of tasks that FOLDER has not made stay.
+With patterns, as in 'bias-*', only the names that fit are taken over, and the rest stays as it is.
 """
 
 import csv
 import os
 import re
-import shutil
 import sys
 from collections import defaultdict
 from fnmatch import fnmatch
 from pathlib import Path
 from statistics import mean
 
+import pandas as pd
 from PIL import Image
 
 HERE = Path(__file__).parent
@@ -31,10 +31,12 @@ IMAGE = re.compile(r"!\[([^\]]*)\]\(([^)\s]+)\)")
 LINK = re.compile(r"(?<=\]\()[^)#\s]+")
 ROWS = {
     "vaex": "**vaex** (a VAE redraws the picture as the target class)",
-    "hybrid": "**hybrid** (features of a VAE, some swapped for another picture's)",
-    "hybrid-gan": "**hybrid-gan** (the same in a GAN)",
+    "leap": "**leap** (leaps between classes along a flow of a VAE's latents)",
     "gan-search": "**gan-search** (steps through a GAN's latent space)",
     "dvae": "**dvae** (flips bits that encode the classifier's features)",
+    "hybrid": "**hybrid** (features of a VAE, some swapped for another picture's)",
+    "fastdime": "**fastdime** (noise, then denoising that the classifier guides)",
+    "patch-swap": "**patch-swap** (pastes cells of a picture of the target class)",
     "nearest-unlike": "*nearest-unlike* (the nearest training picture of the target class)",
     "pixel-search": "*pixel-search* (changes pixels directly, no generator)",
 }
@@ -45,7 +47,7 @@ def main(source: Path, *patterns: str) -> None:
     """Take over the linked files of `source`, and say which links have no file there."""
     metrics = HERE / "metrics.csv"
     if any(fnmatch("metrics.csv", pattern) for pattern in patterns or ("*",)):
-        shutil.copyfile(source / "metrics.csv", metrics)
+        merge(source / "metrics.csv", metrics)
         show(metrics, ROOT / "README.md")
     with metrics.open(encoding="utf-8") as file:
         tasks = {row["task"].replace("/", "_") for row in csv.DictReader(file)}
@@ -65,6 +67,13 @@ def main(source: Path, *patterns: str) -> None:
             waiting |= {Path(link).name for link in links_of(target)} - {path.name for path in published}
     for path in set(results()) - published if not patterns else ():
         path.unlink()
+
+
+def merge(new: Path, metrics: Path) -> None:
+    """Take over the numbers of the tasks in `new`; those of other tasks stay."""
+    made, kept = (pd.read_csv(path, dtype=str, keep_default_na=False) for path in (new, metrics))
+    kept = kept[~kept["task"].isin(made["task"])]
+    pd.concat([made, kept]).to_csv(metrics, index=False, lineterminator="\n")
 
 
 def pages() -> list[Path]:
