@@ -275,7 +275,7 @@ class OnePixel(Places):
 def test_pixel_search_finds_the_smallest_change():
     """Where the classifier is linear in the pixels, the smallest change is all in the one that weighs most, to 2 %."""
     classifier = OnePixel()
-    config = PixelSearchConfig(steps=400, search_rate=0.02, least_weight=0.1)
+    config = PixelSearchConfig(steps=400, bisections=7, bisection_steps=400, search_rate=0.02, least_weight=0.1)
     asked = PixelSearch(config).fit(DATA, classifier, trainer=Trainer(0))
     images = torch.full((2, *SHAPE), 0.5) + torch.tensor([-0.003, 0.003])[:, None, None, None]
     target = 1 - classifier(images).argmax(1)
