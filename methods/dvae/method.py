@@ -64,7 +64,7 @@ class Dvae(Method):
 
     Config = DvaeConfig
     asks = "features"
-    version = 2
+    version = 3
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "smoke": {
             "epochs": 4,
