@@ -134,7 +134,7 @@ class Dvae(Method):
         attempts = [self._attempt(part, plan, trainer)]
         another = trainer.another() if attempts[0] < LEAST_KAPPA else None
         if another is not None:
-            log.warning("%s collapsed (kappa = %.2f): it is trained once more", part, attempts[0])
+            log.info("%s collapsed (kappa = %.2f): it is trained once more", part, attempts[0])
             restart(self.network.part(part), another.seed)
             attempts.append(self._attempt(part, plan, another, "-again"))
         self.network.note(part, attempts)

@@ -53,7 +53,7 @@ def shell():
 
     def run(*arguments, **options):
         process = start(*arguments, **options)
-        out, err = process.communicate(timeout=300)
+        out, err = process.communicate(timeout=900)
         return Outcome(process.returncode, out, err)
 
     return run
