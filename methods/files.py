@@ -10,6 +10,8 @@ from uuid import uuid4
 
 LEFT_BEHIND = 24 * 3600
 """Seconds after which a temporary file of another machine is taken to be a killed process's."""
+ATTEMPTS = 3
+"""Times that a file is written whose temporary file somebody removes."""
 
 
 def write_whole(path: Path, content: bytes) -> None:
@@ -19,6 +21,19 @@ def write_whole(path: Path, content: bytes) -> None:
     left is removed by the next one: at once if they ran on this machine, else after a day.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
+    for attempt in range(ATTEMPTS):
+        try:
+            _write(path, content)
+            break
+        except FileNotFoundError:
+            # A machine of the same name, which shares the folder, took this process for one of its own that has ended.
+            if attempt == ATTEMPTS - 1:
+                raise
+    _tidy(path)
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Write a temporary file, and rename it."""
     temporary = path.with_name(f".{path.name}.{gethostname()}.{os.getpid()}.{uuid4().hex}.tmp")
     try:
         temporary.write_bytes(content)
@@ -27,7 +42,6 @@ def write_whole(path: Path, content: bytes) -> None:
         with suppress(OSError):  # the folder may be what failed
             temporary.unlink(missing_ok=True)
         raise
-    _tidy(path)
 
 
 def _tidy(path: Path) -> None:

@@ -49,6 +49,23 @@ def test_what_a_living_process_writes_stays(tmp_path, monkeypatch):
     assert len(list(tmp_path.iterdir())) == 3
 
 
+def test_a_machine_of_the_same_name_does_no_harm(tmp_path, monkeypatch):
+    """Where two machines of one name share a folder, one may remove the other's temporary file: it is written again."""
+    path, rename, seen = tmp_path / "a.json", os.replace, []
+
+    def swept(temporary, target):
+        seen.append(temporary)
+        if len(seen) == 1:
+            temporary.unlink()
+        rename(temporary, target)
+
+    monkeypatch.setattr("methods.files.os.replace", swept)
+    write_whole(path, b"whole")
+    assert len(seen) == 2
+    assert path.read_bytes() == b"whole"
+    assert list(tmp_path.iterdir()) == [path]
+
+
 def test_a_full_disk_leaves_the_old_file(tmp_path, monkeypatch):
     """Where the disk is full the error is the disk's, the old file stays, and nothing is left beside it."""
 
