@@ -74,7 +74,16 @@ class Dvae(Method):
             "generator_min_steps": 60,
             "samples": 100,
         },
-        "paper": {"bits": 32, "hidden": (256, 128, 64), "dropout": 0.1, "generator": (512, 1024), "kl_weight": 1.0},
+        "paper": {
+            "bits": 32,
+            "hidden": (256, 128, 64),
+            "dropout": 0.1,
+            "generator": (512, 1024),
+            "kl_weight": 1.0,
+            "regulariser": "inverse_dot",
+            "weight": 0.1,
+            "margin": 0.0,
+        },
         "faces": {"generator_epochs": 12, "generator_min_steps": 600},
         "bias": {"generator_epochs": 10, "generator_min_steps": 300},
     }
