@@ -67,7 +67,7 @@ TABLE_2 = Printed(
     here={name: (metric(name, "shared_fisher_plain"), metric(name, "shared_fisher")) for name in ("dvae", EARLIER)},
     tolerance=0.05,
     notes=(
-        "the regulariser here is 1 / cos; 1 / dot (Eq. 6), a setting, can be won by a larger I(g) too",
+        "by default the regulariser is 1 / cos here; 1 / dot (Eq. 6), a setting, can be won by a larger I(g) too",
         "f_K's information is that of its softmax, g's that of its sigmoids, summed over outputs",
         f"{EARLIER}: of the last convolutional block, where f_K's information is estimated by random draws too",
     ),
