@@ -25,7 +25,7 @@ from benchmark.judges.classifier import CLASSIFIER, RETRAINED
 from benchmark.judges.panel import PANEL
 from benchmark.locks import SUFFIX, locked
 from benchmark.records.record import Record, environment, read, write
-from benchmark.records.store import key_of
+from benchmark.records.store import is_damaged, key_of
 from methods import METHODS
 
 log = logging.getLogger(__name__)
@@ -106,11 +106,12 @@ def _calls(
 
 
 def finished(job: Job, protocol: Protocol) -> Record | None:
-    """The record of a job on disk, if its key is still valid; otherwise None."""
+    """The record of a job on disk, if its key is valid and no artefact of it is damaged; otherwise None."""
     record = read(job.path(protocol))
-    if record is None or record.status != "ok":
+    if record is None or record.status != "ok" or record.key != record_key(Work(job, protocol)):
         return None
-    return record if record.key == record_key(Work(job, protocol)) else None
+    damaged = [name for name in record.artefacts.values() if is_damaged(protocol.runs, name)]
+    return None if damaged else record
 
 
 def _in_turn(jobs: Sequence[Job], protocol: Protocol) -> list[list[Job]]:

@@ -210,7 +210,17 @@ def file_digest(path: Path) -> str:
 
 def find(runs: Path, name: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Tensors and facts of the artefact called `name`; both empty if it no longer exists."""
-    stage, _, key = name.rpartition("-")
-    artefact = Artefact(runs, stage, key)
+    artefact = _named(runs, name)
     facts = artefact.facts()
     return ({}, {}) if facts is None else (artefact.tensors(), facts)
+
+
+def is_damaged(runs: Path, name: str) -> bool:
+    """Whether the artefact called `name` is there, but not as it was written; a warning says which file."""
+    artefact = _named(runs, name)
+    return (artefact.folder / DONE).exists() and artefact.facts() is None
+
+
+def _named(runs: Path, name: str) -> Artefact:
+    stage, _, key = name.rpartition("-")
+    return Artefact(runs, stage, key)

@@ -185,6 +185,21 @@ def test_lost_record_costs_no_stage(protocol, stamps, content):
     assert stamps(protocol.runs / "artefacts") == artefacts
 
 
+@pytest.mark.parametrize("stage", ["explain", "show", "score"])
+def test_a_finished_job_mends_what_is_damaged(protocol, stage):
+    """A part that is cut short, or is another one's, is made again as it was, though the record is there."""
+    record, other = (read(Job("mnist", name, 0).path(protocol)) for name in ("vaex", "null"))
+    part, foreign = (protocol.runs / "artefacts" / one.artefacts[stage] for one in (record, other))
+    right = (part / "tensors.safetensors").read_bytes()
+    (part / "done.json").write_bytes((part / "done.json").read_bytes()[:10])
+    assert run(protocol, "vaex")[0].status == "ok"
+    assert (part / "tensors.safetensors").read_bytes() == right
+    for name in ("done.json", "tensors.safetensors"):
+        (part / name).write_bytes((foreign / name).read_bytes())
+    assert run(protocol, "vaex")[0].status == "ok"
+    assert (part / "tensors.safetensors").read_bytes() == right
+
+
 def test_record_says_what_it_rests_on(smoke):
     """A record holds the resolved settings, both networks' accuracies, the data's digest, versions and commit."""
     for name in ASKED:
