@@ -7,7 +7,7 @@ few steps on this processor, as `benchmark run --dry-run` does it. Takes four mi
 A GPU is taken to reach a share of its peak (`REACHED`). The share is an assumption; several say what hangs on it.
 """
 
-import sys
+import argparse
 import tempfile
 import time
 from collections.abc import Sequence
@@ -18,6 +18,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from benchmark.arguments import methods_of, protocol_of
 from benchmark.data import ImageData, Source, celeba
+from benchmark.errors import UserError
 from benchmark.jobs.estimate import estimate
 from benchmark.jobs.protocol import Job, Protocol
 from methods import METHODS
@@ -75,4 +76,9 @@ def measured(jobs: Sequence[Job], protocol: Protocol) -> pd.DataFrame:
 
 
 if __name__ == "__main__":
-    main(",".join(sys.argv[1:]) or "families")
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("methods", nargs="*", metavar="METHOD", help="by default the first of each family")
+    try:
+        main(",".join(parser.parse_args().methods) or "families")
+    except UserError as error:
+        parser.error(str(error))

@@ -205,8 +205,6 @@ def damage(case, how, kind, chance, folder, tally):
     tally.counts["times"] += 1
     results = folder / "disturbed"
     shutil.copytree(case.base, results, symlinks=True)
-    if kind[1] == "done.json" or kind[1].endswith(".safetensors"):
-        shutil.rmtree(results / "runs" / "records", ignore_errors=True)  # or the store would not be looked at
     try:
         path = chance.choice(kinds(results)[kind])
         how(path, chance, [other for other in results.rglob("*") if other.is_file() and other != path])
@@ -306,6 +304,10 @@ def main():
     parser.add_argument("--commands", type=lambda text: text.split(","), default=[*CASES], help="of the commands")
     given = parser.parse_args()
     folder = given.folder.resolve()
+    if folder.exists() and not folder.is_dir():
+        parser.error(f"{folder} is a file; name a folder")
+    if unknown := {*given.commands} - {*CASES}:
+        parser.error(f"no such command: {', '.join(sorted(unknown))}; choose from {', '.join(CASES)}")
     make_world(folder / "world")
     cases = [make_case(name, folder) for name in given.commands]
     tallies = soak(cases, folder, given.scale, given.only)

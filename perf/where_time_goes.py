@@ -5,8 +5,8 @@ FOLDER, which should be empty: what is on disk costs nothing. The default run of
 one core. CPU seconds hardly depend on what else the machine does.
 """
 
+import argparse
 import os
-import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -109,7 +109,7 @@ def table(spent: Counter[tuple[str, str]]) -> str:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) < 2:
-        print("name a folder to run in; options of benchmark run may follow", file=sys.stderr)
-        sys.exit(2)
-    main(*sys.argv[1:])
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0], allow_abbrev=False)
+    parser.add_argument("folder", help="what it runs in; all other options go to benchmark run")
+    given, others = parser.parse_known_args()
+    main(given.folder, *others)

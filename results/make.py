@@ -1,16 +1,18 @@
-"""Make every published number anew, at one commit: `python results/make.py FOLDER [options of every run]`.
+"""Make every published number anew, at one commit: `python results/make.py FOLDER`.
 
 Runs the commands of `stages` one after another, all into FOLDER; the audit has a folder of its own in it. It needs
 nobody: started again, it goes on where it was stopped, and a job that fails does not end it. FOLDER/cost.csv has what
-each stage took. Then `python results/publish.py FOLDER` takes the pages over. Options hold for every stage that
-computes, as in `--preset smoke --jobs 1`.
+each stage took. Then `python results/publish.py FOLDER` takes the pages over. `--preset smoke` makes small ones; other
+options, such as `--jobs 1`, go to every stage that computes.
 """
 
+import argparse
 import os
 import shlex
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -23,11 +25,11 @@ FAILED_JOBS = 1
 """Exit code of a command that ended, and some of whose jobs failed."""
 
 
-def main(folder: Path, *options: str) -> int:
+def main(folder: Path, preset: str, options: Sequence[str] = ()) -> int:
     """Run what is not done yet; 0, 1 if jobs failed, or the exit code of the command that could not run."""
     folder.mkdir(parents=True, exist_ok=True)
     worst = 0
-    for name, command in stages(folder, options).items():
+    for name, command in stages(folder, preset, options).items():
         print(f"== {name}: benchmark {shlex.join(command)}", flush=True)
         wall, processor = time.time(), cpu_seconds()
         code = subprocess.run([sys.executable, "-m", "benchmark", *command], check=False).returncode  # noqa: S603
@@ -40,18 +42,19 @@ def main(folder: Path, *options: str) -> int:
     return worst
 
 
-def stages(folder: Path, options: tuple[str, ...] = ()) -> dict[str, list[str]]:
+def stages(folder: Path, preset: str, options: Sequence[str] = ()) -> dict[str, list[str]]:
     """Stage -> the command that makes it: five seeds on digits, three on every other task."""
-    here = ["--results", str(folder)]
+    size, here = ["--preset", preset], ["--results", str(folder)]
+    computed = [*size, *here, *options]
     faces = "avatars/Smiling,avatars/Eyeglasses,avatars/Young"
     return {
-        "digits": ["run", "--methods", "all", "--seeds", "0,1,2,3,4", *here, *options],
-        "3 against 8": ["run", "--methods", "all", "--tasks", "mnist/3-8", "--seeds", "0,1,2", *here, *options],
-        "faces": ["run", "--methods", "all", "--tasks", faces, "--seeds", "0,1,2", *here, *options],
-        "papers": ["paper", "all", "--seeds", "0", *here, *options],
-        "biases": ["bias", "--planted", "Male-on-Smiling,Eyeglasses-on-Young", *here, *options],
-        "audit": ["audit", "--methods", "all", *stranger(), "--results", str(folder / "audit"), *options],
-        "tables and figures": ["report", "--format", "md,png", *here],
+        "digits": ["run", "--methods", "all", "--seeds", "0,1,2,3,4", *computed],
+        "3 against 8": ["run", "--methods", "all", "--tasks", "mnist/3-8", "--seeds", "0,1,2", *computed],
+        "faces": ["run", "--methods", "all", "--tasks", faces, "--seeds", "0,1,2", *computed],
+        "papers": ["paper", "all", "--seeds", "0", *computed],
+        "biases": ["bias", "--planted", "Male-on-Smiling,Eyeglasses-on-Young", *computed],
+        "audit": ["audit", "--methods", "all", *stranger(), *size, "--results", str(folder / "audit"), *options],
+        "tables and figures": ["report", "--format", "md,png", *size, *here],
     }
 
 
@@ -85,7 +88,10 @@ def cpu_seconds() -> float:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) < 2:
-        print("name a folder to write to; options of benchmark run may follow", file=sys.stderr)
-        sys.exit(2)
-    sys.exit(main(Path(sys.argv[1]), *sys.argv[2:]))
+    parser = argparse.ArgumentParser(description="Make every published number anew.", allow_abbrev=False)
+    parser.add_argument("folder", type=Path, help="what is written to; the same folder goes on where it was stopped")
+    parser.add_argument("--preset", default="default", choices=("smoke", "default", "paper"))
+    given, others = parser.parse_known_args()
+    if given.folder.exists() and not given.folder.is_dir():
+        parser.error(f"{given.folder} is a file; name a folder")
+    sys.exit(main(given.folder, given.preset, others))

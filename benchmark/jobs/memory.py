@@ -50,6 +50,6 @@ def check_room(jobs: int) -> None:
     if jobs > max(1.0, found := room()):
         own, there = own_memory() / 1024, machine_memory() / 1024
         raise UserError(
-            f"--jobs {jobs} needs more than {jobs * own:.0f} GiB of memory, {own:.1f} GiB a process; this machine has "
+            f"--jobs {jobs} needs more than {jobs * own:.0f} GiB of memory, {own:.2f} GiB a process; this machine has "
             f"{there:.1f} GiB: --jobs {max(1, int(found))} at most"
         )

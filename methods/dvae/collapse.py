@@ -14,10 +14,10 @@ LEAST_KAPPA = 0.2
 It is no higher, because a classifier that misreads blur sees other classes in pictures that are right.
 """
 ATTEMPTS = 2
-"""Trainings of one part, at most: a collapsed one is followed by another, from another seed stream."""
+"""Trainings of one part, at most: a collapsed one is followed by another, with other random numbers."""
 Part = Literal["dvae", "generator"]
-PARTS: Mapping[Part, str] = {"dvae": "DVAE: f_K(φ') and f_K(φ)", "generator": "g: f(g(φ')) and f_K(φ)"}
-"""Trained part -> the two classes of each image that its κ compares."""
+PARTS: Mapping[Part, str] = {"dvae": "discrete latent: f_K(φ')", "generator": "generator: f(g(φ'))"}
+"""Trained part -> what it makes of a query, whose class its κ compares with the query's, f_K(φ)."""
 
 
 def kappa(first: Tensor, second: Tensor) -> float:
@@ -60,7 +60,8 @@ def told(attempts: Mapping[Part, Sequence[float]]) -> Study:
         title="trainings, tested for collapse",
         rows=rows,
         notes=(
-            f"collapsed: Cohen's κ between these classes of training images is below {LEAST_KAPPA:g}",
-            "a collapsed training is made once more, from another seed stream; the last attempt answers",
+            "kappa: Cohen's κ, how far the class of this is that of the image itself; 1: always, 0: as by chance",
+            f"a training with κ below {LEAST_KAPPA:g} has collapsed and is made once more, from other random numbers; "
+            "the last attempt answers, collapsed or not",
         ),
     )

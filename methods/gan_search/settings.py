@@ -81,7 +81,7 @@ class PriorSearchConfig(SearchConfig):
     radius: float | None = Field(
         1.25,
         gt=0,
-        description="greatest length of L, in √(its numbers), the length that the prior draws; none: any (ours)",
+        description="greatest length of L, in √(its numbers), the length that the prior draws; null: any (ours)",
     )
 
     def allowed(self, latent: int) -> Allowed:

@@ -1,6 +1,8 @@
 """The script that makes every published number: its stages, what they cost, and what stops it."""
 
 import importlib.util
+import subprocess
+import sys
 from pathlib import Path
 
 import pandas as pd
@@ -22,7 +24,7 @@ def make():
 
 def test_every_stage_is_accepted(make, cli, tmp_path):
     """The command line takes the options of each stage: it stumbles over the one that does not exist, and no other."""
-    for name, command in make.stages(tmp_path).items():
+    for name, command in make.stages(tmp_path, "smoke").items():
         assert command[0] in COMMANDS
         outcome = cli(*command, "--no-such-option")
         assert outcome.code == 2, name
@@ -37,8 +39,20 @@ def test_failed_jobs_do_not_stop_it(make, tmp_path, monkeypatch, codes, ends, ra
     """It goes on after a failed job, and stops where a command could not run; every stage that ran has its cost."""
     monkeypatch.setattr(make, "stages", lambda *_: {f"stage {place}": [str(code)] for place, code in enumerate(codes)})
     monkeypatch.setattr(make.subprocess, "run", lambda command, check: _Ended(int(command[-1])))
-    assert make.main(tmp_path) == ends
+    assert make.main(tmp_path, "smoke") == ends
     assert list(pd.read_csv(tmp_path / "cost.csv")["stage"]) == [f"stage {place}" for place in range(ran)]
+
+
+@pytest.mark.parametrize(("given", "told"), [((), "folder"), (("file",), "is a file"), (("--preset", "x", "f"), "x")])
+def test_mistakes_start_nothing(tmp_path, given, told):
+    """No folder, a file instead of one, an unknown preset: one line that says so, and nothing is written."""
+    (tmp_path / "file").touch()
+    ended = subprocess.run(
+        [sys.executable, SCRIPT, *given], cwd=tmp_path, check=False, capture_output=True, text=True, timeout=60
+    )
+    assert ended.returncode == 2
+    assert told in ended.stderr.splitlines()[-1]
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
 def test_costs_add_up(make, tmp_path):
