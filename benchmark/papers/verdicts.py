@@ -74,7 +74,7 @@ class Evidence:
         """
         measured = measure.of(self.records)
         if measured is None:
-            raise UntestableError(f"no {measure.name} on {self.task}")
+            raise UntestableError(f"not measured on {self.task}: {measure.name}")
         return measured
 
     def of_planted(self, planted: str, measure: Measure) -> Measured:
@@ -90,7 +90,7 @@ class Evidence:
         found = self.planted[planted]
         measured = measure.of(found.evidence)
         if measured is None:
-            raise UntestableError(found.unasked or f"no {measure.name} on {planted}")
+            raise UntestableError(found.unasked or f"not measured on {planted}: {measure.name}")
         return measured
 
 
