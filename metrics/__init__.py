@@ -307,6 +307,18 @@ OURS: Mapping[str, Metric] = MappingProxyType(
             heading="bits/dim",
             shown=Format(3),
         ),
+        "modes_kept": Metric(
+            "metrics.modes:modes_kept",
+            ("samples", "reals"),
+            "",
+            "higher",
+            FRACTION,
+            "share of real images whose kind, a cluster of real images, is among the generated samples",
+            table="models",
+            heading="modes kept",
+            place=1,
+            shown=Format(1, percent=True),
+        ),
         "change": Metric(
             "metrics.concepts:change",
             ("answer_representation_classes", "predicted"),

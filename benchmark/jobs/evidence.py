@@ -167,6 +167,7 @@ def once(answers: Answers, reals: Reals, networks: Networks) -> dict[str, Any]:
             evidence |= _attribute_evidence(name, images, networks, networks.attributes)
     if answers.samples is not None:
         sets["sample"] = answers.samples
+        evidence |= {"samples": unit(answers.samples), "reals": unit(reals.images)}
     for name, extractor in networks.extractors.items():
         features = {of: networks.apply(extractor, images) for of, images in sets.items()}
         features["query"] = features["queries"][: len(reals)]

@@ -7,7 +7,7 @@ import torch
 
 from benchmark.data.tasks import data_set_of
 from benchmark.jobs.explain import explain
-from benchmark.jobs.fit import fit
+from benchmark.jobs.fit import fit, remarks
 from benchmark.jobs.illustrate import illustrate
 from benchmark.jobs.measure import row
 from benchmark.jobs.probe import probe
@@ -94,7 +94,7 @@ def record(work: Work) -> Record:
             *_calls(work, made["explain"]),
         ],
         timings=_timings(work, learnt, made),
-        remarks=list(method.remarks()),
+        remarks=[*method.remarks(), *remarks(learnt.facts() or {})],
         studies=studies,
         weights=key_of(fit=learnt.digest, **{role: judge.digest for role, (_, judge) in judges.items()}),
         artefacts={
