@@ -1,6 +1,7 @@
 """Settings of a run, resolved from defaults, presets and ``--set``."""
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -70,7 +71,7 @@ def parse_overrides(assignments: Iterable[str]) -> dict[str, dict[str, Any]]:
 
 def _value(text: str) -> Any:  # noqa: ANN401 - whatever JSON can hold
     try:
-        return json.loads(text)
+        return json.loads(re.sub(r"^(-?)\.", r"\g<1>0.", text))  # .9 is a number to everyone but JSON
     except ValueError:
         return text
 

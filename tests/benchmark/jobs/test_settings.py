@@ -57,6 +57,12 @@ def test_user_goes_before_all():
     assert after == before.model_copy(update={"epochs": 7, "conditioning": "adain"})
 
 
+@pytest.mark.parametrize(("text", "value"), [(".9", 0.9), ("-.5", -0.5), (".5e1", 5.0), ("..9", "..9"), (".x", ".x")])
+def test_numbers_may_begin_with_the_point(text, value):
+    """As people write them, though JSON knows them with a zero only."""
+    assert parse_overrides([f"hybrid.confidence={text}"]) == {"hybrid": {"confidence": value}}
+
+
 def test_last_assignment_counts():
     """Of two values for one field the last one counts."""
     assert asked("vaex", "default", "vaex.epochs=3", "vaex.epochs=5").epochs == 5
