@@ -5,7 +5,8 @@ from math import prod
 
 from benchmark.jobs.protocol import Job, Protocol
 from benchmark.jobs.work import Work
-from benchmark.records.record import Record, read
+from benchmark.judges.classifier import RETRAINED
+from benchmark.records.record import SOURCE, Record, read
 
 TIMED = {"fit_seconds", "seconds_per_counterfactual"}
 
@@ -20,8 +21,7 @@ def seconds(jobs: Sequence[Job], protocol: Protocol) -> float | None:
         return None
     records = {job: record for job, record in earlier.items() if record is not None}
     judged = {(job.task, job.seed): record for job, record in records.items()}
-    judges = (judge for record in judged.values() for judge in (record.classifier, record.oracle) if judge is not None)
-    return sum(map(_own, records.values())) + sum(judge.fit_seconds for judge in judges)
+    return sum(map(_own, records.values())) + sum(map(_judging, judged.values()))
 
 
 def megabytes(jobs: Sequence[Job], protocol: Protocol) -> float:
@@ -39,6 +39,13 @@ def _other_seed(job: Job, protocol: Protocol) -> Record | None:
     same = (protocol.limit, protocol.split, list(protocol.relaxations))
     good = (record for record in found if record is not None and record.status == "ok")
     return next((record for record in good if (record.limit, record.split, record.relaxations) == same), None)
+
+
+def _judging(record: Record) -> float:
+    """Seconds of training the judges; a classifier that is not given is trained again, for `retrained_flips`."""
+    classifier, oracle = record.classifier, record.oracle
+    trainings = 1 if classifier is None or SOURCE in classifier.config else 1 + len(RETRAINED)
+    return (trainings * classifier.fit_seconds if classifier else 0.0) + (oracle.fit_seconds if oracle else 0.0)
 
 
 def _own(record: Record) -> float:
