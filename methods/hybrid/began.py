@@ -106,6 +106,7 @@ class HybridBegan(Hybridization):
             "bank": 3000,
         },
         "bias": {
+            "confidence": 0.9,
             "latent": 32,
             "encoder": (16, 32, 64),
             "epochs": 6,

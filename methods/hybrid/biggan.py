@@ -110,6 +110,7 @@ class HybridBiggan(Hybridization):
             "bank": 3000,
         },
         "bias": {
+            "confidence": 0.9,
             "generator": (64, 32, 16),
             "discriminator": (16, 32, 64),
             "encoder": (16, 32, 64),

@@ -55,7 +55,11 @@ class HybridConfig(ModulesConfig):
         3, description="nearest of the target class that are tried; of more, more answers convince f alone (ours)"
     )
     confidence: float = Field(
-        0.9, ge=0, lt=1, description="probability of the target from which on a class counts as flipped (ours)"
+        0.99,
+        ge=0,
+        lt=1,
+        description="probability of the target from which on a class counts as flipped; at .9 the oracles doubt more "
+        "answers (ours)",
     )
     repetitions: Positive = Field(20, description="of the stability protocol (Fig. 9)")
     study_pairs: Positive = Field(256, description="pairs of training images that hybrids are studied on (ours)")

@@ -107,6 +107,7 @@ class Hybrid(Hybridization):
             "bank": 3000,
         },
         "bias": {
+            "confidence": 0.9,
             "generator": (64, 32, 16),
             "encoder": (16, 32, 64),
             "latent": 64,
