@@ -53,13 +53,15 @@ def test_readme_findings_hold():
     means = full[full["task"] == "mnist"].groupby(["metric", "method"])["value"].mean()
     oracle, change = means["oracle_agreement"], means["l1"].drop(["null", "pixel-search", "nearest-unlike"])
     assert oracle["vaex"] > 0.9995
+    assert set(oracle[oracle > 0.99].index) == {"vaex", "hybrid"}
     assert change.idxmin() == "leap"
     assert change["leap"] / change["vaex"] == pytest.approx(3 / 5, abs=0.05)
+    assert change["hybrid"] / change["vaex"] == pytest.approx(7 / 10, abs=0.05)
     assert means["flip_rate"]["pixel-search"] > 0.9995
     assert means["oracle_agreement"]["pixel-search"] < 0.01
     clearly = 0.01
     better = set(oracle[oracle > oracle["nearest-unlike"] + clearly].index)
-    assert better == {"vaex", "dvae"}
+    assert better == {"vaex", "hybrid", "dvae"}
     flips = full[(full["task"] == "avatars/Smiling") & (full["method"] == "dvae") & (full["metric"] == "flip_rate")]
     assert sorted(flips["value"]) == pytest.approx([0.5, 1], abs=0.01)
 

@@ -65,9 +65,10 @@ def remarks(facts: Mapping[str, Any]) -> list[str]:
     kept = facts.get("modes_kept", [])
     if all(share >= LEAST_KEPT for share in kept):
         return []
-    shares = [f"{share:.0%}" for share in kept]
-    words = f"a training lost modes: what it draws is of the kinds of {shares[0]} of the training images"
-    return [f"{words}; made once more, from other random numbers: {shares[1]}, and the better one answers"]
+    first, *others = [f"{share:.0%}" for share in kept]
+    words = f"a training lost modes: it draws the kinds of {first} of the training images"
+    again = [f"another, with other random numbers, of {share}; the better one answers" for share in others]
+    return ["; ".join([words, *again])]
 
 
 class _Attempt(NamedTuple):
