@@ -16,7 +16,7 @@ from metrics import METRICS
 GREY = (1, 28, 28)
 RECONSTRUCTED = {"reconstruction_flips", "mse", "fid_oracle_reconstruction", "kid_oracle_reconstruction"}
 """Metrics of reconstructions."""
-OF_THE_METHOD = {"sample_oracle_features", "answer_start_l1", "null_edits"}
+OF_THE_METHOD = {"samples", "sample_oracle_features", "answer_start_l1", "null_edits"}
 OF_THE_METHOD |= {"answer_undone", "answer_draws", "answer_nudged"}
 """Evidence that only the method itself can give."""
 ON_THE_FIRST = ("fid", "kid", "cout", "density", "coverage", "realism")
