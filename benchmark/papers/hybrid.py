@@ -7,6 +7,7 @@ from functools import partial
 
 import torch
 
+from benchmark.names import DIGITS
 from benchmark.papers import Claim, Paper, Printed, Shown
 from benchmark.papers.experiments import FEW, Asked, Outcome, Row, all_of
 from benchmark.papers.hybrid_began import BEGAN, TABLE_2, TWO, near_generated, near_real, two_layers
@@ -177,6 +178,7 @@ def influence_of_modules(method: Method, asked: Asked) -> Outcome:  # noqa: ARG0
 PAPER = Paper(
     title="Besserve et al. 2020, Counterfactuals uncover the modular structure of deep generative models",
     methods=("hybrid", "hybrid-gan", BEGAN, "hybrid-biggan"),
+    tasks=(*DIGITS, "avatars/Smiling"),
     tables=(TABLE_1, TABLE_2, TABLE_3, SEC_4),
     figures=(
         Shown("Fig. 1", "hybrids of a BigGAN", ("collection-{task}-hybrid-biggan",)),
