@@ -1,11 +1,13 @@
 """Locks that hold between processes, also of several nodes that share a file system.
 
 A lock is a file that only one process can create. Its holder renews it while it works, so a file that nobody has
-renewed for `LEASE` seconds belongs to a process that died, and the next one takes it over. flock is not used: on many
-network file systems it holds within a node only, or does nothing. If two processes hold a lock at once, for example
-because one of them was suspended, work is done twice and no file is harmed, since files are written whole.
+renewed for `LEASE` seconds belongs to a process that died, and the next one takes it over; so is an empty one, which a
+process leaves that died before it wrote its name into it. flock is not used: on many network file systems it holds
+within a node only, or does nothing. If two processes hold a lock at once, for example because one of them was
+suspended, work is done twice and no file is harmed, since files are written whole.
 """
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -39,9 +41,9 @@ def locked(path: Path, *, patience: float = -1) -> Iterator[None]:
         If its folder cannot hold locks.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    lease = SoftFileLease(path, timeout=patience, lease_duration=LEASE)
+    lease = SoftFileLease(path, lease_duration=LEASE)
     try:
-        lease.acquire()
+        _acquire(lease, path, patience)
     except Timeout:
         raise
     except (OSError, NotImplementedError) as error:
@@ -53,3 +55,29 @@ def locked(path: Path, *, patience: float = -1) -> Iterator[None]:
         yield
     finally:
         lease.release()
+
+
+def _acquire(lease: SoftFileLease, path: Path, patience: float) -> None:
+    """Wait for a lock. filelock takes over what it can read; what names no holder is removed here."""
+    deadline = time.monotonic() + patience if patience >= 0 else float("inf")
+    while True:
+        seen = _state(path)
+        left = max(0.0, deadline - time.monotonic())
+        try:
+            lease.acquire(timeout=min(left, 1.5 * LEASE))
+        except Timeout:
+            if left <= 1.5 * LEASE:
+                raise
+            if seen is not None and seen == _state(path):
+                path.unlink(missing_ok=True)
+        else:
+            return
+
+
+def _state(path: Path) -> tuple[int, int] | None:
+    """What changes with every holder and whenever one renews its lock; None if nobody holds it."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_ino, found.st_mtime_ns

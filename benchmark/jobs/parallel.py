@@ -3,6 +3,7 @@
 import os
 import signal
 import threading
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from contextvars import ContextVar
@@ -24,6 +25,8 @@ KEPT: Mapping[str, int] = MappingProxyType({"MALLOC_MMAP_THRESHOLD_": 2**25, "MA
 
 Returning it to the system and mapping it again takes an eighth of a training's time.
 """
+
+warnings.filterwarnings("ignore", "A worker stopped while some jobs")  # loky replaces a process whose memory grew
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 """The environment variable that names the GPUs of a process; it counts until the process first uses one."""

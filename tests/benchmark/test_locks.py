@@ -73,6 +73,19 @@ def test_lock_of_a_dead_node_is_taken_over(tmp_path, monkeypatch):
         pass
 
 
+@pytest.mark.parametrize("content", ["", "no holder's name"])
+def test_lock_without_a_name_is_taken_over(tmp_path, monkeypatch, content):
+    """A process that was killed before it wrote its name, or whose disk was full, keeps nobody waiting for ever."""
+    monkeypatch.setattr(locks, "LEASE", 0.4)
+    path = tmp_path / "a.lease"
+    path.write_text(content)
+    with pytest.raises(Timeout), locked(path, patience=0.3):  # somebody may be about to write it
+        pass
+    with locked(path, patience=10):
+        pass
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_folder_that_cannot_lock_is_named(tmp_path, monkeypatch):
     """A file system without exclusive files is a user's matter: one line, with what to do."""
 
