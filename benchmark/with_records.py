@@ -42,6 +42,7 @@ from benchmark.records import record as store
 from benchmark.records.record import Record
 from benchmark.records.store import check_writable
 from benchmark.report.layout import TABLES
+from methods import METHODS
 
 log = logging.getLogger(__name__)
 
@@ -77,8 +78,10 @@ def run_records(
 
 def _todo(methods: Given, tasks: Given | None, seeds: Given, protocol: Protocol, shard: Shard | None) -> list[Job]:
     """The jobs that are asked for, or one part of them."""
-    names = methods_of(methods)
-    check_overrides(names, protocol.preset, protocol.overrides or {})
+    names, overrides = methods_of(methods), protocol.overrides or {}
+    check_overrides(names, protocol.preset, overrides)
+    if idle := next((section for section in overrides if section in METHODS and section not in names), None):
+        raise UserError(f"--set {idle}.{next(iter(overrides[idle]))} changes nothing: --methods does not name {idle}")
     todo = [
         Job(task, name, seed)
         for task in tasks_of(tasks, protocol.own_tasks)
