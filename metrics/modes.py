@@ -44,7 +44,7 @@ def modes_kept(samples: Tensor, reals: Tensor) -> Estimate:
     Raises
     ------
     ValueError
-        If images are of another type or range, or hold NaN.
+        If images are of another type or range, or hold NaN, or if samples and reals differ in shape.
 
     References
     ----------
@@ -53,6 +53,8 @@ def modes_kept(samples: Tensor, reals: Tensor) -> Estimate:
     """
     check_images(samples)
     check_images(reals)
+    if samples.shape[1:] != reals.shape[1:]:
+        raise ValueError(f"samples and reals differ in shape: {[tuple(each.shape[1:]) for each in (samples, reals)]}")
     kinds = min(KINDS, len(reals) // PER_KIND)
     if not len(samples) or kinds < 2:
         return Estimate(math.nan, math.nan, math.nan, len(samples))
@@ -69,4 +71,4 @@ def _rows(images: Tensor) -> np.ndarray:
     for side in (2, 3):
         parts = images.tensor_split(min(SIDE, images.shape[side]), side)
         images = torch.cat([part.mean(side, keepdim=True) for part in parts], side)
-    return images.flatten(1).cpu().double().numpy()
+    return images.flatten(1).detach().cpu().double().numpy()

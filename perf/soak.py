@@ -7,7 +7,9 @@ file is left; and nobody sees a traceback. `--scale 0.1` does a tenth of it, `--
 """
 
 import argparse
+import atexit
 import json
+import math
 import os
 import random
 import shutil
@@ -81,6 +83,7 @@ class Case:
         with said.open("wb") as file:
             process = subprocess.Popen(command, env=environment, stdout=file, stderr=file, start_new_session=True)
         process.said = said
+        atexit.register(kill_left, process)  # Ctrl-C reaches no other process group
         return process
 
     def end(self, process, tally):
@@ -91,6 +94,12 @@ class Case:
             kill(process)
             tally.add("lost", f"{self.name} hangs")
         return process.said.read_text(errors="replace")
+
+
+def kill_left(process):
+    """End a process that still runs."""
+    if process.poll() is None:
+        kill(process)
 
 
 # -- what must stay ----------------------------------------------------------------------------------------------------
@@ -277,7 +286,7 @@ def soak(cases, folder, scale, only, seed=0):
             disturb(case, what, workers, chance, folder / "work", tally)
             report(tallies)
     for how in DAMAGES:
-        name = f"a file {how.__name__.replace('_', ' ')}"
+        name = row_of(how)
         if only and name not in only:
             continue
         tally = tallies.setdefault(name, Tally())
@@ -287,6 +296,16 @@ def soak(cases, folder, scale, only, seed=0):
                 damage(case, how, kind, chance, folder / "work", tally)
                 report(tallies)
     return tallies
+
+
+def row_of(how):
+    """The name of the row of a kind of damage."""
+    return f"a file {how.__name__.replace('_', ' ')}"
+
+
+def names():
+    """The names of all rows."""
+    return [*DISTURBANCES, *map(row_of, DAMAGES)]
 
 
 def report(tallies):
@@ -308,6 +327,14 @@ def main():
         parser.error(f"{folder} is a file; name a folder")
     if unknown := {*given.commands} - {*CASES}:
         parser.error(f"no such command: {', '.join(sorted(unknown))}; choose from {', '.join(CASES)}")
+    if unknown := {*given.only} - {*names()}:
+        parser.error(f"no such row: {', '.join(sorted(unknown))}; choose from {', '.join(names())}")
+    if not 0 < given.scale < math.inf:
+        parser.error("--scale takes a number above 0")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        parser.error(f"cannot write to {folder} ({error.strerror}); name another folder")
     make_world(folder / "world")
     cases = [make_case(name, folder) for name in given.commands]
     tallies = soak(cases, folder, given.scale, given.only)

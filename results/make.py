@@ -35,7 +35,10 @@ def main(folder: Path, preset: str, options: Sequence[str] = ()) -> int:
         code = subprocess.run([sys.executable, "-m", "benchmark", *command], check=False).returncode  # noqa: S603
         note(folder / "cost.csv", name, time.time() - wall, cpu_seconds() - processor)
         if code not in (0, FAILED_JOBS):
-            print(f"{name} ended with {code}; the same command goes on from here", file=sys.stderr)
+            print(
+                f"{name} ended with {code}; once the cause is mended, the same folder goes on from here",
+                file=sys.stderr,
+            )
             return code
         worst = max(worst, code)
     print(cost(folder / "cost.csv"))
@@ -94,4 +97,8 @@ if __name__ == "__main__":
     given, others = parser.parse_known_args()
     if given.folder.exists() and not given.folder.is_dir():
         parser.error(f"{given.folder} is a file; name a folder")
+    try:
+        given.folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        parser.error(f"cannot write to {given.folder} ({error.strerror}); name another folder")
     sys.exit(main(given.folder, given.preset, others))

@@ -43,9 +43,12 @@ def test_failed_jobs_do_not_stop_it(make, tmp_path, monkeypatch, codes, ends, ra
     assert list(pd.read_csv(tmp_path / "cost.csv")["stage"]) == [f"stage {place}" for place in range(ran)]
 
 
-@pytest.mark.parametrize(("given", "told"), [((), "folder"), (("file",), "is a file"), (("--preset", "x", "f"), "x")])
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [((), "folder"), (("file",), "is a file"), (("file/in",), "cannot write"), (("--preset", "x", "f"), "x")],
+)
 def test_mistakes_start_nothing(tmp_path, given, told):
-    """No folder, a file instead of one, an unknown preset: one line that says so, and nothing is written."""
+    """No folder, a file instead of one or above it, an unknown preset: one line says so, and nothing is written."""
     (tmp_path / "file").touch()
     ended = subprocess.run(
         [sys.executable, SCRIPT, *given], cwd=tmp_path, check=False, capture_output=True, text=True, timeout=60

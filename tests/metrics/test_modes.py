@@ -58,3 +58,17 @@ def test_large_pictures_are_made_small():
     some, reals = (torch.rand(n, 1, 32, 32, generator=torch.Generator().manual_seed(n)) for n in (60, 300))
     large, large_reals = (each.repeat_interleave(3, 2).repeat_interleave(3, 3) for each in (some, reals))
     assert modes_kept(large, large_reals).value == modes_kept(some, reals).value
+
+
+@pytest.mark.parametrize("shape", [(1, 12, 9), (3, 9, 12), (3, 12, 10), (12, 3, 9)])
+def test_pictures_of_another_shape_are_refused(shape):
+    """Also where as many numbers describe them, so that a comparison would have a value."""
+    for count in (0, 30):
+        with pytest.raises(ValueError, match="differ in shape"):
+            modes_kept(torch.rand(count, *shape), REALS)
+
+
+def test_gradients_do_not_matter():
+    """Samples straight from a generator that is still learning have the same value."""
+    some = pictures(range(4), 100, seed=4)
+    assert modes_kept(some.clone().requires_grad_(), REALS).value == modes_kept(some, REALS).value
