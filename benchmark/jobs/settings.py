@@ -72,7 +72,7 @@ def parse_overrides(assignments: Iterable[str]) -> dict[str, dict[str, Any]]:
 def _value(text: str) -> Any:  # noqa: ANN401 - whatever JSON can hold
     try:
         return json.loads(re.sub(r"^(-?)\.", r"\g<1>0.", text))  # .9 is a number to everyone but JSON
-    except ValueError:
+    except (ValueError, RecursionError):
         return text
 
 

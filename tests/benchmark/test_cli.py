@@ -150,6 +150,7 @@ MISTAKES = [
     (("--set", "vaex.epochs=lots"), ("epochs", "lots")),
     (("--set", "vaex.epochs=1.5"), ("epochs",)),
     (("--set", "classifier.epochs=-1"), ("classifier", "epochs")),
+    (("--set", "vaex.epochs=" + 20_000 * "["), ("epochs",)),
     (("--set", "epochs=3"), ("section.field=value",)),
     (("--methods", "null", "--set", "vaex.epochs=3"), ("--set vaex.epochs", "--methods")),
     (("--relaxations", "0,1.5"), ("0,1.5", "from 0 to 1")),
