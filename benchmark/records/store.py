@@ -33,6 +33,8 @@ def key_of(**parts: Any) -> str:  # noqa: ANN401 - whatever JSON can hold
 
 OURS = ("benchmark.", "methods.", "metrics.")
 """Where the modules of ours lie."""
+KEEPING = ("benchmark.errors", "benchmark.locks", "benchmark.records.store", "methods.files")
+"""Modules of ours that say how results are kept, and do not change what they are."""
 
 
 @cache
@@ -40,7 +42,7 @@ def code_of(*modules: str) -> str:
     """A short hash of the code of `modules` and of all modules of this repository that they import.
 
     Modules of the same package count too, and the files beside a module that is in no package. Comments, docstrings and
-    layout do not count, nor do modules that are only named in a string.
+    layout do not count, nor do `KEEPING` and modules that are only named in a string.
     """
     found: dict[str, str] = {}
     theirs = tuple(_near([name for name in modules if not name.startswith(OURS)]))
@@ -48,7 +50,7 @@ def code_of(*modules: str) -> str:
     while todo:
         name = todo.pop()
         counts = name.startswith(OURS) or f"{name}.".startswith(theirs)
-        if name in found or not counts or (path := _source(name)) is None:
+        if name in found or name in KEEPING or not counts or (path := _source(name)) is None:
             continue
         tree = ast.parse(path.read_bytes())
         found[name] = ast.dump(_without_docstrings(tree))
@@ -163,8 +165,7 @@ class Artefact:
             log.warning("%s is damaged; benchmark run makes it again", self.folder / DONE)
             return None
         for name, digest in files.items():
-            path = self.folder / name
-            if not path.exists() or file_digest(path) != digest:
+            if _digest_there(path := self.folder / name) != digest:
                 log.warning("%s is missing or damaged; benchmark run makes it again", path)
                 return None
         facts: dict[str, Any] = done["facts"]
@@ -172,12 +173,11 @@ class Artefact:
 
     @property
     def digest(self) -> str:
-        """A short hash of its content; empty if it is absent."""
+        """A short hash of its content; empty if it is absent or damaged."""
         try:
-            done = json.loads((self.folder / DONE).read_bytes())
-        except (OSError, ValueError):
+            return key_of(files=json.loads((self.folder / DONE).read_bytes())["files"])
+        except (OSError, ValueError, TypeError, KeyError):
             return ""
-        return key_of(files=done["files"])
 
     def make(self, build: Callable[["Artefact"], tuple[Mapping[str, Tensor], dict[str, Any]]]) -> dict[str, Any]:
         """The facts of the artefact; if it is absent, `build` computes it: (tensors, facts)."""
@@ -195,6 +195,9 @@ class Artefact:
 
     def _write(self, tensors: Mapping[str, Tensor], facts: dict[str, Any]) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
+        for name in (DONE, "tensors.safetensors"):
+            if (self.folder / name).is_dir():  # somebody's mistake, which nothing could be written over
+                shutil.rmtree(self.folder / name)
         content = save({name: tensor.contiguous() for name, tensor in tensors.items()})
         files = {"tensors.safetensors": hashlib.sha256(content).hexdigest()}
         write_whole(self.folder / "tensors.safetensors", content)
@@ -206,6 +209,14 @@ def file_digest(path: Path) -> str:
     """SHA-256 of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _digest_there(path: Path) -> str | None:
+    """SHA-256 of a file; None if it cannot be read."""
+    try:
+        return file_digest(path)
+    except OSError:
+        return None
 
 
 def find(runs: Path, name: str) -> tuple[dict[str, Tensor], dict[str, Any]]:

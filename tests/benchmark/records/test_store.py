@@ -129,12 +129,18 @@ def no_files(path):
     path.write_text(path.read_text().replace('"files"', '"fills"') if path.name == DONE else "")
 
 
+def folder_in_its_place(path):
+    path.unlink()
+    (path / "inner").mkdir(parents=True)
+
+
 @pytest.mark.parametrize("name", ["tensors.safetensors", DONE])
-@pytest.mark.parametrize("damage", [cut, flip, empty, other_json, no_files])
+@pytest.mark.parametrize("damage", [cut, flip, empty, other_json, no_files, folder_in_its_place])
 def test_damage_is_named_and_mended(artefact, build, caplog, name, damage):
     """A damaged file is named in a warning, and the artefact is made again as it was."""
     artefact.make(build)
     damage(artefact.folder / name)
+    assert isinstance(artefact.digest, str)
     with caplog.at_level(logging.WARNING):
         assert artefact.make(build) == FACTS
     assert build.times == 2
@@ -297,6 +303,16 @@ def test_code_is_what_a_module_does(code):
 def test_code_is_also_what_it_imports(code):
     """A module's hash follows the modules of ours that it imports."""
     assert code(b="f = 2\n") != code()
+
+
+def test_where_results_lie_is_no_part_of_them(monkeypatch):
+    """Other code of locks and of the store makes no number anew."""
+    read = []
+    monkeypatch.setattr(store, "_source", lambda name, source=store._source: read.append(name) or source(name))
+    store.code_of.cache_clear()
+    store.code_of("benchmark.judges.classifier")
+    assert "benchmark.judges.classifier" in read
+    assert not {"benchmark.locks", "benchmark.records.store"} & {*read}
 
 
 @pytest.mark.parametrize(
