@@ -7,15 +7,17 @@ Counterfactuals for Shortcut Removal and Generation", 2024.
 
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
-from benchmark.papers import Claim, Paper, Printed
-from benchmark.papers.experiments import Asked, Outcome, Row, estimated, under
+from benchmark.papers import Claim, Paper, Printed, Shown
+from benchmark.papers.experiments import ROWS, Asked, Outcome, Row, estimated, under
 from benchmark.papers.measures import Measure, metric, study
 from benchmark.papers.verdicts import ahead, at_least, at_most, every, falling
-from methods.base import Method, Study
+from methods.base import Illustration, Method, Study
+from methods.diffusion.method import Denoising
 from metrics.base import Average, Estimate
 from metrics.distances import l0, l1
 
@@ -27,6 +29,8 @@ MASK = "mask"
 """The study of answers with and without the mask, on the same queries and noise."""
 SPEED = "speed"
 """The study of the seconds of FastDiME and DiME."""
+DRAWN = 2, 8
+"""Rows and columns of pictures that the model draws from plain noise."""
 
 FID = Printed(
     name="CelebA",
@@ -54,9 +58,9 @@ PARTS = Printed(
     name="Parts",
     title="what the mask changes, and what the inner chain costs",
     setting="the papers' tables of parts",
-    columns=("DiME's seconds over FastDiME's",),
+    columns=("DiME's seconds over FastDiME's", "FID (oracle) of what it draws from plain noise"),
     published={},
-    here={"fastdime": (_speed(),)},
+    here={"fastdime": (_speed(), metric("fastdime", "fid_oracle_samples"))},
     studies=(MASK, SPEED),
     notes=("what the papers print of it was not at hand",),
 )
@@ -116,13 +120,39 @@ def speed(method: Method, asked: Asked) -> Study:
 
 
 def of_fastdime(method: Method, asked: Asked) -> Outcome:
-    """What the mask changes, and what the inner chain costs."""
-    return Outcome({}, {MASK: mask(method, asked), SPEED: speed(method, asked)})
+    """What the mask changes, and what the inner chain costs; answers of each depth, and what the model draws."""
+    assert isinstance(method, Denoising)  # noqa: S101 - as the methods of this paper are
+    few = replace(asked, queries=asked.queries[:ROWS], targets=asked.targets[:ROWS])
+    torch.manual_seed(0)
+    depths = DEPTHS[::-1]
+    answers = method.explain(few.queries, few.targets, depths).images
+    columns = {"query": few.queries, **{f"r = {r:g}": images for r, images in zip(depths, answers, strict=True)}}
+    columns["r = 0,\nno mask"] = _answers(under(method, mask_threshold=0.0), few)
+    shown = _pictures("answers from ever greater depth; below, the classifier's class", columns, asked)
+    torch.manual_seed(0)
+    drawn = method.from_noise(DRAWN[0] * DRAWN[1]).unflatten(0, DRAWN)
+    blank = [[""] * DRAWN[1]] * DRAWN[0]
+    noise = Illustration("what the model draws from plain noise", drawn, blank, [""] * DRAWN[1])
+    return Outcome({"depths": shown, "noise": noise}, {MASK: mask(method, asked), SPEED: speed(method, asked)})
 
 
 def of_ace(method: Method, asked: Asked) -> Outcome:
     """What the repainting of the query changes."""
-    return Outcome({}, {MASK: mask(method, asked)})
+    few = replace(asked, queries=asked.queries[:ROWS], targets=asked.targets[:ROWS])
+    columns = {
+        "query": few.queries,
+        "repainted": _answers(method, few),
+        "not\nrepainted": _answers(under(method, mask_threshold=0.0), few),
+    }
+    shown = _pictures("answers with and without repainting; below, the classifier's class", columns, asked)
+    return Outcome({"repainted": shown}, {MASK: mask(method, asked)})
+
+
+def _pictures(title: str, columns: Mapping[str, Tensor], asked: Asked) -> Illustration:
+    """Pictures (N, C, H, W) side by side, with what the classifier sees in them."""
+    seen = torch.stack([asked.classifier(images).argmax(1) for images in columns.values()], dim=1)
+    captions = [[f"{{{label}}}" for label in row] for row in seen.tolist()]
+    return Illustration(title, torch.stack([*columns.values()], dim=1), captions, tuple(columns))
 
 
 # -- the papers --------------------------------------------------------------------------------------------------------
@@ -131,7 +161,24 @@ PAPER = Paper(
     title="Jeanneret et al. 2022 (DiME) and 2023 (ACE), Weng et al. 2024 (FastDiME): guided diffusion",
     methods=("fastdime", "dime", "ace", "pixel-search"),
     tables=(FID, PARTS),
-    figures=(),
+    figures=(
+        Shown(
+            "Walks of FastDiME",
+            "answers from ever greater depth, and from full depth without the mask",
+            ("depths-{task}-fastdime",),
+        ),
+        Shown(
+            "Repainting of ACE",
+            "answers with and without the query's pixels outside the mask",
+            ("repainted-{task}-ace",),
+        ),
+        Shown("Samples", "what the model draws from plain noise", ("noise-{task}-fastdime",)),
+        Shown(
+            "Photographs",
+            "faces, streets and objects in CelebA, CelebA-HQ, BDD100K and ImageNet",
+            missing="there are no photographs here",
+        ),
+    ),
     claims=(
         Claim(
             "Sec. 3 of DiME",

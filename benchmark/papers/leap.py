@@ -71,7 +71,7 @@ TABLE = Printed(
         "LeapFactual_R": _here("leap-robust"),
     },
     incomparable={
-        "Opt-based": "ours searches the smallest change that flips with probability .9; theirs takes 1,000 steps",
+        "Opt-based": "ours searches the smallest change that flips as surely as asked; theirs takes 1,000 steps",
         "CGM-based": "ours is one whole leap of the same flow; theirs is a conditional VAE",
     },
     of=GREY,

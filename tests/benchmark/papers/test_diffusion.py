@@ -2,8 +2,9 @@ import pytest
 import torch
 
 from benchmark.judges.classifier import ClassifierConfig, ConvClassifier
-from benchmark.papers.diffusion import mask, speed
+from benchmark.papers.diffusion import ROWS, mask, of_ace, of_fastdime, speed
 from benchmark.papers.experiments import Asked
+from methods.diffusion.ace import Ace, AceConfig
 from methods.diffusion.dime import Dime, DimeConfig
 
 SHAPE = (1, 12, 12)
@@ -53,3 +54,28 @@ def test_the_ratio_is_of_the_seconds(asked):
     """The ratio in the table is the one of the seconds that it names."""
     seconds = {row["walk"]: row["seconds"] for row in speed(made(asked, steps=20, depth=1.0), asked).rows}
     assert seconds["DiME over FastDiME"] == seconds["DiME"] / seconds["FastDiME"]
+
+
+@torch.no_grad()
+def test_pictures_go_from_the_query_to_the_answer(asked):
+    """The first column is the query, the deepest walk is the answer at r = 0, and both have the class seen in them."""
+    method = made(asked)
+    found = of_fastdime(method, asked).illustrations
+    shown = found["depths"]
+    torch.manual_seed(0)
+    answers = method.explain(asked.queries, asked.targets, [0.0]).images[0]
+    assert torch.equal(shown.images[:, 0], asked.queries[:ROWS])
+    assert torch.allclose(shown.images[:, -2], answers[:ROWS], atol=1e-5)
+    assert [row[0] for row in shown.captions] == [f"{{{label}}}" for label in asked.predicted[:ROWS].tolist()]
+    assert found["noise"].images.min() >= 0
+    assert found["noise"].images.max() <= 1
+
+
+@torch.no_grad()
+def test_repainting_is_shown_beside_its_answer(asked):
+    """A query, its answer, and the answer without repainting."""
+    method = Ace(AceConfig(**{"times": 20, "widths": (8,), "steps": 6}))
+    method.prepare(SHAPE, asked.classifier).eval()
+    shown = of_ace(method, asked).illustrations["repainted"]
+    assert shown.images.shape == (ROWS, 3, *SHAPE)
+    assert torch.equal(shown.images[:, 0], asked.queries[:ROWS])
