@@ -121,7 +121,8 @@ def leaps(method: Method, asked: Asked) -> Outcome:
     pictures = stack([images[:ROWS] for images in columns.values()], dim=1)
     pairs = zip(asked.predicted[:ROWS].tolist(), asked.targets[:ROWS].tolist(), strict=True)
     captions = [[f"{{{before}}} → {{{after}}}", *[""] * (len(columns) - 1)] for before, after in pairs]
-    shown = Illustration("leaps, landings and one whole leap", pictures, captions, tuple(columns))
+    headings = ("query", "reconstruction", "leaps", "leaps and\n5 landings", "one\nwhole leap")
+    shown = Illustration("leaps, landings and one whole leap", pictures, captions, headings)
     return Outcome({"examples": shown}, _studies(sets, restored, asked))
 
 
