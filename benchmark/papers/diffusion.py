@@ -51,7 +51,7 @@ def _mask(method: str, quantity: str) -> Measure:
 
 def _speed() -> Measure:
     words = "seconds of DiME over seconds of FastDiME, from full depth"
-    return study("fastdime", SPEED, "seconds", {"walk": "DiME over FastDiME"}, words=words)
+    return study("fastdime", SPEED, "seconds", {"walk": "DiME over FastDiME"}, words=words, interval=True)
 
 
 PARTS = Printed(
@@ -103,20 +103,24 @@ def _each(estimate: Estimate) -> Tensor:
 
 
 def speed(method: Method, asked: Asked) -> Study:
-    """Seconds that FastDiME and DiME take for the same queries, one scale each, in one process."""
-    queries, targets = asked.queries[:TIMED], asked.targets[:TIMED]
+    """Seconds that FastDiME and DiME take for the same queries, in turns in one process; one scale each."""
     one = {"scales": method.config.model_dump()["scales"][:1]}
     walks = {"FastDiME": under(method, **one), "DiME": under(method, **one, clean="chain", masked=False)}
-    seconds = {}
-    for name, walk in walks.items():
-        walk.explain(queries[:1], targets[:1], [0.0])  # the first call is slower
-        started = time.perf_counter()
-        walk.explain(queries, targets, [0.0])
-        seconds[name] = (time.perf_counter() - started) / len(queries)
-    seconds["DiME over FastDiME"] = seconds["DiME"] / seconds["FastDiME"]
-    rows: list[Row] = [{"walk": name, "seconds": value, "n": len(queries)} for name, value in seconds.items()]
-    note = "seconds a query from full depth, one scale of guidance, one after the other in one process"
+    each = [
+        [_seconds(walk, asked, place) for walk in walks.values()]
+        for place in (0, *range(min(TIMED, len(asked.queries))))
+    ]
+    seconds = torch.tensor(each[1:], dtype=torch.float64)  # the first call is slower
+    rows: list[Row] = [{"walk": name, **estimated("seconds", seconds[:, k])} for k, name in enumerate(walks)]
+    rows.append({"walk": "DiME over FastDiME", **estimated("seconds", seconds[:, 1] / seconds[:, 0])})
+    note = "of one query from full depth, one scale of guidance; the last row is the mean of the queries' ratios"
     return Study(title="seconds of FastDiME and DiME", rows=rows, notes=(note,))
+
+
+def _seconds(walk: Method, asked: Asked, place: int) -> float:
+    started = time.perf_counter()
+    walk.explain(asked.queries[place : place + 1], asked.targets[place : place + 1], [0.0])
+    return time.perf_counter() - started
 
 
 def of_fastdime(method: Method, asked: Asked) -> Outcome:
