@@ -1,6 +1,6 @@
 """How the cost of a run grows with queries, seeds, pixels and workers: `python perf/growth.py FOLDER`.
 
-Runs the real command at smoke size with one method of each family, prints a table, and draws FOLDER/growth.png. Some 40
+Runs the real command at smoke size with `vaex` and one reference, prints a table, and draws FOLDER/growth.png. Some ten
 minutes on two cores, which should be idle: workers are judged by the clock, all else by CPU seconds of one process.
 FOLDER should be empty, since what is on disk costs nothing.
 """
@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
@@ -71,6 +72,8 @@ def drawing(table: pd.DataFrame) -> Figure:
         sns.lineplot(x=values, y=cost / cost.iloc[0], marker="o", ax=axes)
         axes.set(xscale="log", yscale="log", xlabel=name, ylabel="time" if name == "workers" else "CPU time")
         axes.set_xticks(values, [f"{value:,}" for value in values], minor=False)
+        ticks = 0.5 ** np.arange(2) if name == "workers" else 2.0 ** np.arange(np.log2(times.max()) + 1)
+        axes.set_yticks(ticks, [f"{tick:g} ×" for tick in ticks], minor=False)
         axes.minorticks_off()
     figure.suptitle("Cost as a multiple of the first point; dashed: in proportion", fontsize="medium")
     return figure
