@@ -12,7 +12,7 @@ from torch.optim import Adam
 
 from methods.base import BATCH, Classifier, Counterfactuals, Images, ImageSet, Method, MethodConfig
 from methods.diffusion.chain import Chain, Denoised, Mask
-from methods.diffusion.model import Denoiser, Sizes
+from methods.diffusion.model import Denoiser, Predicts, Sizes
 from methods.diffusion.noise import Noise
 from methods.diffusion.schedule import Shape, schedule
 from methods.training import Phase, Plan, Trainer, brief_warmup_cosine
@@ -36,6 +36,9 @@ class DiffusionConfig(MethodConfig):
     )
     blocks: Positive = Field(1, description="residual blocks at each size, on either way (DiME: 2)")
     attentive: int = Field(1, ge=0, description="sizes with attention, from the coarsest (DiME: 3)")
+    predicts: Predicts = Field(
+        "noise", description="what the U-Net gives: the noise (DiME), or the velocity, for many values a place (ours)"
+    )
     average: float = Field(0.995, ge=0, lt=1, description="share of the running average that a step keeps (ours)")
     epochs: Positive = Field(24, description="passes over the training images (ours)")
     min_steps: int = Field(2000, ge=0, description="steps of the training, at least (ours)")
@@ -65,7 +68,7 @@ SMOKE: Mapping[str, Any] = {
     "steps": 8,
     "sample_steps": 8,
 }
-FACES: Mapping[str, Any] = {"patch": 4, "widths": (48, 96, 96), "epochs": 8, "min_steps": 0}
+FACES: Mapping[str, Any] = {"predicts": "velocity", "patch": 4, "widths": (48, 96, 96), "epochs": 8, "min_steps": 0}
 PAPER: Mapping[str, Any] = {
     "schedule": "linear",
     "times": 500,
@@ -97,7 +100,7 @@ class Denoising(Method, abc.ABC):
         """The untrained network."""
         config = self.config
         sizes = Sizes(shape, config.patch, config.widths, config.blocks, config.attentive)
-        return Denoiser(sizes, schedule(config.schedule, config.times), config.average)
+        return Denoiser(sizes, schedule(config.schedule, config.times), config.average, config.predicts)
 
     def fit(self, data: ImageSet, classifier: Classifier, *, trainer: Trainer) -> Self:
         """Train the network, once for all methods here and for all classifiers."""

@@ -7,7 +7,7 @@ import math
 from copy import deepcopy
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Self
+from typing import Literal, Self
 
 import torch
 import torch.nn.functional as F  # noqa: N812 - torch's own convention
@@ -136,12 +136,20 @@ class UNet(nn.Module):
         return F.pixel_shuffle(features, self.sizes.patch)[:, :, :height, :width]
 
 
+Predicts = Literal["noise", "velocity"]
+"""What the U-Net gives: ε (Ho et al.), or v = √ᾱ ε − √(1 − ᾱ) x (Salimans and Ho, "Progressive Distillation", 2022).
+
+ε has to pass the network whole, which needs more channels than a place has values; v is mostly the picture where the
+noise is strong.
+"""
+
+
 class Denoiser(nn.Module):
     """The U-Net, and the running average of it that answers."""
 
-    def __init__(self, sizes: Sizes, schedule: Schedule, average: float) -> None:
+    def __init__(self, sizes: Sizes, schedule: Schedule, average: float, predicts: Predicts = "noise") -> None:
         super().__init__()
-        self.schedule, self.average = schedule, average
+        self.schedule, self.average, self.predicts = schedule, average, predicts
         self.trained = UNet(sizes)
         self.averaged = deepcopy(self.trained).requires_grad_(False)
 
@@ -153,18 +161,22 @@ class Denoiser(nn.Module):
 
     def noise(self, noised: Tensor, time: int) -> Tensor:
         """ε(z, t) of z (B, C, H, W), at a time among all that were trained on: (B, C, H, W)."""
-        share = noised.new_full((len(noised),), time / len(self.schedule))
-        predicted: Tensor = self.averaged(noised, share)
-        return predicted
+        predicted: Tensor = self.averaged(noised, noised.new_full((len(noised),), time / len(self.schedule)))
+        if self.predicts == "noise":
+            return predicted
+        share = float(self.schedule.kept[time])
+        return math.sqrt(share) * predicted + math.sqrt(1 - share) * noised
 
     def losses(self, images: Tensor) -> dict[str, Tensor]:
-        """Squared error of the noise that is predicted in images (B, C, H, W) in [0, 1], each at a time of its own."""
+        """Squared error of what is predicted of images (B, C, H, W) in [0, 1], each at a time of its own."""
         follow(self.averaged, self.trained, self.average)
         step = torch.randint(1, len(self.schedule) + 1, (len(images),), device=images.device)
         share = self.schedule.kept.to(images.device)[step, None, None, None].to(images)
         noise = torch.randn_like(images)
-        noised = share.sqrt() * (2 * images - 1) + (1 - share).sqrt() * noise
-        return {"loss": F.mse_loss(self.trained(noised, step / len(self.schedule)).to(noise), noise)}
+        clean = 2 * images - 1
+        noised = share.sqrt() * clean + (1 - share).sqrt() * noise
+        wanted = noise if self.predicts == "noise" else share.sqrt() * noise - (1 - share).sqrt() * clean
+        return {"loss": F.mse_loss(self.trained(noised, step / len(self.schedule)).to(noise), wanted)}
 
 
 def waves(time: Tensor, count: int) -> Tensor:

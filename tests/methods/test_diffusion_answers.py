@@ -14,8 +14,9 @@ from methods.diffusion.schedule import schedule
 from methods.training import Trainer
 
 SHAPE = (1, 9, 14)
+TIMES = 50
 NAMES = ("fastdime", "dime", "ace")
-SMALL = {"times": 50, "widths": (8,), "steps": 8, "depth": 0.75, "epochs": 3, "min_steps": 60, "average": 0.9}
+SMALL = {"times": TIMES, "widths": (8,), "steps": 8, "depth": 0.75, "epochs": 3, "min_steps": 60, "average": 0.9}
 DATA = Pictures(60, SHAPE)
 QUERIES = Pictures(10, SHAPE).images
 TARGET = (Places()(QUERIES).argmax(1) + 1) % CLASSES
@@ -243,6 +244,32 @@ def test_the_average_follows():
             value.fill_(0.0)
     network.losses(torch.rand(2, 1, 8, 8))
     assert all((value == 1).all() for value in network.averaged.parameters())
+
+
+def test_velocity_and_noise_say_the_same():
+    """A network that gives √ᾱ ε − √(1 − ᾱ) x tells the noise as exactly as one that gives ε, and loses nothing."""
+    network = Denoiser(Sizes((1, 4, 4), 1, (8,), 1, 0), schedule("cosine", TIMES), 0.9, "velocity")
+    clean, noise = 2 * torch.rand(5, 1, 4, 4) - 1, torch.randn(5, 1, 4, 4)
+    for time in (1, TIMES // 2, TIMES - 1):
+        kept = network.schedule.kept[time].sqrt().float(), (1 - network.schedule.kept[time]).sqrt().float()
+        network.averaged.forward = lambda *_, kept=kept: kept[0] * noise - kept[1] * clean
+        assert torch.allclose(network.noise(kept[0] * clean + kept[1] * noise, time), noise, atol=1e-5)
+
+
+def test_a_perfect_velocity_has_no_loss():
+    """Of one known picture the velocity follows from what is seen: its loss is 0, and a worse guess's is not."""
+    network = Denoiser(Sizes((1, 4, 4), 1, (8,), 1, 0), schedule("cosine", TIMES), 0.9, "velocity")
+    image = torch.rand(1, 1, 4, 4)
+
+    def known(noised, share, off=0.0):
+        kept = network.schedule.kept[(share * TIMES).round().long(), None, None, None].to(noised)
+        noise = (noised - kept.sqrt() * (2 * image - 1)) / (1 - kept).sqrt()
+        return kept.sqrt() * noise - (1 - kept).sqrt() * (2 * image - 1) + off
+
+    network.trained.forward = known
+    assert float(network.losses(image.expand(64, 1, 4, 4))["loss"]) < 1e-6
+    network.trained.forward = partial(known, off=0.1)
+    assert float(network.losses(image.expand(64, 1, 4, 4))["loss"]) == pytest.approx(0.01, rel=0.01)
 
 
 def test_samples_are_pictures(fitted):
