@@ -37,7 +37,7 @@ class DiffusionConfig(MethodConfig):
     blocks: Positive = Field(1, description="residual blocks at each size, on either way (DiME: 2)")
     attentive: int = Field(1, ge=0, description="sizes with attention, from the coarsest (DiME: 3)")
     predicts: Predicts = Field(
-        "noise", description="what the U-Net gives: the noise (DiME), or the velocity, for many values a place (ours)"
+        "noise", description="what the U-Net gives: the noise (DiME), or the picture, for many values a place (ours)"
     )
     average: float = Field(0.995, ge=0, lt=1, description="share of the running average that a step keeps (ours)")
     epochs: Positive = Field(24, description="passes over the training images (ours)")
@@ -68,7 +68,7 @@ SMOKE: Mapping[str, Any] = {
     "steps": 8,
     "sample_steps": 8,
 }
-FACES: Mapping[str, Any] = {"predicts": "velocity", "patch": 4, "widths": (48, 96, 96), "epochs": 8, "min_steps": 0}
+FACES: Mapping[str, Any] = {"predicts": "picture", "patch": 4, "widths": (48, 96, 96), "epochs": 8, "min_steps": 0}
 PAPER: Mapping[str, Any] = {
     "schedule": "linear",
     "times": 500,

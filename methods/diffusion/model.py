@@ -136,12 +136,13 @@ class UNet(nn.Module):
         return F.pixel_shuffle(features, self.sizes.patch)[:, :, :height, :width]
 
 
-Predicts = Literal["noise", "velocity"]
-"""What the U-Net gives: ε (Ho et al.), or v = √ᾱ ε − √(1 − ᾱ) x (Salimans and Ho, "Progressive Distillation", 2022).
+Predicts = Literal["noise", "picture"]
+"""What the U-Net gives: ε, or x (both Ho et al., Sec. 3.2).
 
-ε has to pass the network whole, which needs more channels than a place has values; v is mostly the picture where the
-noise is strong.
+ε has to pass the network whole, which needs more channels than a place has values. x has not: it is learnt with the
+weight that the squared error of ε would give it, kept between 1 and `MOST` (Hang et al., "Min-SNR Weighting", 2023).
 """
+MOST = 5.0
 
 
 class Denoiser(nn.Module):
@@ -165,7 +166,7 @@ class Denoiser(nn.Module):
         if self.predicts == "noise":
             return predicted
         share = float(self.schedule.kept[time])
-        return math.sqrt(share) * predicted + math.sqrt(1 - share) * noised
+        return (noised - math.sqrt(share) * predicted) / math.sqrt(1 - share)
 
     def losses(self, images: Tensor) -> dict[str, Tensor]:
         """Squared error of what is predicted of images (B, C, H, W) in [0, 1], each at a time of its own."""
@@ -175,8 +176,11 @@ class Denoiser(nn.Module):
         noise = torch.randn_like(images)
         clean = 2 * images - 1
         noised = share.sqrt() * clean + (1 - share).sqrt() * noise
-        wanted = noise if self.predicts == "noise" else share.sqrt() * noise - (1 - share).sqrt() * clean
-        return {"loss": F.mse_loss(self.trained(noised, step / len(self.schedule)).to(noise), wanted)}
+        found = self.trained(noised, step / len(self.schedule)).to(noise)
+        if self.predicts == "noise":
+            return {"loss": F.mse_loss(found, noise)}
+        weight = (share / (1 - share)).clamp(1, MOST)
+        return {"loss": (weight * (found - clean).square()).mean()}
 
 
 def waves(time: Tensor, count: int) -> Tensor:

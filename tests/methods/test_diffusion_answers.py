@@ -8,7 +8,7 @@ from methods import METHODS
 from methods.diffusion.chain import Chain, Mask, unchanged
 from methods.diffusion.descent import Descent, filtered, pre_explanation
 from methods.diffusion.guided import Guide, guided
-from methods.diffusion.model import Denoiser, Sizes
+from methods.diffusion.model import MOST, Denoiser, Sizes
 from methods.diffusion.noise import Noise, Use
 from methods.diffusion.schedule import schedule
 from methods.training import Trainer
@@ -246,30 +246,23 @@ def test_the_average_follows():
     assert all((value == 1).all() for value in network.averaged.parameters())
 
 
-def test_velocity_and_noise_say_the_same():
-    """A network that gives √ᾱ ε − √(1 − ᾱ) x tells the noise as exactly as one that gives ε, and loses nothing."""
-    network = Denoiser(Sizes((1, 4, 4), 1, (8,), 1, 0), schedule("cosine", TIMES), 0.9, "velocity")
+def test_picture_and_noise_say_the_same():
+    """A network that gives the picture tells its noise as exactly as one that gives the noise."""
+    network = Denoiser(Sizes((1, 4, 4), 1, (8,), 1, 0), schedule("cosine", TIMES), 0.9, "picture")
     clean, noise = 2 * torch.rand(5, 1, 4, 4) - 1, torch.randn(5, 1, 4, 4)
-    for time in (1, TIMES // 2, TIMES - 1):
-        kept = network.schedule.kept[time].sqrt().float(), (1 - network.schedule.kept[time]).sqrt().float()
-        network.averaged.forward = lambda *_, kept=kept: kept[0] * noise - kept[1] * clean
-        assert torch.allclose(network.noise(kept[0] * clean + kept[1] * noise, time), noise, atol=1e-5)
+    network.averaged.forward = lambda *_: clean
+    for time in (1, TIMES // 2, TIMES):
+        noised = network.schedule.noised(clean, time, noise)
+        assert torch.allclose(network.noise(noised, time), noise, atol=1e-4)
 
 
-def test_a_perfect_velocity_has_no_loss():
-    """Of one known picture the velocity follows from what is seen: its loss is 0, and a worse guess's is not."""
-    network = Denoiser(Sizes((1, 4, 4), 1, (8,), 1, 0), schedule("cosine", TIMES), 0.9, "velocity")
+def test_the_loss_of_a_picture_is_weighted_by_what_is_left_of_it():
+    """A known picture has no loss; one that is off by .1 has .01 times the weight, from 1 to MOST."""
+    network = Denoiser(Sizes((1, 4, 4), 1, (8,), 1, 0), schedule("cosine", TIMES), 0.9, "picture")
     image = torch.rand(1, 1, 4, 4)
-
-    def known(noised, share, off=0.0):
-        kept = network.schedule.kept[(share * TIMES).round().long(), None, None, None].to(noised)
-        noise = (noised - kept.sqrt() * (2 * image - 1)) / (1 - kept).sqrt()
-        return kept.sqrt() * noise - (1 - kept).sqrt() * (2 * image - 1) + off
-
-    network.trained.forward = known
-    assert float(network.losses(image.expand(64, 1, 4, 4))["loss"]) < 1e-6
-    network.trained.forward = partial(known, off=0.1)
-    assert float(network.losses(image.expand(64, 1, 4, 4))["loss"]) == pytest.approx(0.01, rel=0.01)
+    for off, low, high in ((0.0, 0.0, 1e-12), (0.1, 0.01, 0.01 * MOST)):
+        network.trained.forward = lambda *_, off=off: 2 * image - 1 + off
+        assert low <= float(network.losses(image.expand(64, 1, 4, 4))["loss"]) <= high
 
 
 def test_samples_are_pictures(fitted):
