@@ -1,4 +1,4 @@
-"""The network that predicts the noise in a picture, a small U-Net, and what it learns from.
+"""The network that tells the noise in a picture, a small U-Net, and what it learns from.
 
 After Ho, Jain and Abbeel 2020, and Dhariwal and Nichol, "Diffusion Models Beat GANs on Image Synthesis", 2021.
 """
@@ -113,7 +113,7 @@ class UNet(nn.Module):
         self.leave = nn.Sequential(_norm(widths[0]), nn.SiLU(), nn.Conv2d(widths[0], values, 3, padding=1))
 
     def forward(self, noised: Tensor, time: Tensor) -> Tensor:
-        """z_t (B, C, H, W) and t / T (B,) in [0, 1] -> the noise in it, (B, C, H, W)."""
+        """z_t (B, C, H, W) and t / T (B,) in [0, 1] -> what it predicts, (B, C, H, W)."""
         told = self.tell(waves(time, self.told))
         features, seen = self.enter(self._folded(noised)), []
         for place, level in enumerate(self.down):
@@ -143,6 +143,7 @@ Predicts = Literal["noise", "picture"]
 weight that the squared error of ε would give it, kept between 1 and `MOST` (Hang et al., "Min-SNR Weighting", 2023).
 """
 MOST = 5.0
+"""Greatest weight of a picture's squared error, γ."""
 
 
 class Denoiser(nn.Module):
