@@ -1,10 +1,10 @@
 """Locks that hold between processes, also of several nodes that share a file system.
 
 A lock is a file that only one process can create. Its holder renews it while it works, so a file that nobody has
-renewed for `LEASE` seconds belongs to a process that died, and the next one takes it over; so is an empty one, which a
-process leaves that died before it wrote its name into it. flock is not used: on many network file systems it holds
-within a node only, or does nothing. If two processes hold a lock at once, for example because one of them was
-suspended, work is done twice and no file is harmed, since files are written whole.
+renewed for `LEASE` seconds belongs to a process that died, and the next one takes it over. A file without a name in it,
+left by a process that died before it wrote its own, is taken over after one and a half times as long. flock is not
+used: on many network file systems it holds within a node only, or does nothing. If two processes hold a lock at once,
+for example because one of them was suspended, work is done twice and no file is harmed, since files are written whole.
 """
 
 import time

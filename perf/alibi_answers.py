@@ -2,8 +2,8 @@
 
 QUESTIONS is a folder of digits that `benchmark export` wrote. Needs none of this project, so it runs in an environment
 of its own: `pip install alibi click tensorflow tf-keras safetensors` (alibi asks for an older numpy). alibi is given
-the same classifier as a Keras model, so that it has gradients; of a black box it takes differences, which took sixteen
-times as long. Prints the CPU seconds of an answer.
+the same classifier as a Keras model, so that it has gradients; of a black box it would take differences, which is
+slower. Prints the CPU seconds of an answer.
 """
 
 import csv

@@ -2,11 +2,12 @@
 
 ALIBI is the Python of an environment in which `perf/alibi_answers.py` runs. FOLDER is a results folder of its own; what
 is trained there is used again, and training is not in the times. All answer the same exported questions on one thread,
-in one run of this script; alibi's go the way of any program's, through `benchmark export` and `benchmark score`. Needs
-the extra `[onnx]`; minutes, and the trainings.
+in one run of this script; alibi's go the way of any program's, through `benchmark export` and `benchmark score`. Takes
+minutes, and the trainings.
 """
 
 import argparse
+import shutil
 import subprocess
 import sys
 import time
@@ -33,12 +34,13 @@ def main(folder: Path, alibi: str, count: int) -> None:
         command("export", "--task", "mnist", "--out", str(questions), *asked)
     targets = pd.read_csv(questions / "targets.csv", dtype=str).target.tolist()
     taken = {name: seconds(name, folder, targets) for name in METHODS}
+    shutil.rmtree(answers, ignore_errors=True)
     done = subprocess.run([alibi, ANSWERS, questions, answers], check=True, stdout=subprocess.PIPE, text=True)
     taken[NAME] = float(done.stdout.split()[-1])
     command("score", str(questions), str(answers), "--name", NAME, "--results", str(folder))
     rows = benchmark.read(folder)
-    asked = (rows.relaxation == 0) | (rows.metric == "mse")  # reconstructions have no r
-    judged = rows[asked & (rows.subset == "all") & rows.metric.isin(NUMBERS)]
+    whole = (rows.relaxation == 0) | (rows.metric == "mse")  # reconstructions have no r
+    judged = rows[whole & (rows.subset == "all") & rows.metric.isin(NUMBERS)]
     table = judged.pivot_table("value", "method", "metric")[list(NUMBERS)]
     table.insert(0, "CPU seconds an answer", pd.Series(taken))
     table.insert(1, "alibi / this", taken[NAME] / table["CPU seconds an answer"])
@@ -66,4 +68,6 @@ if __name__ == "__main__":
     parser.add_argument("alibi", help="the Python of an environment with alibi")
     parser.add_argument("--count", type=int, default=20, help="questions")
     given = parser.parse_args()
+    if shutil.which(given.alibi) is None:
+        parser.error(f"{given.alibi} is no program; name the Python of an environment with alibi")
     main(given.folder, given.alibi, given.count)

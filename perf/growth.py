@@ -82,4 +82,7 @@ def drawing(table: pd.DataFrame) -> Figure:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("folder", type=Path, help="what the runs are kept in; empty")
-    main(parser.parse_args().folder)
+    given = parser.parse_args()
+    if given.folder.exists() and not (given.folder.is_dir() and not any(given.folder.iterdir())):
+        parser.error(f"{given.folder} is not empty; name a new folder")
+    main(given.folder)

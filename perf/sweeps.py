@@ -1,13 +1,13 @@
 """What a six-point sweep costs beside its bare networks: `python perf/sweeps.py FOLDER`.
 
-Of the families that answer by evaluating networks, without a search along gradients; `vaex`, which can be compared with
-its bare encoding and decodings, has `vaex_sweep.py`. Asks the fitted methods of the
-results folder FOLDER (and fits those that are not there), and counts the CPU seconds inside the layers of the generator
-and of the classifier; a sweep that took nothing else would cost 1.00. What is no layer, as a sum or an activation by a
-function, counts as the sweep's own, so the ratios are never too small. Half a minute, once everything is fitted.
+Of the families that answer by evaluating networks, without a search along gradients. (`vaex_sweep.py` compares `vaex`
+with its bare encoding and decodings.) Asks the fitted methods of the results folder FOLDER, fits those that are not
+there, and counts the CPU seconds inside the layers of the generator and of the classifier. A sweep that took nothing
+else would cost 1.00. What is no layer, such as a sum, counts as the sweep's own, so no ratio is too small. Takes half a
+minute, once everything is fitted.
 """
 
-import sys
+import argparse
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -67,4 +67,6 @@ def inside_layers(method: Method) -> Iterator[list[float]]:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("folder", help="a results folder")
+    main(parser.parse_args().folder)

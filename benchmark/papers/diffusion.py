@@ -126,7 +126,7 @@ def _seconds(walk: Method, asked: Asked, place: int) -> float:
 def of_fastdime(method: Method, asked: Asked) -> Outcome:
     """What the mask changes, and what the inner chain costs; answers of each depth, and what the model draws."""
     assert isinstance(method, Denoising)  # noqa: S101 - as the methods of this paper are
-    few = replace(asked, queries=asked.queries[:ROWS], targets=asked.targets[:ROWS])
+    few = _first(asked)
     torch.manual_seed(0)
     depths = DEPTHS[::-1]
     answers = method.explain(few.queries, few.targets, depths).images
@@ -142,7 +142,7 @@ def of_fastdime(method: Method, asked: Asked) -> Outcome:
 
 def of_ace(method: Method, asked: Asked) -> Outcome:
     """What the repainting of the query changes."""
-    few = replace(asked, queries=asked.queries[:ROWS], targets=asked.targets[:ROWS])
+    few = _first(asked)
     columns = {
         "query": few.queries,
         "repainted": _answers(method, few),
@@ -150,6 +150,11 @@ def of_ace(method: Method, asked: Asked) -> Outcome:
     }
     shown = _pictures("answers with and without repainting; below, the classifier's class", columns, asked)
     return Outcome({"repainted": shown}, {MASK: mask(method, asked)})
+
+
+def _first(asked: Asked) -> Asked:
+    """The queries of which pictures are shown."""
+    return replace(asked, queries=asked.queries[:ROWS], targets=asked.targets[:ROWS], predicted=asked.predicted[:ROWS])
 
 
 def _pictures(title: str, columns: Mapping[str, Tensor], asked: Asked) -> Illustration:
