@@ -12,6 +12,7 @@ import os
 import re
 import sys
 from collections import defaultdict
+from collections.abc import Sequence
 from fnmatch import fnmatch
 from pathlib import Path
 from statistics import mean
@@ -57,12 +58,13 @@ def main(source: Path, *patterns: str) -> None:
         show(metrics, ROOT / "README.md")
     with metrics.open(encoding="utf-8") as file:
         tasks = {row["task"].replace("/", "_") for row in csv.DictReader(file)}
-    published = set()
+    published, idle = set(), set(patterns) - {"metrics.csv"}
     waiting = {Path(link).name for page in pages() for link in links_of(page) if is_result(page, link)}
     while waiting:
         name = waiting.pop()
         target = HERE / folder_of(name, tasks) / name
         published.add(target)
+        idle -= {pattern for pattern in idle if fnmatch(name, pattern)}
         if any(fnmatch(name, pattern) for pattern in patterns or ("*",)):
             path = source / ("tables" if name.endswith(".md") else "figures") / name
             if path.exists():
@@ -73,6 +75,8 @@ def main(source: Path, *patterns: str) -> None:
             waiting |= {Path(link).name for link in links_of(target)} - {path.name for path in published}
     for path in set(results()) - published if not patterns else ():
         path.unlink()
+    if idle:
+        print(f"no page links a file that fits {', '.join(sorted(idle))}", file=sys.stderr)
 
 
 def merge(new: Path, metrics: Path) -> None:
@@ -152,12 +156,19 @@ def show(metrics: Path, readme: Path) -> None:
                 values[row["method"], row["metric"]].append(float(row["value"] or "nan"))
     lines = ["| | flips the classifier ↑ | convinces the oracle ↑ | change (L1) ↓ |", "|---|---:|---:|---:|"]
     for method, label in ROWS.items():
-        flips, convinces, change = (mean(values[method, m]) for m in ("flip_rate", "oracle_agreement", "l1"))
-        lines.append(f"| {label} | {100 * flips:.0f} % | {100 * convinces:.0f} % | {change:.3f} |")
+        rates = (values[method, metric] for metric in ("flip_rate", "oracle_agreement"))
+        flips, convinces = (shown([100 * rate for rate in some], 0, " %") for some in rates)
+        lines.append(f"| {label} | {flips} | {convinces} | {shown(values[method, 'l1'], 3)} |")
     text = readme.read_text(encoding="utf-8")
     before, start, rest = text.partition("<!-- numbers -->\n")
     _, end, after = rest.partition("<!-- end of numbers -->")
     readme.write_text(before + start + "\n".join(lines) + "\n" + end + after, encoding="utf-8")
+
+
+def shown(values: Sequence[float], decimals: int, unit: str = "") -> str:
+    """The mean over trainings and, where they differ in the decimals shown, the lowest and the highest of them."""
+    least, most = (f"{value:.{decimals}f}" for value in (min(values), max(values)))
+    return f"{mean(values):.{decimals}f}{unit}" + ("" if least == most else f" ({least} to {most})")
 
 
 if __name__ == "__main__":
