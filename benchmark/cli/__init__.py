@@ -28,7 +28,7 @@ INTRODUCTION = """Visual counterfactual explanations of image classifiers, compa
 \b
 Start here:
   benchmark demo                       digits and their counterfactuals in seconds; nothing is trained
-  benchmark run                        every method on real digits, minutes on two cores
+  benchmark run                        every method on real digits, about an hour on two cores
   benchmark run --preset smoke         the same in seconds; the numbers mean nothing
   benchmark list                       methods, tasks, metrics, presets
   benchmark report                     tables and figures again, from the records

@@ -45,12 +45,12 @@ FID = Printed(
 
 def _mask(method: str, quantity: str) -> Measure:
     """What the mask changes of a quantity: with it minus without."""
-    words = f"{quantity} of {method} with the mask minus without"
+    words = f"{quantity}, with the mask minus without,"
     return study(method, MASK, "difference", {"quantity": quantity}, words=words, interval=True)
 
 
 def _speed() -> Measure:
-    words = "seconds of DiME over seconds of FastDiME, from full depth"
+    words = "seconds of DiME over seconds of FastDiME, from full depth,"
     return study("fastdime", SPEED, "seconds", {"walk": "DiME over FastDiME"}, words=words, interval=True)
 
 
@@ -178,7 +178,7 @@ PAPER = Paper(
         ),
         Shown(
             "Repainting of ACE",
-            "answers with and without the query's pixels outside the mask",
+            "answers with and without the query's pixels put back where little changed",
             ("repainted-{task}-ace",),
         ),
         Shown("Samples", "what the model draws from plain noise", ("noise-{task}-fastdime",)),
@@ -204,12 +204,12 @@ PAPER = Paper(
         ),
         Claim(
             "Sec. 3 of FastDiME",
-            "the step's own estimate guides as well as a picture denoised anew (95 % of queries flip, our bound)",
+            "guided by the step's own estimate, too, a query flips (at least 95 % of them, our bound)",
             at_least(metric("fastdime", "flip_rate", 0.0), 0.95),
         ),
         Claim(
             "Sec. 3 of FastDiME",
-            "it is many times faster than DiME (at least 8 times, our bound)",
+            "from full depth it is many times faster than DiME (at least 8 times, our bound)",
             at_least(_speed(), 8),
         ),
         Claim(
@@ -235,7 +235,7 @@ PAPER = Paper(
         ),
         Claim(
             "Sec. 3 of ACE",
-            "repainting inside the mask brings the answer closer to the query",
+            "putting the query's pixels back where little changed brings the answer closer to the query",
             at_most(_mask("ace", "L1 to the query"), 0),
         ),
         Claim(

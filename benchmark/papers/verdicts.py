@@ -208,7 +208,8 @@ def falling(measures: Sequence[Measure]) -> Test:
     def test(evidence: Evidence) -> Verdict:
         found = [evidence.of(measure) for measure in measures]
         listed = ", ".join(one.shown.text(one.value) for one in found)
-        told = f"{measures[0].name}, and following: {listed}{found[0].unit} (our bound: no step up by over {SLACK:.0%})"
+        along = f"{measures[0].name} … {measures[-1].name}"
+        told = f"{along}: {listed}{found[0].unit} (our bound: no step up by over {SLACK:.0%})"
         fall = _difference(found[0], found[-1])
         steps = [_above(_difference(a, b), -SLACK * abs(fall.value), told) for a, b in pairwise(found)]
         whole = [_above(fall, 0, told), *steps]
