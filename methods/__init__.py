@@ -28,7 +28,7 @@ class Entry:
 
     @property
     def family(self) -> str:
-        """The package that holds the class, or its module where it is in none: one family shares what it trains."""
+        """The package that holds the class, or its module where it is in none; `families` takes the first of each."""
         module = self.path.split(":")[0]
         return module.rpartition(".")[0] or module
 
@@ -71,20 +71,21 @@ OURS: Mapping[str, Entry] = MappingProxyType(
             "methods.gan_search.attributes:AttributeSearch",
             "Searches an AttGAN's attributes by gradient descent for the smallest change that flips the class.",
         ),
-        "hybrid": Entry("methods.hybrid.vae:Hybrid", "Hybrids of a β-VAE."),
+        "hybrid": Entry(
+            "methods.hybrid.vae:Hybrid",
+            "Swaps groups of channels inside a β-VAE for those of a training image of the target class.",
+        ),
         "latent-search": Entry(
             "methods.hybrid.latent:LatentSearch",
             "Searches the latents of the β-VAE of `hybrid` by gradient descent for the smallest change that flips.",
         ),
-        "hybrid-gan": Entry(
-            "methods.hybrid.gan:HybridGan", "Hybrids of a DCGAN, which is trained and inverted as in `gan-search`."
-        ),
+        "hybrid-gan": Entry("methods.hybrid.gan:HybridGan", "As `hybrid`, inside the DCGAN of `gan-search`."),
         "hybrid-began": Entry(
-            "methods.hybrid.began:HybridBegan", "Hybrids of a BEGAN, by modules of two successive convolutions."
+            "methods.hybrid.began:HybridBegan", "As `hybrid`, inside a BEGAN, at two successive convolutions."
         ),
         "hybrid-biggan": Entry(
             "methods.hybrid.biggan:HybridBiggan",
-            "Hybrids across the classes of a conditional residual GAN, which are those that the classifier sees.",
+            "As `hybrid`, inside a conditional GAN, from one class to another.",
         ),
         "dvae": Entry(*DVAE),
         "dvae-single": Entry(*DVAE, {"policy": "single"}),

@@ -61,7 +61,7 @@ class Images:
 
 
 Asks = Literal["probabilities", "gradients", "features"]
-"""What can be asked of a classifier, each with what stands before it."""
+"""What can be asked of a classifier, each includes the ones before it."""
 ASKS: tuple[Asks, ...] = get_args(Asks)
 
 Layer = Literal["fully connected", "convolutional"]

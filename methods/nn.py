@@ -1,9 +1,23 @@
-"""Building blocks of networks that several methods share."""
+"""What several methods share: building blocks of networks, and how tensors of answers become one."""
+
+from typing import Self
 
 import torch
 from torch import Tensor, nn
 
 SLOPE = 0.2  # slope of leaky ReLUs below zero (DCGAN)
+
+
+class Averaging(nn.Module):
+    """A model with a running average of one of its networks, which answers."""
+
+    averaged: nn.Module
+
+    def train(self, mode: bool = True) -> Self:
+        """As ever, except that the average is no network in training."""
+        super().train(mode)
+        self.averaged.eval()
+        return self
 
 
 class Doubling(nn.Module):
@@ -25,6 +39,18 @@ def levels(shape: tuple[int, int, int], depth: int) -> list[tuple[int, int]]:
     """(height, width) of the features of `depth` layers, coarse to fine, and of the image of `shape` (C, H, W)."""
     _, height, width = shape
     return [(-(-height // 2**i), -(-width // 2**i)) for i in range(depth, -1, -1)]
+
+
+def check_halvings(shape: tuple[int, int, int], depth: int) -> None:
+    """Check that images of `shape` (C, H, W) can be halved `depth` times.
+
+    Raises
+    ------
+    ValueError
+        If they are too small.
+    """
+    if 2**depth > min(shape[1:]):
+        raise ValueError(f"images of {min(shape[1:])} pixels cannot be halved {depth} times")
 
 
 def doublings(shape: tuple[int, int, int], latent: int, widths: tuple[int, ...]) -> nn.Sequential:
@@ -66,3 +92,8 @@ def follow(averaged: nn.Module, network: nn.Module, share: float) -> None:
     for mean, value in zip(averaged.state_dict().values(), network.state_dict().values(), strict=True):
         if mean.is_floating_point():
             mean.lerp_(value, 1 - share)
+
+
+def stacked(answers: list[Tensor], like: Tensor) -> Tensor:
+    """R tensors of the shape of `like` as one, (R, *like.shape), also if R is 0."""
+    return torch.stack(answers) if answers else like.new_empty(0, *like.shape)

@@ -24,7 +24,7 @@ class AceConfig(DiffusionConfig):
     explain_only = DiffusionConfig.explain_only | {"distance", "weight", "iterations", "rate", "checkpointed"}
 
     steps: Positive = Field(10, description="of the T, evenly spread, that answers take (ACE: 50)")
-    depth: Share = Field(0.5, description="τ, the share of these steps that a query is noised by (ACE: .1)")
+    depth: Share = Field(0.5, description="depth at r = 0, as a share of these steps; times them it is τ (ACE: .1)")
     distance: Literal["l1", "l2"] = Field("l1", description="d, what keeps x' near the query (ACE has both)")
     weight: float = Field(0.01, ge=0, description="λ, weight of the distance (ours; ACE with L1, on CelebA: .001)")
     iterations: Positive = Field(25, description="of gradient descent, at most (ACE: 50)")

@@ -43,7 +43,7 @@ class Dime(Denoising):
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "smoke": SMOKE,
         "faces": FACES,
-        "paper": {**PAPER, "steps": 200, "depth": 0.3, "scales": (8.0, 10.0, 15.0), "l1_weight": 0.05},
+        "paper": {**PAPER, "steps": 200, "depth": 0.3, "scales": (8.0, 10.0, 15.0)},
     }
     config: DimeConfig
 

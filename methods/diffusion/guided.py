@@ -56,7 +56,7 @@ def guided(chain: Chain, guide: Guide, depth: int, noise: Noise, mask: Mask | No
     guide
         Queries, their targets, and how strongly they are guided.
     depth
-        τ, in steps.
+        τ, in steps of the chain.
     noise
         That of the queries.
     mask

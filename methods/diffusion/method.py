@@ -46,7 +46,9 @@ class DiffusionConfig(MethodConfig):
     learning_rate: float = Field(2e-3, gt=0, description="Adam's, at its peak (DiME: 1e-4)")
     max_norm: float = Field(1.0, gt=0, description="gradient norms are clipped to this (ours)")
     steps: Positive = Field(40, description="of the T, evenly spread, that answers take (DiME: 200; ACE: 50)")
-    depth: Share = Field(0.7, description="τ, the share of these steps that a query is noised by (DiME: .3; ACE: .1)")
+    depth: Share = Field(
+        0.7, description="depth at r = 0, as a share of these steps; times them it is τ (DiME: .3; ACE: .1)"
+    )
     confidence: float = Field(
         0.95, ge=0, lt=1, description="probability of the target from which on a class counts as flipped (ours)"
     )
@@ -57,8 +59,8 @@ class DiffusionConfig(MethodConfig):
     sample_steps: Positive = Field(50, description="of the T that samples take (ours)")
 
 
-NETWORK = frozenset(DiffusionConfig.model_fields) - DiffusionConfig.explain_only
-"""Settings that the training depends on."""
+TRAINING = 1
+"""Raised whenever the same settings train another model."""
 SMOKE: Mapping[str, Any] = {
     "times": 100,
     "widths": (8, 16),
@@ -104,8 +106,8 @@ class Denoising(Method, abc.ABC):
 
     def fit(self, data: ImageSet, classifier: Classifier, *, trainer: Trainer) -> Self:
         """Train the network, once for all methods here and for all classifiers."""
-        network, settings = self.prepare(data.shape, classifier), self.config.fit_part()
-        key = {"training": "diffusion", "version": 1, "config": {name: settings[name] for name in sorted(NETWORK)}}
+        network = self.prepare(data.shape, classifier)
+        key = {"training": "diffusion", "version": TRAINING, "config": self.config.fit_part()}
         network.load_state_dict(trainer.once(key, partial(self._train, data)))
         network.eval()
         return self
@@ -127,7 +129,7 @@ class Denoising(Method, abc.ABC):
 
     @property
     def deepest(self) -> int:
-        """τ in steps, at r = 0."""
+        """τ: the depth at r = 0, in steps."""
         return max(1, round(self.config.depth * min(self.config.steps, self.config.times)))
 
     @property

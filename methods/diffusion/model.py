@@ -1,4 +1,4 @@
-"""The network that tells the noise in a picture, a small U-Net, and what it learns from.
+"""The network that separates a picture from its noise, a small U-Net, and what it learns from.
 
 After Ho, Jain and Abbeel 2020, and Dhariwal and Nichol, "Diffusion Models Beat GANs on Image Synthesis", 2021.
 """
@@ -7,14 +7,14 @@ import math
 from copy import deepcopy
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Literal, Self
+from typing import Literal
 
 import torch
 import torch.nn.functional as F  # noqa: N812 - torch's own convention
 from torch import Tensor, nn
 
 from methods.diffusion.schedule import Schedule
-from methods.nn import follow
+from methods.nn import Averaging, follow
 
 GROUPS = 8
 """Groups of channels that are normalised together, at most."""
@@ -139,14 +139,15 @@ class UNet(nn.Module):
 Predicts = Literal["noise", "picture"]
 """What the U-Net gives: ε, or x (both Ho et al., Sec. 3.2).
 
-ε has to pass the network whole, which needs more channels than a place has values. x has not: it is learnt with the
-weight that the squared error of ε would give it, kept between 1 and `MOST` (Hang et al., "Min-SNR Weighting", 2023).
+ε has to pass the network whole, which needs more channels than a place has values. x has not: its squared error is
+weighted by the signal-to-noise ratio ᾱ / (1 − ᾱ), at least by 1 (Salimans and Ho, "Progressive Distillation", 2022) and
+at most by `MOST` (Hang et al., "Min-SNR Weighting", 2023).
 """
 MOST = 5.0
-"""Greatest weight of a picture's squared error, γ."""
+"""Greatest weight of a picture's squared error, γ of Hang et al."""
 
 
-class Denoiser(nn.Module):
+class Denoiser(Averaging):
     """The U-Net, and the running average of it that answers."""
 
     def __init__(self, sizes: Sizes, schedule: Schedule, average: float, predicts: Predicts = "noise") -> None:
@@ -154,12 +155,6 @@ class Denoiser(nn.Module):
         self.schedule, self.average, self.predicts = schedule, average, predicts
         self.trained = UNet(sizes)
         self.averaged = deepcopy(self.trained).requires_grad_(False)
-
-    def train(self, mode: bool = True) -> Self:
-        """As ever, except that the average is no network in training."""
-        super().train(mode)
-        self.averaged.eval()
-        return self
 
     def noise(self, noised: Tensor, time: int) -> Tensor:
         """ε(z, t) of z (B, C, H, W), at a time among all that were trained on: (B, C, H, W)."""
@@ -185,7 +180,10 @@ class Denoiser(nn.Module):
 
 
 def waves(time: Tensor, count: int) -> Tensor:
-    """Times (B,) in [0, 1] as `count` sines and cosines, of one turn to a thousandth of a thousand, (B, count)."""
+    """Times (B,) in [0, 1] as `count` sines and cosines, (B, count).
+
+    Their angular frequencies grow geometrically from 1 to 1,000.
+    """
     frequencies = torch.exp(torch.linspace(0, math.log(1000), count // 2, device=time.device))
     angles = time[:, None].float() * frequencies
     return torch.cat([angles.sin(), angles.cos()], dim=1)

@@ -31,10 +31,9 @@ class Schedule:
         """S."""
         return len(self.kept) - 1
 
-    @property
-    def betas(self) -> Tensor:
-        """β_1 … β_S, (S,): variance of the noise that a step adds."""
-        return 1 - self.kept[1:] / self.kept[:-1]
+    def beta(self, step: int) -> float:
+        """β_step: variance of the noise that a step from 1 on adds."""
+        return 1 - float(self.kept[step]) / float(self.kept[step - 1])
 
     def respaced(self, steps: int) -> "Schedule":
         """So many of the steps, evenly spread, the last included; all of them if there are no more."""
@@ -54,7 +53,7 @@ class Schedule:
     def posterior(self, noised: Tensor, clean: Tensor, step: int) -> tuple[Tensor, float]:
         """q(z_{step−1} | z_step, x_0 = clean): its mean (B, C, H, W) and its variance, the same for all pixels."""
         now, before = float(self.kept[step]), float(self.kept[step - 1])
-        beta = 1 - now / before
+        beta = self.beta(step)
         mean = (math.sqrt(before) * beta * clean + math.sqrt(1 - beta) * (1 - before) * noised) / (1 - now)
         return mean, beta * (1 - before) / (1 - now)
 
@@ -62,8 +61,8 @@ class Schedule:
 def schedule(shape: Shape, steps: int) -> Schedule:
     """All `steps` that a network is trained on.
 
-    "cosine": ᾱ falls as the square of a cosine (Nichol and Dhariwal); "linear": β rises evenly, from .1 to 20 divided
-    by the number of steps (Ho et al., for 1,000).
+    "cosine": ᾱ falls as the square of a cosine (Nichol and Dhariwal); "linear": β rises evenly, from .1 / T to
+    20 / T in T steps (Ho et al., for 1,000).
     """
     shares = torch.linspace(0, 1, steps + 1, dtype=torch.float64)
     if shape == "cosine":

@@ -3,22 +3,17 @@
 from collections.abc import Callable
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
+
+from methods.ranks import chosen
 
 Judge = Callable[[Tensor, Tensor], Tensor]
 """Codes (B, n) bool and target classes (B,) -> the target's lead over every other class, (B,), in logits."""
 
 
-def lead(logits: Tensor, target: Tensor) -> Tensor:
-    """The target's logit minus the largest other one, (B,), from logits (B, classes); above 0 if the target wins."""
-    wanted = nn.functional.one_hot(target, logits.shape[1]).bool()
-    return logits[wanted] - logits.masked_fill(wanted, -torch.inf).amax(1)
-
-
 def flipped(bits: Tensor, ranks: Tensor, relaxation: float) -> Tensor:
     """`bits` (N, n) with the chosen ones flipped, except for the last share `relaxation` of them, rounded."""
-    chosen = (ranks < ranks.shape[1]).sum(1, keepdim=True)
-    return bits ^ (ranks < ((1 - relaxation) * chosen).round())
+    return bits ^ chosen(ranks, relaxation)
 
 
 def influence(judge: Judge, bits: Tensor, target: Tensor) -> Tensor:

@@ -26,10 +26,12 @@ from methods.base import (
     in_batches,
 )
 from methods.dvae.collapse import LEAST_KAPPA, PARTS, Part, kappa, restart, told
-from methods.dvae.flips import everything, flipped, greedy, lead, single
+from methods.dvae.flips import everything, flipped, greedy, single
 from methods.dvae.model import Concepts, DiscreteVAE, Sizes
 from methods.dvae.settings import DvaeConfig
 from methods.dvae.showing import forms, histogram, meaning_of_bits
+from methods.nn import stacked
+from methods.ranks import lead
 from methods.training import Phase, Plan, Trainer, warmup_cosine
 from metrics.fisher import Form, directions, fisher_information, inverse_cosine, inverse_dot, shared_information
 
@@ -190,11 +192,10 @@ class Dvae(Method):
         ranks = self._choose(bits, target)
         codes = [flipped(bits, ranks, r) for r in relaxations]
         classes = [self.classes_of(code) for code in codes]
-        empty = images.new_empty(0, *images.shape)
         return Counterfactuals(
-            torch.stack([self._draw(code) for code in codes]) if codes else empty,
+            stacked([self._draw(code) for code in codes], images),
             {"bits": bits, "ranks": ranks},
-            {"representation_classes": torch.stack(classes) if classes else empty.flatten(2).argmax(2)},
+            {"representation_classes": stacked(classes, target)},
         )
 
     def _encode(self, images: Tensor) -> Tensor:

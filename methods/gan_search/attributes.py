@@ -18,6 +18,7 @@ from methods.gan_search.attgan import AttGAN, Sizes, Weights
 from methods.gan_search.method import in_range, intervention, search_remarks
 from methods.gan_search.search import Objective, SearchResult, search
 from methods.gan_search.settings import Positive, SearchConfig
+from methods.nn import check_halvings, stacked
 from methods.training import Phase, Plan, Trainer, warmup_cosine
 
 THIRTEEN = (
@@ -135,8 +136,7 @@ class AttributeSearch(Method):
     def build(self, shape: tuple[int, int, int], class_count: int) -> nn.Module:  # noqa: ARG002 - any number of classes
         """The untrained AttGAN."""
         config = self.config
-        if 2 ** max(len(config.widths), len(config.critic)) > min(shape[1:]):
-            raise ValueError(f"images of {min(shape[1:])} pixels cannot be halved so often as its networks do")
+        check_halvings(shape, max(len(config.widths), len(config.critic)))
         sizes = Sizes(shape, len(self.names), config.widths, config.critic, config.hidden)
         return AttGAN(sizes, Weights(config.attribute_weight, config.reconstruction_weight))
 
@@ -185,9 +185,8 @@ class AttributeSearch(Method):
         answer, kept = self._allowed(found.latents, own), found.unchanged[:, None, None, None]
         answers = [torch.where(kept, images, generate(torch.lerp(answer, own, r), every)) for r in relaxations]
         path = torch.stack([generate(attributes, every) for attributes in found.path.unbind(1)], dim=1)
-        stacked = torch.stack(answers) if answers else images.new_empty(0, *images.shape)
         changes = {f"{CHANGE}{name}": answer[:, i] - own[:, i] for i, name in enumerate(self.names)}
-        return Counterfactuals(stacked, {**changes, **intervention(found, path)})
+        return Counterfactuals(stacked(answers, images), {**changes, **intervention(found, path)})
 
     def _search(
         self, images: Tensor, own: Tensor, target: Tensor, generate: Callable[[Tensor, Tensor], Tensor]

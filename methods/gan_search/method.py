@@ -17,6 +17,7 @@ from methods.gan_search.descent import refined
 from methods.gan_search.model import LatentGAN, Sizes
 from methods.gan_search.search import Objective, SearchResult, search
 from methods.gan_search.settings import Positive, PriorSearchConfig, SearchConfig
+from methods.nn import check_halvings, stacked
 from methods.pictures import eight_bit
 from methods.references import Unlearned
 from methods.training import Phase, Plan, Trainer, warmup_cosine
@@ -158,8 +159,7 @@ class GanSearch(Method):
         config = self.config
         sizes = Sizes(shape, config.latent, config.generator, config.discriminator, config.encoder)
         depth = max(len(config.generator), len(config.discriminator), len(config.encoder))
-        if 2**depth > min(shape[1:]):
-            raise ValueError(f"images of {min(shape[1:])} pixels cannot be halved {depth} times")
+        check_halvings(shape, depth)
         return LatentGAN(
             sizes, average=config.average, noise=config.input_noise, bank=config.bank, class_count=class_count
         )
@@ -356,10 +356,9 @@ def between(
     kept = found.unchanged[:, None, None, None]
     answers = [torch.where(kept, images, generate(torch.lerp(found.latents, own, r))) for r in relaxations]
     path = torch.stack([generate(latents) for latents in found.path.unbind(1)], dim=1)
-    stacked = torch.stack(answers) if answers else images.new_empty(0, *images.shape)
     start_l1 = (images - path[:, 0]).abs().flatten(1).mean(1).expand(len(relaxations), -1)
     return Counterfactuals(
-        stacked,
+        stacked(answers, images),
         {"own_latent": own, "latent": found.latents, **intervention(found, path)},
         {"start_l1": start_l1},
     )

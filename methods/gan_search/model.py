@@ -3,13 +3,12 @@
 from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass
-from typing import Self
 
 import torch
 import torch.nn.functional as F  # noqa: N812 - torch's own convention
 from torch import Tensor, nn
 
-from methods.nn import doublings, follow, halvings
+from methods.nn import Averaging, doublings, follow, halvings
 
 
 @dataclass(frozen=True)
@@ -28,9 +27,10 @@ class Sizes:
     """The same of the encoder."""
 
 
-class LatentGAN(nn.Module):
+class LatentGAN(Averaging):
     """Generator, discriminator, the generator's running average that is searched, its encoder, a bank of latents."""
 
+    averaged: nn.Sequential
     bank_latents: Tensor
     """(M, latent): encodings of training images."""
     bank_probabilities: Tensor
@@ -45,12 +45,6 @@ class LatentGAN(nn.Module):
         self.encoder = halvings(sizes.shape, sizes.encoder, sizes.latent)
         self.register_buffer("bank_latents", torch.zeros(bank, sizes.latent))
         self.register_buffer("bank_probabilities", torch.full((bank, class_count), -1.0))
-
-    def train(self, mode: bool = True) -> Self:
-        """As ever, except that the average is no network in training."""
-        super().train(mode)
-        self.averaged.eval()
-        return self
 
     # -- answering -----------------------------------------------------------------------------------------------------
 

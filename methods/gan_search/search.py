@@ -52,13 +52,14 @@ class SearchResult:
     latents: Tensor
     """L*, (N, ...); L where it started if the query was left alone."""
     flipped: Tensor
-    """(N,) bool: the class is the target's, with the confidence that was asked for."""
+    """(N,) bool: the class is the target's, with the confidence that was asked for; or `unchanged`."""
     unchanged: Tensor
     """(N,) bool: the query was of the target class all along, so that nothing was searched."""
     weight: Tensor
     """λ at which L* was found, (N,); 0 where nothing was searched."""
     brackets: Tensor
-    """Ends of the bracket of λ at first and after each bisection, (N, 1 + bisections, 2)."""
+    """Ends of the bracket of λ at first and after each bisection, (N, 1 + bisections, 2); only the first where λ does
+    not matter."""
     path: Tensor
     """The way from the start to L*, (N, frames, ...)."""
 
@@ -77,7 +78,7 @@ class Attempt:
         self.flipped = torch.zeros_like(rows, dtype=torch.bool)
         """Whether the best iterate flips, (n,)."""
         self.cost = torch.full_like(weight, math.inf)
-        """What the best iterate has least of, (n,): the change if it flips, the cross entropy if it does not."""
+        """What the best iterate has least of, (n,): the change if it flips and λ matters, else the cross entropy."""
         self.ends_flipped = self.flipped
         """Whether the last iterate flips, (n,)."""
         self.iterates = torch.empty(0)

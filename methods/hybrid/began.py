@@ -13,6 +13,7 @@ from methods.gan_search.descent import refined
 from methods.hybrid.began_model import COURSE, PER_SIZE, Balance, Began, BeganSizes, Convolutions
 from methods.hybrid.method import HybridConfig, Hybridization, Positive
 from methods.hybrid.model import ModularGenerator
+from methods.nn import check_halvings
 from methods.training import Phase, Plan, Trainer, warmup_cosine
 
 
@@ -59,7 +60,7 @@ class HybridBeganConfig(HybridConfig):
 
 
 class HybridBegan(Hybridization):
-    """Hybrids of a BEGAN, by modules of two successive convolutions."""
+    """As `hybrid`, inside a BEGAN, at two successive convolutions."""
 
     Config = HybridBeganConfig
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
@@ -111,7 +112,6 @@ class HybridBegan(Hybridization):
             "encoder": (16, 32, 64),
             "epochs": 6,
             "min_steps": 0,
-            "encoder_epochs": 4,
             "encoder_min_steps": 0,
             "inversion_steps": 20,
             "window": 5,
@@ -130,8 +130,7 @@ class HybridBegan(Hybridization):
         """
         config = self.config
         depth = max(len(config.generator), len(config.discriminator), len(config.encoder))
-        if 2**depth > min(shape[1:]):
-            raise ValueError(f"images of {min(shape[1:])} pixels cannot be halved {depth} times")
+        check_halvings(shape, depth)
         sizes = BeganSizes(shape, config.latent, config.generator, config.discriminator, config.encoder)
         return Began(sizes, Balance(config.gamma, config.balance_rate, config.average))
 

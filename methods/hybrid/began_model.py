@@ -4,14 +4,13 @@ from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Self
 
 import torch
 import torch.nn.functional as F  # noqa: N812 - torch's own convention
 from torch import Tensor, nn
 
 from methods.gan_search.model import inversion_error
-from methods.nn import follow, halvings, levels
+from methods.nn import Averaging, follow, halvings, levels
 
 PER_SIZE = 2
 """Convolutions at each size."""
@@ -176,9 +175,10 @@ def steps_a_point(steps: int) -> int:
     return max(1, -(-steps // POINTS))
 
 
-class Began(nn.Module):
+class Began(Averaging):
     """Generator, its running average, the autoencoder that judges it, k, and the encoder that inverts the average."""
 
+    averaged: Decoder
     k: Tensor
     """k_t, the weight of ℓ(G(z)) in the discriminator's loss, ()."""
     steps: Tensor
@@ -200,12 +200,6 @@ class Began(nn.Module):
         self.register_buffer("k", torch.zeros(()))
         self.register_buffer("steps", torch.zeros((), dtype=torch.long))
         self.register_buffer("course", torch.zeros(POINTS, len(COURSE)))
-
-    def train(self, mode: bool = True) -> Self:
-        """As ever, except that the average is no network in training."""
-        super().train(mode)
-        self.averaged.eval()
-        return self
 
     def noise(self, count: int) -> Tensor:
         """`count` latents of the prior."""

@@ -15,7 +15,7 @@ from methods.gan_search.method import GanConfig
 from methods.hybrid.biggan_model import INTERVENED, Blocks, BlockShape, ResidualGenerator
 from methods.hybrid.biggan_training import ConditionalGAN, Labelled
 from methods.hybrid.method import HybridConfig, Hybridization, Positive
-from methods.nn import levels
+from methods.nn import check_halvings, levels
 from methods.training import Phase, Plan, Trainer, warmup_cosine
 
 
@@ -56,7 +56,7 @@ class HybridBigganConfig(GanConfig, HybridConfig):
 
 
 class HybridBiggan(Hybridization):
-    """Hybrids across the classes of a conditional residual GAN, which are those that the classifier sees."""
+    """As `hybrid`, inside a conditional GAN, from one class to another."""
 
     Config = HybridBigganConfig
     one_generator = False
@@ -136,8 +136,7 @@ class HybridBiggan(Hybridization):
         """
         config = self.config
         depth = max(len(config.generator), len(config.discriminator), len(config.encoder))
-        if 2**depth > min(shape[1:]):
-            raise ValueError(f"images of {min(shape[1:])} pixels cannot be halved {depth} times")
+        check_halvings(shape, depth)
         start, *finer = levels(shape, len(config.generator))
         leaving = (*config.generator[1:], config.generator[-1] // 2)
         blocks = [

@@ -2,7 +2,6 @@
 
 from copy import deepcopy
 from dataclasses import dataclass
-from typing import Self
 
 import torch
 from torch import Tensor, nn
@@ -11,7 +10,7 @@ from torch.nn.utils import spectral_norm
 from methods.base import ImageSet
 from methods.gan_search.model import inversion_error
 from methods.hybrid.biggan_model import ResidualGenerator
-from methods.nn import SLOPE, follow, halvings
+from methods.nn import SLOPE, Averaging, follow, halvings
 
 
 @dataclass(frozen=True)
@@ -48,8 +47,10 @@ class ProjectionDiscriminator(nn.Module):
         return score
 
 
-class ConditionalGAN(nn.Module):
+class ConditionalGAN(Averaging):
     """Generator, its running average that is used, discriminator, and an encoder to z."""
+
+    averaged: ResidualGenerator
 
     def __init__(
         self,
@@ -67,12 +68,6 @@ class ConditionalGAN(nn.Module):
         self.averaged = deepcopy(generator).requires_grad_(False)
         self.discriminator = ProjectionDiscriminator(shape, discriminator, generator.classes)
         self.encoder = halvings(shape, encoder, generator.latent)
-
-    def train(self, mode: bool = True) -> Self:
-        """As ever, except that the average is no network in training."""
-        super().train(mode)
-        self.averaged.eval()
-        return self
 
     def discriminator_losses(self, images: Tensor, classes: Tensor) -> dict[str, Tensor]:
         """Hinge loss of telling images (B, C, H, W) from generated ones of the same classes (B,)."""

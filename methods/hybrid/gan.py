@@ -38,7 +38,7 @@ def _presets() -> dict[str, dict[str, Any]]:
 
 
 class HybridGan(Hybridization):
-    """Hybrids of a DCGAN, which is trained and inverted as in `gan-search`."""
+    """As `hybrid`, inside the DCGAN of `gan-search`."""
 
     Config = HybridGanConfig
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = _presets()

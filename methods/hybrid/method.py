@@ -17,6 +17,7 @@ from methods.hybrid import pictures, studies
 from methods.hybrid.model import ModularGenerator, Pairs, generate
 from methods.hybrid.network import ModularNetwork, Place
 from methods.hybrid.search import Wanted, least_change
+from methods.nn import stacked
 from methods.training import Trainer, derived_seed
 
 Positive = Annotated[int, Field(gt=0)]
@@ -198,7 +199,7 @@ class Hybridization(Method):
             "layer": torch.full_like(target, self.config.layer),
             "flipped": choice.flipped,
         }
-        return Counterfactuals(torch.stack(answers) if answers else images.new_empty(0, *images.shape), intervention)
+        return Counterfactuals(stacked(answers, images), intervention)
 
     @property
     def _layers(self) -> str:

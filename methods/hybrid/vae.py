@@ -13,7 +13,7 @@ from torch.optim import Adam
 from methods.base import Images, ImageSet
 from methods.hybrid.method import HybridConfig, Hybridization, ModulesConfig, Positive
 from methods.hybrid.model import Layered, ModularGenerator
-from methods.nn import doublings, halvings, standard_kl
+from methods.nn import check_halvings, doublings, halvings, standard_kl
 from methods.training import Phase, Plan, Trainer, warmup_cosine
 
 
@@ -73,7 +73,7 @@ class HybridVaeConfig(BetaVaeConfig, HybridConfig):
 
 
 class Hybrid(Hybridization):
-    """Hybrids of a β-VAE."""
+    """Swaps groups of channels inside a β-VAE for those of a training image of the target class."""
 
     Config = HybridVaeConfig
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
@@ -130,8 +130,7 @@ class Hybrid(Hybridization):
         """
         config = self.config
         depth = max(len(config.generator), len(config.encoder))
-        if 2**depth > min(shape[1:]):
-            raise ValueError(f"images of {min(shape[1:])} pixels cannot be halved {depth} times")
+        check_halvings(shape, depth)
         return BetaVAE(shape, config.latent, config.encoder, config.generator, beta=config.beta)
 
     def train(self, data: ImageSet, trainer: Trainer) -> None:

@@ -18,6 +18,7 @@ from torch.optim import Adam
 from methods.base import BATCH, Classifier, Counterfactuals, Images, ImageSet, Method, MethodConfig, in_batches
 from methods.leap.flow import Velocity, land, lift
 from methods.leap.model import GaussianVAE, LatentFlow
+from methods.nn import check_halvings, stacked
 from methods.pictures import eight_bit
 from methods.training import Phase, Plan, Trainer, warmup_cosine
 
@@ -138,8 +139,7 @@ class Leap(Method):
         """
         config = self.config
         depth = max(len(config.encoder), len(config.decoder))
-        if 2**depth > min(shape[1:]):
-            raise ValueError(f"images of {min(shape[1:])} pixels cannot be halved {depth} times")
+        check_halvings(shape, depth)
         vae = GaussianVAE(shape, config.latent, config.encoder, config.decoder)
         return LatentFlow(vae, Velocity(config.latent, class_count, config.flow_widths))
 
@@ -184,9 +184,10 @@ class Leap(Method):
         answers = [self.network.decode(point(way, 1 - r)) for r in relaxations]
         shown = [self.network.decode(point(way, k / (FRAMES - 1))) for k in range(FRAMES)]
         reached = self.classifier(shown[-1]).argmax(1) == target
-        stacked = torch.stack(answers) if answers else images.new_empty(0, *images.shape)
         path = eight_bit(torch.stack(shown, dim=1))
-        return Counterfactuals(stacked, {"own_latent": way[0], "latent": way[-1], "path": path, "flipped": reached})
+        return Counterfactuals(
+            stacked(answers, images), {"own_latent": way[0], "latent": way[-1], "path": path, "flipped": reached}
+        )
 
     def _way(self, latents: Tensor, target: Tensor) -> Tensor:
         """Where `latents` (N, latent) are before and after each leap and landing: (1 + N_b + N_i, N, latent)."""

@@ -13,8 +13,9 @@ from torch import Tensor, nn
 
 from methods.bank import Bank
 from methods.base import BATCH, Classifier, Counterfactuals, ImageSet, Layer, Method, MethodConfig, Study
-from methods.dvae.flips import lead
+from methods.nn import stacked
 from methods.patch_swap.swaps import Donors, Swaps, greedy, mixed
+from methods.ranks import lead
 from methods.training import Trainer
 
 Positive = Annotated[int, Field(gt=0)]
@@ -118,11 +119,10 @@ class PatchSwap(Method):
             swapped = swaps.swapped(r)
             answers.append(self.pasted(images, pictures, swapped, swaps.sources))
             classes.append(self.logits(mixed(own, donors.cells, swapped, swaps.sources)).argmax(1))
-        shape = (len(relaxations), len(images))
         return Counterfactuals(
-            torch.stack(answers) if answers else images.new_empty(0, *images.shape),
+            stacked(answers, images),
             {"bank_rows": rows, "ranks": swaps.ranks, "sources": swaps.sources},
-            {"representation_classes": torch.stack(classes) if classes else target.new_empty(shape)},
+            {"representation_classes": stacked(classes, target)},
         )
 
     def _seen(self, images: Tensor, pictures: Tensor, target: Tensor, rows: Tensor, swaps: Swaps) -> Tensor:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from methods.base import BATCH
+from methods.ranks import chosen
 
 Lead = Callable[[Tensor, Tensor], Tensor]
 """Cells (B, n, D) and target classes (B,) -> the target's lead over every other class, (B,), in logits."""
@@ -27,8 +28,7 @@ class Swaps:
 
     def swapped(self, relaxation: float = 0.0) -> Tensor:
         """Which cells are swapped, (N, n) bool, when the last share `relaxation` of the swaps is left out, rounded."""
-        chosen = (self.ranks < self.ranks.shape[1]).sum(1, keepdim=True)
-        return self.ranks < ((1 - relaxation) * chosen).round()
+        return chosen(self.ranks, relaxation)
 
     def of_rows(self, rows: Tensor) -> "Swaps":
         """Those of the queries at `rows` (k,)."""
@@ -63,9 +63,10 @@ def greedy(
     shortlist: int,
     enough: Callable[[Tensor, Swaps], Tensor],
 ) -> Swaps:
-    """One swap after another, each the one that raises the target's lead most, until the target leads.
+    """One swap after another, until the target leads and `enough` agrees.
 
-    Each cell is swapped once and each distractor cell is used once. A query that has its target already gets no swap.
+    Each is the swap of the shortlist after which the target leads most. Each cell is swapped once and each distractor
+    cell is used once. A query that has its target already gets no swap.
 
     Parameters
     ----------

@@ -123,7 +123,6 @@ class Vaex(Method):
             "latents": (16, 4, 2, 1),
             "beta": 1.2,
             "free_bits": 0.1,
-            "prior_scale": 5.0,
             "variance_floor": 1e-2,
             "epochs": 6,
             "batch_size": 16,

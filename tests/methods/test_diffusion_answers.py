@@ -8,7 +8,7 @@ from methods import METHODS
 from methods.diffusion.chain import Chain, Mask, unchanged
 from methods.diffusion.descent import Descent, filtered, pre_explanation
 from methods.diffusion.guided import Guide, guided
-from methods.diffusion.model import MOST, Denoiser, Sizes
+from methods.diffusion.model import Denoiser, Sizes
 from methods.diffusion.noise import Noise, Use
 from methods.diffusion.schedule import schedule
 from methods.training import Trainer
@@ -257,12 +257,20 @@ def test_picture_and_noise_say_the_same():
 
 
 def test_the_loss_of_a_picture_is_weighted_by_what_is_left_of_it():
-    """A known picture has no loss; one that is off by .1 has .01 times the weight, from 1 to MOST."""
+    """A known picture has no loss; one that is off by .1 has .01 times ᾱ / (1 − ᾱ), kept between 1 and 5."""
     network = Denoiser(Sizes((1, 4, 4), 1, (8,), 1, 0), schedule("cosine", TIMES), 0.9, "picture")
-    image = torch.rand(1, 1, 4, 4)
-    for off, low, high in ((0.0, 0.0, 1e-12), (0.1, 0.01, 0.01 * MOST)):
-        network.trained.forward = lambda *_, off=off: 2 * image - 1 + off
-        assert low <= float(network.losses(image.expand(64, 1, 4, 4))["loss"]) <= high
+    images = torch.rand(1, 1, 4, 4).expand(64, 1, 4, 4)
+    torch.manual_seed(0)
+    kept = network.schedule.kept[torch.randint(1, TIMES + 1, (64,))]  # the steps that the loss draws first
+    ratio = kept / (1 - kept)
+    assert ratio.min() < 1
+    assert ratio.max() > 5
+    for off in (0.0, 0.1):
+        network.trained.forward = lambda *_, off=off: 2 * images - 1 + off
+        torch.manual_seed(0)
+        assert float(network.losses(images)["loss"]) == pytest.approx(
+            off**2 * float(ratio.clamp(1, 5).mean()), rel=1e-5
+        )
 
 
 def test_samples_are_pictures(fitted):

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from methods.base import in_batches
-from methods.dvae.flips import flipped, greedy, lead
+from methods.dvae.flips import flipped, greedy
 from methods.dvae.method import Dvae
 from methods.dvae.model import DiscreteVAE, Sizes
 from methods.dvae.settings import DvaeConfig
@@ -221,14 +221,6 @@ def test_flips_go_on_to_the_margin(method):
         assert ((leads > margin) | (leads == tried) | (tried <= 0)).all()
         assert (leads > margin).any()
     assert (flips[1] >= flips[0]).all()
-
-
-def test_lead_is_positive_where_the_target_wins():
-    """The lead is the target's logit over the best other one: positive just where argmax names it."""
-    logits, target = torch.randn(200, 4), torch.arange(200) % 4
-    leads = lead(logits, target)
-    assert torch.equal(leads > 0, logits.argmax(1) == target)
-    torch.testing.assert_close(lead(logits[:, :2], target % 2), (logits[:, 0] - logits[:, 1]) * (1 - 2 * (target % 2)))
 
 
 # -- figures and tables ------------------------------------------------------------------------------------------------
