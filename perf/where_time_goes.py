@@ -1,8 +1,8 @@
 """Where the time of a run goes: the CPU seconds of each stage and method, as a Markdown table.
 
 `python perf/where_time_goes.py FOLDER [options of benchmark run]`. Runs the real command in this one process and in
-FOLDER, which should be empty: what is on disk costs nothing. The default run of one task takes some 20 to 40 minutes on
-one core. CPU seconds hardly depend on what else the machine does.
+FOLDER, which should be empty: what is on disk costs nothing. With `--methods families` some 30 minutes on one core. CPU
+seconds hardly depend on what else the machine does.
 """
 
 import argparse
