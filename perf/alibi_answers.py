@@ -6,10 +6,10 @@ the same classifier as a Keras model, so that it has gradients; of a black box i
 slower. Prints the CPU seconds of an answer.
 """
 
+import argparse
 import csv
 import json
 import os
-import sys
 import time
 from pathlib import Path
 
@@ -75,4 +75,12 @@ def classifier(weights: Path) -> tuple[list[str], "tensorflow.keras.Model"]:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]))
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("questions", type=Path, help="what benchmark export wrote")
+    parser.add_argument("answers", type=Path, help="a folder to write to")
+    given = parser.parse_args()
+    if not all((given.questions / name).exists() for name in ("classifier.safetensors", "targets.csv", "queries")):
+        parser.error(f"{given.questions} holds no questions with a classifier; write them with benchmark export")
+    if given.answers.exists() and not given.answers.is_dir():
+        parser.error(f"{given.answers} is a file; name a folder")
+    main(given.questions, given.answers)

@@ -10,11 +10,12 @@ import argparse
 import shutil
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pandas as pd
 import torch
+from arguments import positive, writable
+from timing import timed
 
 import benchmark
 
@@ -57,17 +58,23 @@ def seconds(name: str, folder: Path, targets: list[str]) -> float:
     explainer = benchmark.fit(name, "mnist", results=folder)
     queries = explainer.queries(len(targets))
     explainer.explain(queries[:1], targets[:1])  # warm up
-    started = time.process_time()
-    explainer.explain(queries, targets)
-    return (time.process_time() - started) / len(targets)
+    return timed(lambda: explainer.explain(queries, targets))[1] / len(targets)
+
+
+def why_not(alibi: str) -> str:
+    """Why this Python cannot run `alibi_answers.py`, in a line; empty if it can."""
+    tried = subprocess.run([alibi, ANSWERS, "--help"], check=False, capture_output=True, text=True)
+    return (tried.stderr.splitlines() or [f"exit code {tried.returncode}"])[-1] if tried.returncode else ""
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("folder", type=Path, help="results folder of its own")
+    parser.add_argument("folder", type=writable, help="results folder of its own")
     parser.add_argument("alibi", help="the Python of an environment with alibi")
-    parser.add_argument("--count", type=int, default=20, help="questions")
+    parser.add_argument("--count", type=positive, default=20, help="questions")
     given = parser.parse_args()
     if shutil.which(given.alibi) is None:
         parser.error(f"{given.alibi} is no program; name the Python of an environment with alibi")
+    if reason := why_not(given.alibi):
+        parser.error(f"{given.alibi} cannot run {ANSWERS.name} ({reason}); name one of an environment with alibi")
     main(given.folder, given.alibi, given.count)

@@ -5,6 +5,8 @@ and its trainings tilt each attribute's score by .02; the loud one 20 % and .1. 
 attribute in 74 % of the queries, since the exact edit flips 48 % of them (docs/bias.md). A minute on a core.
 """
 
+import argparse
+
 import torch
 from tabulate import tabulate
 
@@ -50,4 +52,5 @@ def main():
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(description=__doc__.partition("\n")[0]).parse_args()
     main()

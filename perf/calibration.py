@@ -4,6 +4,7 @@ Trainings differ by `spread`, in standard deviations of single queries. A rate p
 √(p (1 − p)): the rates of trainings come from a beta distribution. Takes some minutes on a core.
 """
 
+import argparse
 import math
 from collections.abc import Callable
 
@@ -128,4 +129,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(description=__doc__.partition("\n")[0]).parse_args()
     main()

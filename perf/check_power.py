@@ -5,12 +5,13 @@ put in. So the baseline of this table has one training less than the published o
 folder that is named is one more training, made by perf/retrain.py or on another processor, for the false alarms.
 """
 
-import sys
+import argparse
 from pathlib import Path
 
 import pandas as pd
 from tabulate import tabulate
 
+from benchmark.errors import UserError
 from benchmark.records.record import read
 from benchmark.report.baseline import KEY, read_baseline, values_of, with_weights
 from benchmark.report.check import findings_of
@@ -49,9 +50,21 @@ def regressions(run):
             yield f"the {name} of a method x 1.3", "all", whole(run["metric"] == metric)
 
 
-def main(*folders):
+def trained_anew(folder, baseline):
+    """The numbers of a results folder, and the part of the baseline that it has made anew."""
+    records = [read(path) for path in (folder / "runs" / "records" / "default").glob("*/*/seed-*.json")]
+    records = [record for record in records if record is not None and record.status == "ok"]
+    if not records:
+        raise UserError(f"{folder} holds no records of the default preset; name a folder that perf/retrain.py made")
+    numbers = with_weights(records)
+    ran, held = (pd.MultiIndex.from_frame(table[["task", "method", "seed"]]) for table in (numbers, baseline))
+    return numbers.assign(weights=""), baseline[held.isin(ran)]
+
+
+def main(folders):
     """Print both tables."""
     baseline = read_baseline(BASELINE)
+    others = [(folder.name, trained_anew(folder, baseline)) for folder in folders]
     columns = values_of(baseline)
     alarms, seen = [], {}
     for column in columns:
@@ -61,13 +74,9 @@ def main(*folders):
         for name, goal, changed in regressions(run):
             verdicts = [not findings_of(other, rest).holds for other in changed]
             seen.setdefault((name, goal), []).extend(verdicts)
-    for folder in folders:
-        records = [read(path) for path in (Path(folder) / "runs" / "records" / "default").glob("*/*/seed-*.json")]
-        numbers = with_weights([record for record in records if record is not None and record.status == "ok"])
-        ran = pd.MultiIndex.from_frame(numbers[["task", "method", "seed"]])
-        here = baseline[pd.MultiIndex.from_frame(baseline[["task", "method", "seed"]]).isin(ran)]
-        found = findings_of(numbers.assign(weights=""), here)
-        alarms.append((Path(folder).name, int((~found.numbers["holds"]).sum()), int((~found.together["holds"]).sum())))
+    for name, (numbers, held) in others:
+        found = findings_of(numbers, held)
+        alarms.append((name, int((~found.numbers["holds"]).sum()), int((~found.together["holds"]).sum())))
     print(f"{len(baseline)} held numbers, {len(columns)} trainings\n")
     table = pd.DataFrame(alarms, columns=["trained anew, nothing changed", "numbers moved", "kinds shifted together"])
     print(tabulate(table.to_dict("list"), headers="keys", tablefmt="github"))
@@ -78,4 +87,9 @@ def main(*folders):
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("folders", nargs="*", type=Path, metavar="FOLDER", help="results of one more training each")
+    try:
+        main(parser.parse_args().folders)
+    except UserError as error:
+        parser.error(str(error))

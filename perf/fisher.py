@@ -4,10 +4,11 @@ Prints ratios of processor time and cosines, measured in one process: `python pe
 DVAE and generator are trained for a moment only: what a derivative costs does not depend on how good they are.
 """
 
-import time
+import argparse
 from functools import partial
 
 import torch
+from timing import timed
 
 from benchmark.data import Source
 from benchmark.data.tasks import load_task, split
@@ -36,9 +37,9 @@ def main() -> None:
     dvae = method.network.dvae
     own = dvae.decode(dvae.encode(classifier.features(splits.validation.first(QUERIES).batch(slice(None)))))
     information = partial(fisher_information, partial(method.network.log_pixels, "plain"), own)
-    estimates = {draws: timed(information, "probe", draws) for draws in PROBES}
+    estimates = {draws: warm(information, "probe", draws) for draws in PROBES}
     for form, draws in EXACT:
-        exact, slow = timed(information, form, draws)
+        exact, slow = warm(information, form, draws)
         for probes, (estimate, fast) in estimates.items():
             cosine = shared_information(estimate, exact).mean()
             print(
@@ -47,13 +48,12 @@ def main() -> None:
             )
 
 
-def timed(information, form, draws):
-    """The information in one form, and its processor time in seconds, which other processes do not touch."""
+def warm(information, form, draws):
+    """The information in one form, and its processor time in seconds."""
     information(form, 1)  # warm up
-    started = time.process_time()
-    result = information(form, draws)
-    return result, time.process_time() - started
+    return timed(partial(information, form, draws))
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(description=__doc__.partition("\n")[0]).parse_args()
     main()

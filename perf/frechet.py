@@ -3,14 +3,14 @@
 Prints ratios and relative differences: `python perf/frechet.py` (four minutes on one thread).
 """
 
-import time
+import argparse
 import warnings
-from collections.abc import Callable
 
 import numpy as np
 from pytorch_fid.fid_score import calculate_frechet_distance
 from scipy.linalg import sqrtm
 from threadpoolctl import threadpool_limits
+from timing import timed
 
 from metrics.frechet import frechet_distance, gaussian_distance
 
@@ -35,17 +35,11 @@ def by_root(m, c, k, d):
     return np.square(m - k).sum() + np.trace(c + d - 2 * sqrtm(c @ d).real)
 
 
-def timed(call: Callable[[], float]):
-    """(seconds, what `call` returns)."""
-    started = time.perf_counter()
-    result = call()
-    return time.perf_counter() - started, result
-
-
-def report(name, seconds, value, theirs):
-    """One line: seconds, ratio and relative difference to (seconds, value) of the other way."""
-    ratio, difference = theirs[0] / seconds, abs(value - theirs[1]) / theirs[1]
-    print(f"{name}: {seconds:.2f} s against {theirs[0]:.2f} s, {ratio:.1f} times; relative difference {difference:.1e}")
+def report(name, ours, theirs):
+    """One line: seconds, ratio and relative difference of two ways, (value, seconds) each."""
+    (value, seconds), (other, others) = ours, theirs
+    ratio, difference = others / seconds, abs(value - other) / other
+    print(f"{name}: {seconds:.2f} s against {others:.2f} s, {ratio:.1f} times; relative difference {difference:.1e}")
 
 
 def main():
@@ -54,12 +48,13 @@ def main():
     with threadpool_limits(1):
         both = (*moments(features(0, 4096)), *moments(features(1, 4096)))
         ours, scipys = timed(lambda: gaussian_distance(*both)), timed(lambda: by_root(*both))
-        report("from moments, scipy's sqrtm", *ours, scipys)
-        report("from moments, pytorch-fid", *ours, timed(lambda: calculate_frechet_distance(*both)))
+        report("from moments, scipy's sqrtm", ours, scipys)
+        report("from moments, pytorch-fid", ours, timed(lambda: calculate_frechet_distance(*both)))
         x, y = features(0, 1000), features(1, 1000)
         ours = timed(lambda: frechet_distance(x, y, replicates=0).value)
-        report("from 1000 images each, scipy's sqrtm", *ours, timed(lambda: by_root(*moments(x), *moments(y))))
+        report("from 1000 images each, scipy's sqrtm", ours, timed(lambda: by_root(*moments(x), *moments(y))))
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(description=__doc__.partition("\n")[0]).parse_args()
     main()

@@ -4,10 +4,10 @@ Prints the ratio of the two, measured in one process: `python perf/gan_search_ba
 the classifier are trained for a moment only: what a step costs does not depend on how good they are.
 """
 
-import time
-from collections.abc import Callable
+import argparse
 
 import torch
+from timing import timed
 from torch import Tensor
 
 from benchmark.data import Source
@@ -51,12 +51,6 @@ def compare(name: str, method: GanSearch, images: Tensor, target: Tensor) -> Non
     )
 
 
-def timed(call: Callable[[], Tensor]) -> tuple[Tensor, float]:
-    """What `call` returns, and its processor time in seconds, which other processes do not touch."""
-    started = time.process_time()
-    result = call()
-    return result, time.process_time() - started
-
-
 if __name__ == "__main__":
+    argparse.ArgumentParser(description=__doc__.partition("\n")[0]).parse_args()
     main()

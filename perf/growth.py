@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import seaborn as sns
+from arguments import writable
 from matplotlib.figure import Figure
 
 from benchmark.report.drawing import save, styled
@@ -81,8 +82,8 @@ def drawing(table: pd.DataFrame) -> Figure:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("folder", type=Path, help="what the runs are kept in; empty")
+    parser.add_argument("folder", type=writable, help="what the runs are kept in; empty")
     given = parser.parse_args()
-    if given.folder.exists() and not (given.folder.is_dir() and not any(given.folder.iterdir())):
+    if given.folder.exists() and any(given.folder.iterdir()):
         parser.error(f"{given.folder} is not empty; name a new folder")
     main(given.folder)

@@ -6,10 +6,10 @@ with the channel replaced on the way; and by the same runs, all pairs of a chann
 trained: what a run costs does not depend on how good it is.
 """
 
-import time
-from collections.abc import Callable
+import argparse
 
 import torch
+from timing import timed
 from torch import Tensor
 
 from methods.hybrid.influence import elementary_influence
@@ -54,12 +54,6 @@ def by_whole_runs(generator: Layered, layer: str, own: Tensor, other: Tensor, si
     return maps / len(own)
 
 
-def timed(call: Callable[[], list[Tensor]]) -> tuple[list[Tensor], float]:
-    """What `call` returns, and its processor time in seconds, which other processes do not touch."""
-    started = time.process_time()
-    result = call()
-    return result, time.process_time() - started
-
-
 if __name__ == "__main__":
+    argparse.ArgumentParser(description=__doc__.partition("\n")[0]).parse_args()
     main()

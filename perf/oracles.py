@@ -4,14 +4,17 @@ Prints, for one task each, accuracy in % on the pictures of a split (validation 
 corruption. The panel's settings were chosen so that it loses at most two points under each.
 """
 
-import sys
+import argparse
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
 import torch
 
 from benchmark.data import Subset
+from benchmark.data.tasks import check_name
+from benchmark.errors import UserError
 from benchmark.jobs.protocol import Job, Protocol
 from benchmark.jobs.work import Work
 from benchmark.judges.classifier import Network, accuracy, after
@@ -20,11 +23,13 @@ from benchmark.judges.corruptions import named
 TASKS = ("mnist", "avatars/Smiling")
 
 
-def main(split: str = "validation", *tasks: str) -> None:
+def main(split: str, tasks: Sequence[str]) -> None:
     """Train the judges of each task, seed 0, and print their table."""
+    for task in tasks:
+        check_name(task)
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:
-        for task in tasks or TASKS:
+        for task in tasks:
             print(
                 f"{task}\n{table(Work(Job(task, 'null', 0), Protocol(Path(folder))), split).to_markdown()}\n",
                 flush=True,
@@ -49,4 +54,11 @@ def accuracies(network: Network, subset: Subset) -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("split", nargs="?", choices=("validation", "test"), default="validation")
+    parser.add_argument("tasks", nargs="*", metavar="TASK", default=TASKS, help=f"by default {' and '.join(TASKS)}")
+    given = parser.parse_args()
+    try:
+        main(given.split, given.tasks)
+    except UserError as error:
+        parser.error(str(error))

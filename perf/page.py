@@ -3,8 +3,8 @@
 `python perf/page.py results/local/report.html [PICTURE.png]`, on an idle machine; needs chromium.
 """
 
+import argparse
 import shutil
-import sys
 import time
 from io import BytesIO
 from pathlib import Path
@@ -66,4 +66,12 @@ def draw(page: Page, picture: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(*map(Path, sys.argv[1:3]))
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("page", type=Path, help="report.html in its results folder")
+    parser.add_argument("picture", type=Path, nargs="?", help="a .png to write")
+    given = parser.parse_args()
+    if not (given.page.is_file() and any(given.page.parent.glob("runs/records/*"))):
+        parser.error(f"{given.page} is no report.html beside the records of a run")
+    if given.picture and not (given.picture.suffix == ".png" and given.picture.parent.is_dir()):
+        parser.error(f"{given.picture} is no .png in a folder that is there")
+    main(given.page, given.picture)

@@ -6,11 +6,14 @@ networks: `results/baseline.py` says so. A folder that is complete is not run ag
 two cores.
 """
 
+import argparse
 import json
 import os
 import subprocess
 import sys
 from pathlib import Path
+
+from arguments import writable
 
 ROUNDINGS: tuple[dict[str, str], ...] = (
     {},
@@ -26,7 +29,7 @@ SPARED = ("--set", "data.probes=1", "--set", "autoencoders.epochs=1")
 
 
 def main(folder: Path, *options: str) -> None:
-    """Run what is not there yet."""
+    """Run what is not there yet; ends with the code of a run that fails, which has said why."""
     for place, rounding in enumerate(ROUNDINGS):
         run = folder / str(place)
         if (run / "rounding.json").exists():
@@ -43,12 +46,13 @@ def main(folder: Path, *options: str) -> None:
             str(run),
             *options,
         ]
-        subprocess.run(command, env=os.environ | rounding, check=True)
+        if code := subprocess.run(command, env=os.environ | rounding, check=False).returncode:
+            sys.exit(code)
         (run / "rounding.json").write_text(json.dumps(rounding), encoding="utf-8")
 
 
 if __name__ == "__main__":
-    if len(sys.argv) < 2:
-        print("name a folder to write the runs to; options of benchmark run may follow", file=sys.stderr)
-        sys.exit(2)
-    main(Path(sys.argv[1]), *sys.argv[2:])
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0], allow_abbrev=False)
+    parser.add_argument("folder", type=writable, help="what the runs are kept in; other options go to benchmark run")
+    given, others = parser.parse_known_args()
+    main(given.folder, *others)

@@ -35,9 +35,9 @@ REACHED = (0.1, 0.3, 0.5)
 
 def main(names: str) -> None:
     """Print the table of parts, and what all of them take on GPUs."""
-    celeba.load = pictures
-    protocol = protocol_of(tempfile.gettempdir(), "paper")
     jobs = [Job(TASK, name, SEED) for name in methods_of(names) if not METHODS[name].reference]
+    protocol = protocol_of(tempfile.gettempdir(), "paper")
+    celeba.load = pictures
     table = measured(jobs, protocol)
     print(table.to_markdown(index=False, floatfmt=",.1f"))
     operations = table["PFLOP"].sum() * 1e15

@@ -4,6 +4,7 @@ Prints the CPU seconds of all metrics as a share of their goal, and which metric
 and untrained networks of the default sizes cost what real ones do.
 """
 
+import argparse
 import time
 from collections import Counter
 
@@ -91,4 +92,5 @@ def main():
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(description=__doc__.partition("\n")[0]).parse_args()
     main()

@@ -24,6 +24,7 @@ from itertools import cycle, product
 from pathlib import Path
 
 import numpy as np
+from arguments import writable
 from disturbances import DAMAGES, DISTURBANCES, HOPELESS, ON_A_DISK, kill, mount
 from PIL import Image
 from tabulate import tabulate
@@ -317,14 +318,12 @@ def report(tallies):
 def main():
     """Print the table, and before it what is not as it should be."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("folder", type=Path, help="what it works in; undisturbed results there are used again")
+    parser.add_argument("folder", type=writable, help="what it works in; undisturbed results there are used again")
     parser.add_argument("--scale", type=float, default=1.0, help="share of the whole size")
     parser.add_argument("--only", type=lambda text: text.split(","), default=[], help="rows, separated by commas")
     parser.add_argument("--commands", type=lambda text: text.split(","), default=[*CASES], help="of the commands")
     given = parser.parse_args()
     folder = given.folder.resolve()
-    if folder.exists() and not folder.is_dir():
-        parser.error(f"{folder} is a file; name a folder")
     if unknown := {*given.commands} - {*CASES}:
         parser.error(f"no such command: {', '.join(sorted(unknown))}; choose from {', '.join(CASES)}")
     if unknown := {*given.only} - {*names()}:

@@ -11,11 +11,15 @@ import argparse
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 
 import torch
+from arguments import writable
+from timing import timed
 from torch import nn
 
 from benchmark.arguments import protocol_of
+from benchmark.errors import UserError
 from benchmark.jobs.fit import fit, fitted
 from benchmark.jobs.protocol import Job
 from benchmark.jobs.work import Work
@@ -27,7 +31,7 @@ QUERIES = 250
 GOAL = 1.1
 
 
-def main(folder: str) -> None:
+def main(folder: Path) -> None:
     """Print the ratio of each family."""
     torch.set_num_threads(1)
     for name in METHODS:
@@ -45,10 +49,8 @@ def main(folder: str) -> None:
 def swept(method: Method, images: torch.Tensor, targets: torch.Tensor) -> float:
     """CPU seconds of a sweep."""
     torch.manual_seed(0)
-    started = time.process_time()
     with torch.no_grad():
-        method.explain(images, targets, RELAXATIONS)
-    return time.process_time() - started
+        return timed(lambda: method.explain(images, targets, RELAXATIONS))[1]
 
 
 @contextmanager
@@ -68,5 +70,8 @@ def inside_layers(method: Method) -> Iterator[list[float]]:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("folder", help="a results folder")
-    main(parser.parse_args().folder)
+    parser.add_argument("folder", type=writable, help="a results folder")
+    try:
+        main(parser.parse_args().folder)
+    except UserError as error:
+        parser.error(str(error))

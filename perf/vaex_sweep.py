@@ -3,11 +3,11 @@
 Prints the ratio of medians, measured alternately in this one process: `python perf/vaex_sweep.py`.
 """
 
-import time
-from collections.abc import Callable
+import argparse
 from statistics import median
 
 import torch
+from timing import timed
 
 from benchmark.jobs.settings import method_config
 from methods.vaex.method import Vaex
@@ -25,6 +25,7 @@ class Bare(torch.nn.Module):
 
 def main() -> None:
     """Time the sweep and its bare parts in turns."""
+    torch.set_num_threads(1)
     torch.manual_seed(0)
     method = Vaex(method_config("vaex", "default", {}))
     network = method.prepare((1, 28, 28), Bare())
@@ -44,17 +45,11 @@ def main() -> None:
     with torch.no_grad():
         sweep()  # warm up
         bare()
-        times = [(seconds(sweep), seconds(bare)) for _ in range(ROUNDS)]
+        times = [(timed(sweep)[1], timed(bare)[1]) for _ in range(ROUNDS)]
     ratio = median(swept for swept, _ in times) / median(done for _, done in times)
     print(f"six-point sweep / (one encoding + six decodings) = {ratio:.3f}   (goal: at most 1.1)")
 
 
-def seconds(call: Callable[[], None]) -> float:
-    """Wall-clock time of `call`."""
-    started = time.perf_counter()
-    call()
-    return time.perf_counter() - started
-
-
 if __name__ == "__main__":
+    argparse.ArgumentParser(description=__doc__.partition("\n")[0]).parse_args()
     main()

@@ -1,8 +1,8 @@
 """Where the time of a run goes: the CPU seconds of each stage and method, as a Markdown table.
 
 `python perf/where_time_goes.py FOLDER [options of benchmark run]`. Runs the real command in this one process and in
-FOLDER, which should be empty: what is on disk costs nothing. The default run of one task takes some 20 to 40 minutes on
-one core. CPU seconds hardly depend on what else the machine does.
+FOLDER, which should be empty: what is on disk costs nothing. With `--methods families` some 30 minutes on one core. CPU
+seconds hardly depend on what else the machine does.
 """
 
 import argparse
@@ -10,9 +10,11 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from arguments import writable
 
 from benchmark.cli import main as command
 from benchmark.jobs import runner
@@ -62,13 +64,13 @@ def cpu_seconds() -> float:
     return times.user + times.system + times.children_user + times.children_system
 
 
-def main(folder: str, *options: str) -> None:
+def main(folder: Path, *options: str) -> None:
     """Run, and print where the time went."""
     watch = Watch()
     watched(Artefact, "make", lambda artefact, *_: watch.on(*counted(artefact)))
     watched(runner, "run_job", lambda job, *_: watch.on(job.method, "rest"))
     try:
-        command(["run", "--jobs", "1", "--results", folder, *options])
+        command(["run", "--jobs", "1", "--results", str(folder), *options])
     except SystemExit as ended:
         if ended.code:
             raise
@@ -110,6 +112,6 @@ def table(spent: Counter[tuple[str, str]]) -> str:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0], allow_abbrev=False)
-    parser.add_argument("folder", help="what it runs in; all other options go to benchmark run")
+    parser.add_argument("folder", type=writable, help="what it runs in; all other options go to benchmark run")
     given, others = parser.parse_known_args()
     main(given.folder, *others)
