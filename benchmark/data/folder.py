@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from io import BytesIO
 from pathlib import Path
@@ -79,9 +79,11 @@ def _survey(listing: Listing, source: Source) -> list[Facts | str]:
 
     def look(row: int) -> None:
         try:
-            found[row] = facts_of(listing.path(row))
+            facts = facts_of(listing.path(row))
         except BrokenPictureError as error:
             found[row] = str(error)
+        else:
+            found[row] = replace(facts, transparent=bool(facts.transparent))  # numpy's bool is none to JSON
 
     in_threads(look, len(listing), lambda done, total: source.advance(done, 2 * total))
     if kept:

@@ -405,3 +405,20 @@ def test_digest_rests_on_content(animals, tmp_path):
     changed = loaded(moved, cache=tmp_path / "cache").digest
     (moved / "cat").rename(moved / "kitten")
     assert len({digest, changed, loaded(moved, cache=tmp_path / "cache").digest}) == 3
+
+
+@pytest.mark.parametrize("lightest", [255, 254])
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "P"])
+def test_alpha_channels_are_surveyed_once(animals, tmp_path, mode, lightest):
+    """Pictures with an alpha channel are kept as they were found, and only those that show it are called transparent."""
+    for path in animals.rglob("*.png"):
+        plain = Image.open(path).convert("RGB")
+        if mode == "P":
+            plain.quantize(4).save(path, transparency=bytes([lightest] * 4))
+        else:
+            plain.putalpha(lightest)
+            plain.convert(mode).save(path)
+    first = loaded(animals, cache=tmp_path / "cache")
+    assert len(list((tmp_path / "cache").glob("*.json"))) == 1
+    assert first.remarks == loaded(animals, cache=tmp_path / "cache").remarks == loaded(animals).remarks
+    assert any("36 transparent pictures" in remark for remark in first.remarks) == (lightest < 255)
