@@ -115,7 +115,7 @@ def foreseen(
 ) -> tuple[list[Job], list[Job], Forecast]:
     """What `run` would do: the jobs on disk, those that it would make, and what these take; nothing is written."""
     load(plugins)
-    protocol = protocol_of(results, preset, **options)
+    protocol = replace(protocol_of(results, preset, **options), writes=False)
     todo = _todo(methods, tasks, seeds, protocol, shard)
     there = [job for job in todo if runner.finished(job, protocol) is not None]
     missing = [job for job in todo if job not in there and (methods not in MANY or _suits(job, protocol))]
