@@ -92,15 +92,16 @@ def test_a_trained_classifier_is_asked(shapes, tmp_path):
 
 def refused(asked, picture):
     """The targets that a dry run refuses to ask for."""
-    found = []
-    for digit in range(10):
-        wanted = Wanted((picture,), (str(digit),))
+
+    def refuses(digit):
+        planned = replace(asked, writes=False, wanted=Wanted((picture,), (str(digit),)))
         try:
-            Work(Job("mnist", "null", 0), replace(asked, writes=False, wanted=wanted)).check()
-        except UserError as error:
-            assert "the classifier sees" in str(error)
-            found.append(digit)
-    return found
+            Work(Job("mnist", "null", 0), planned).check()
+        except UserError:
+            return True
+        return False
+
+    return [digit for digit in range(10) if refuses(digit)]
 
 
 def test_a_look_at_a_classifier(cli, shapes, tmp_path, monkeypatch):

@@ -410,7 +410,7 @@ def test_digest_rests_on_content(animals, tmp_path):
 @pytest.mark.parametrize("lightest", [255, 254])
 @pytest.mark.parametrize("mode", ["RGBA", "LA", "P"])
 def test_alpha_channels_are_surveyed_once(animals, tmp_path, mode, lightest):
-    """Pictures with an alpha channel are kept as they were found, and only those that show it are called transparent."""
+    """Pictures with an alpha channel are surveyed once, and only what can be seen through is called transparent."""
     for path in animals.rglob("*.png"):
         plain = Image.open(path).convert("RGB")
         if mode == "P":

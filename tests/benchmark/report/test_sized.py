@@ -143,3 +143,26 @@ def test_mistakes_of_a_report_are_one_line(cli, source, tmp_path, arguments, wor
     assert (outcome.code, outcome.out, len(outcome.complaints)) == (2, "", 1)
     assert word in outcome.err
     assert files(tmp_path) == before
+
+
+@pytest.mark.parametrize("left_out", ["classifier_accuracy", "oracle_accuracy", "_accuracy", "oracle_agreement", "mse"])
+def test_report_of_some_numbers(cli, source, tmp_path, left_out):
+    """What a filter has left out of a metrics.csv stands nowhere; the rest is published."""
+    lines = [line for line in source.read_text().splitlines(keepends=True) if f"{left_out}," not in line]
+    (tmp_path / "some.csv").write_text("".join(lines))
+    shown = cli("report", "--from", tmp_path / "some.csv", "--out", tmp_path / "out")
+    assert (shown.code, shown.err) == (0, "")
+    notes = (tmp_path / "out" / "tables" / "summary.md").read_text()
+    assert ("test accuracy % of the" in notes) == (left_out != "_accuracy")
+    assert "nan" not in "".join(path.read_text() for path in (tmp_path / "out" / "tables").iterdir())
+
+
+@pytest.mark.parametrize("metric", ["l1", "fit_seconds"])
+def test_report_needs_flip_rates(cli, source, tmp_path, metric):
+    """Numbers without a flip rate, as those of timings.csv, are refused in a line, and nothing is written."""
+    lines = [line.replace(",l1,", f",{metric},") for line in source.read_text().splitlines(keepends=True)]
+    (tmp_path / "some.csv").write_text("".join([lines[0], *(line for line in lines if f",{metric}," in line)]))
+    outcome = cli("report", "--from", tmp_path / "some.csv", "--out", tmp_path / "out")
+    assert (outcome.code, len(outcome.complaints)) == (2, 1)
+    assert "some.csv has no flip rates of mnist" in outcome.err
+    assert not (tmp_path / "out").exists()
