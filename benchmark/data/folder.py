@@ -174,7 +174,8 @@ def _pixels(listing: Listing, chosen: FolderConfig, source: Source) -> tuple[np.
         return images, _digest(images, listing), _twins(images)
     settings = json.dumps([chosen.size, chosen.resize, chosen.channels])
     path = source.cache / f"folder-{digest_of(_key(listing), settings)[:16]}.npy"
-    images, digest = cached_images(path, shape, fill, partial(_digest, listing=listing))
+    what = f"{chosen.name} at {width} x {height} pixels (--image-size)"
+    images, digest = cached_images(path, shape, fill, partial(_digest, listing=listing), what)
     return images, digest, _kept_twins(images, path.with_suffix(".twins.npy"))
 
 

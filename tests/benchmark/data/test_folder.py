@@ -323,6 +323,9 @@ def test_tiny_pictures_are_refused(tmp_path):
     ("text", "message"),
     [
         ("", "header file,label"),
+        ("file,label,wet,wet\ncat/000.png,a,1,1\n", "two columns 'wet'"),
+        ("file,label,wet,\ncat/000.png,a,1,1\n", "column 4 has no name"),
+        ("file,label\n", "labels.csv names no picture"),
         ("name,class\ncat/000.png,a\n", "header file,label"),
         ("file,label\ncat/000.png\n", "line 2: 1 cells under 2 headings"),
         ("file,label\ncat/000.png,\n", "line 2: '' cannot name a class"),
@@ -365,6 +368,13 @@ def test_names_that_cannot_be_a_task(tmp_path, name):
 def test_bad_settings_are_refused(animals, options):
     """A size below 16 pixels or that is none, and two channels."""
     assert refusal(animals, **options).startswith("--")
+
+
+def test_pictures_that_fit_no_disk_are_refused(animals, tmp_path):
+    """Who asks for too large pictures hears of which, and of what."""
+    with pytest.raises(UserError, match=r"animals at 99999 x 99999 pixels \(--image-size\) needs 1080\.0 GB"):
+        loaded(animals, image_size="99999", cache=tmp_path / "cache")
+    assert [path.suffix for path in (tmp_path / "cache").iterdir()] == [".json"]
 
 
 # -- the cache ---------------------------------------------------------------------------------------------------------

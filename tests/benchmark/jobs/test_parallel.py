@@ -106,7 +106,7 @@ def test_shards_are_disjoint_and_complete(tmp_path):
             }
 
 
-@pytest.mark.parametrize("given", ["0/2", "3/2", "1", "1/", "/2", "a/b", "-1/2", "1/2/3", "1.0/2"])
+@pytest.mark.parametrize("given", ["0/2", "3/2", "1", "1/", "/2", "a/b", "-1/2", "1/2/3", "1.0/2", f"1/{'9' * 5000}"])
 def test_odd_shards_are_refused(given):
     """A part that there is not is one line that shows the form."""
     with pytest.raises(UserError, match="as in 2/8"):

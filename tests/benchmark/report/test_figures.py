@@ -91,6 +91,18 @@ def test_files_are_valid(records, tmp_path):
             assert ET.parse(path).getroot().tag == "{http://www.w3.org/2000/svg}svg"
 
 
+def test_names_with_dots_have_figures_of_their_own(make_record, tmp_path):
+    """Methods and tasks whose names differ after a dot share no file."""
+    records = [
+        make_record(name, task=task, artefacts=keep(tmp_path / "runs", name))
+        for task in ("shapes.v1", "shapes.v2")
+        for name in ("mine-v1.0", "mine-v1.1")
+    ]
+    written = write_figures(records, tmp_path / "runs", tmp_path / "figures", formats=BOTH)
+    assert len(set(written)) == len(written) == 2 * 2 * (2 + 2)  # formats, tasks; of a task two, of a method one
+    assert tmp_path / "figures" / "counterfactuals-shapes.v2-mine-v1.1.png" in written
+
+
 def test_nothing_but_pngs_unless_asked(records, tmp_path):
     """No svg stands beside a PNG by default."""
     written = write_figures(records, tmp_path / "runs", tmp_path / "figures")

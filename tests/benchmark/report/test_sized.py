@@ -32,6 +32,13 @@ def test_figure_is_as_wide_as_asked(cli, source, tmp_path, width, inches):
     assert Image.open(out).width == pytest.approx(300 * inches, abs=1)
 
 
+@pytest.mark.parametrize(("name", "begins"), [("a.PNG", b"\x89PNG"), ("a.svg", b"<?xml"), ("a", b"%PDF")])
+def test_figure_is_what_its_name_says(cli, source, tmp_path, name, begins):
+    """A figure is written as its file's name ends, and as pdf where that has no ending."""
+    assert cli("figure", "flip-rate", "--from", source, "--out", tmp_path / name).code == 0
+    assert (tmp_path / name).read_bytes().startswith(begins)
+
+
 @pytest.mark.parametrize("form", ["pdf", "svg"])
 def test_figure_is_the_same_when_drawn_again(cli, source, tmp_path, form):
     """A vector graphic, too, is the same to the byte when it is drawn again; a pdf has no Type 3 letters."""
@@ -54,6 +61,7 @@ def test_figure_is_the_same_when_drawn_again(cli, source, tmp_path, form):
         ("flip-rate --out {out} --task celeba", "known: mnist"),
         ("flip-rate --out {out} --task mnist,mnist/3-8", "one task"),
         ("flip-rate --out {source}/figure.pdf", "--out"),
+        ("flip-rate --out {out}.jpg", "--out ends in .jpg"),
         ("all-methods --out {out}", "--from"),
         ("flip-rate --out {out} --task all", "one task"),
         ("flip-rate --out {source}", "written over"),
@@ -68,12 +76,6 @@ def test_mistakes_are_one_line(cli, source, tmp_path, arguments, word):
     assert (outcome.code, outcome.out, len(outcome.complaints)) == (2, "", 1)
     assert word in outcome.err
     assert not out.exists()
-
-
-def test_figure_is_what_its_name_says(cli, source, tmp_path):
-    """Without --format a figure is written as its name ends."""
-    assert cli("figure", "flip-rate", "--from", source, "--out", tmp_path / "f.png").code == 0
-    assert Image.open(tmp_path / "f.png").format == "PNG"
 
 
 @pytest.mark.parametrize(
