@@ -203,9 +203,7 @@ def test_a_seed_that_is_not_there(cli, recorded):
     assert f"no such records; {HELD}; name some of these" in outcome.err
 
 
-@pytest.mark.parametrize(
-    ("name", "told"), [("none", "is not there"), ("file", "is no folder"), ("", "no records;")]
-)
+@pytest.mark.parametrize(("name", "told"), [("none", "is not there"), ("file", "is no folder"), ("", "no records;")])
 def test_no_results_folder(cli, tmp_path, name, told):
     """A folder that is not there, a file, and an empty folder: each is called what it is."""
     (tmp_path / "file").touch()
