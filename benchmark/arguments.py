@@ -240,8 +240,9 @@ def shard_of(given: str | None) -> Shard | None:
     if given is None:
         return None
     place, _, count = given.partition("/")
-    if not (place.isdecimal() and count.isdecimal() and 1 <= int(place) <= int(count)):
-        raise UserError(f"--shard takes I/N with I from 1 to N, as in 2/8, not '{given}'")
+    whole = all(part.isdecimal() and len(part) <= 10 for part in (place, count))
+    if not (whole and 1 <= int(place) <= int(count)):
+        raise UserError(f"--shard takes I/N with I from 1 to N, as in 2/8, not '{given[:40]}'")
     return int(place), int(count)
 
 

@@ -17,7 +17,8 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> UserError:
     known = sorted(known)
     nearest = get_close_matches(name, known, n=1)
     hint = f"; did you mean '{nearest[0]}'?" if nearest else ""
-    return UserError(f"unknown {kind} '{name}'{hint} (known: {', '.join(known)})")
+    there = f"known: {', '.join(known)}" if known else "there are none"
+    return UserError(f"unknown {kind} '{name}'{hint} ({there})")
 
 
 def reason_of(error: Exception) -> str:

@@ -1,7 +1,7 @@
 """The commands as functions that return records: behind the command line, and behind `benchmark.api`."""
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Unpack
@@ -91,6 +91,24 @@ def _todo(methods: Given, tasks: Given | None, seeds: Given, protocol: Protocol,
     return todo if shard is None else runner.in_shard(todo, shard, protocol)
 
 
+def empty_part(
+    methods: Given,
+    tasks: Given | None,
+    preset: Preset,
+    seeds: Given,
+    *,
+    results: Location,
+    shard: Shard,
+    **options: Unpack[Options],
+) -> str | None:
+    """Why one part of a run has no jobs; None where it has some."""
+    protocol = protocol_of(results, preset, **options)
+    groups = runner.group_count(_todo(methods, tasks, seeds, protocol, None), protocol)
+    if shard[0] <= groups:
+        return None
+    return f"there is {groups} group of jobs" if groups == 1 else f"there are {groups} groups of jobs"
+
+
 def _suits(job: Job, protocol: Protocol) -> bool:
     """Whether a method takes the task's pictures and classifier."""
     if not job.suits(images_of(job.task, protocol)):
@@ -115,7 +133,7 @@ def foreseen(
 ) -> tuple[list[Job], list[Job], Forecast]:
     """What `run` would do: the jobs on disk, those that it would make, and what these take; nothing is written."""
     load(plugins)
-    protocol = protocol_of(results, preset, **options)
+    protocol = replace(protocol_of(results, preset, **options), writes=False)
     todo = _todo(methods, tasks, seeds, protocol, shard)
     there = [job for job in todo if runner.finished(job, protocol) is not None]
     missing = [job for job in todo if job not in there and (methods not in MANY or _suits(job, protocol))]
@@ -205,8 +223,34 @@ def read_records(results: Location, preset: Preset, methods: Given, tasks: Given
         and (wanted_seeds is None or record.seed in wanted_seeds)
     ]
     if not chosen:
-        raise UserError(f"{results} holds no such records of the preset {preset}; make them with benchmark run")
+        raise _without_records(Path(results), preset)
     return sorted(chosen, key=lambda record: (record.task, record.seed, names.index(record.method)))
+
+
+def _without_records(results: Path, preset: Preset) -> UserError:
+    """What is in `results` instead of the records that were asked for, and what to do."""
+    if not results.is_dir():
+        what = "is no folder" if results.exists() else "is not there"
+        return UserError(f"{results} {what}; name a results folder by --results, or make one with benchmark run")
+    held: dict[str, dict[str, set[int]]] = {}
+    for path in sorted((results / "runs" / "records").glob("*/*/*/seed-*.json")):
+        if (record := store.read(path)) is not None:
+            held.setdefault(record.preset, {}).setdefault(record.task, set()).add(record.seed)
+    if not held:
+        return UserError(
+            f"{results} holds no records; make them with benchmark run, or name another folder by --results"
+        )
+    told = "; ".join(f"{name}: {_seeds_by_task(tasks)}" for name, tasks in held.items())
+    if preset in held:
+        return UserError(f"{results} holds no such records; it holds {told}; name some of these, or benchmark run")
+    return UserError(
+        f"{results} holds no records of the preset {preset}; it holds {told}; say --preset {next(iter(held))}"
+    )
+
+
+def _seeds_by_task(tasks: Mapping[str, Iterable[int]]) -> str:
+    """As in "mnist, seed 0, 1 and mnist/3-8, seed 0"."""
+    return " and ".join(f"{task}, seed {', '.join(map(str, sorted(seeds)))}" for task, seeds in tasks.items())
 
 
 def failures(records: Sequence[Record]) -> list[str]:

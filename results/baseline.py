@@ -15,7 +15,7 @@ import pandas as pd
 from benchmark.errors import UserError
 from benchmark.records.record import Record, read
 from benchmark.report.baseline import baseline_of, with_weights
-from benchmark.report.exact import read_table
+from benchmark.report.numbers import read_numbers
 from methods.files import write_whole
 
 HERE = Path(__file__).parent / "baselines"
@@ -39,13 +39,15 @@ def main(places: list[Path]) -> None:
 def numbers_of(place: Path, methods: set[str]) -> tuple[pd.DataFrame, str]:
     """The numbers of a run, with the hashes of its networks, and how it was made."""
     if place.is_file():
-        table = read_table(place)
+        table = read_numbers(place).numbers
         here = (table["task"] == TASK) & (table["seed"] == SEED)
+        if not here.any():
+            raise UserError(f"{place} holds no number of {TASK}, seed {SEED}: name the metrics.csv of a run of these")
         return table[here].assign(weights=str(place)), "another processor, published before"
     found = (read(path) for path in sorted((place / "runs" / "records" / PRESET / TASK).glob(f"*/seed-{SEED}.json")))
     records = [record for record in found if record and record.status == "ok" and record.method in methods]
     if not records:
-        raise UserError(f"{place} holds no records of {TASK}, seed {SEED}")
+        raise UserError(f"{place} holds no records of the preset {PRESET}, {TASK}, seed {SEED}: name a run of these")
     return with_weights(records), how_made(place, records[0])
 
 
@@ -61,4 +63,8 @@ if __name__ == "__main__":
     if len(sys.argv) < 5:
         print("name a run and three or more retrainings of it, as perf/retrain.py makes them", file=sys.stderr)
         sys.exit(2)
-    main([Path(argument) for argument in sys.argv[1:]])
+    try:
+        main([Path(argument) for argument in sys.argv[1:]])
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)

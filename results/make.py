@@ -65,7 +65,8 @@ def stranger() -> list[str]:
     """The options that name the stranger's classifier of digits, and what it wants to be fed."""
     package = find_spec(STRANGER)
     if package is None or package.origin is None:
-        sys.exit("the audit needs its classifier: pip install digit-recognizer-py")
+        print("the audit needs its classifier: pip install digit-recognizer-py", file=sys.stderr)
+        sys.exit(2)
     weights = Path(package.origin).parent / "models" / "handwriting_model.pth"
     spec = ["--classifier", f"{STRANGER}.model:CNN", "--classifier-weights", str(weights)]
     return [*spec, "--input", "mean=.1307 std=.3081", "--features", "fc_layers.0"]

@@ -11,7 +11,6 @@ import csv
 import os
 import re
 import sys
-from collections import defaultdict
 from collections.abc import Sequence
 from fnmatch import fnmatch
 from pathlib import Path
@@ -19,6 +18,10 @@ from statistics import mean
 
 import pandas as pd
 from PIL import Image
+
+from benchmark.errors import UserError
+from benchmark.report.numbers import read_numbers
+from methods.files import write_whole
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent
@@ -48,14 +51,23 @@ ROWS = {
     "pixel-search": "*pixel-search* (changes pixels directly, no generator)",
 }
 """The rows of the README's table."""
+COLUMNS = ("flip_rate", "oracle_agreement", "l1")
+"""The metrics of its columns."""
+PRESET = "default"
+"""What is published."""
+MADE_WITH = re.compile(r"^- preset `(\w+)`", re.MULTILINE)
+"""What the notes under a table say of it."""
 
 
 def main(source: Path, *patterns: str) -> None:
     """Take over the linked files of `source`, and say which links have no file there."""
-    metrics = HERE / "metrics.csv"
+    metrics, readme = HERE / "metrics.csv", ROOT / "README.md"
     if any(fnmatch("metrics.csv", pattern) for pattern in patterns or ("*",)):
-        merge(source / "metrics.csv", metrics)
-        show(metrics, ROOT / "README.md")
+        check(source)
+        numbers = merged(source / "metrics.csv", metrics)
+        page = shown_in(readme.read_text(encoding="utf-8"), numbers)
+        write_whole(metrics, numbers.to_csv(index=False, lineterminator="\n").encode())
+        write_whole(readme, page.encode())
     with metrics.open(encoding="utf-8") as file:
         tasks = {row["task"].replace("/", "_") for row in csv.DictReader(file)}
     published, idle = set(), set(patterns) - {"metrics.csv"}
@@ -79,11 +91,28 @@ def main(source: Path, *patterns: str) -> None:
         print(f"no page links a file that fits {', '.join(sorted(idle))}", file=sys.stderr)
 
 
-def merge(new: Path, metrics: Path) -> None:
-    """Take over the numbers of the tasks in `new`; those of other tasks stay."""
+def check(source: Path) -> None:
+    """Refuse numbers that are none, or of another preset than is published, as far as `source` says which.
+
+    Raises
+    ------
+    UserError
+        As `read_numbers`, and for another preset.
+    """
+    read_numbers(source / "metrics.csv")
+    summary = source / "tables" / "summary.md"
+    if summary.exists():
+        presets = set(MADE_WITH.findall(summary.read_text(encoding="utf-8")))
+    else:
+        presets = {folder.name for folder in (source / "runs" / "records").glob("*")}
+    if presets - {PRESET}:
+        raise UserError(f"{source} was made with the preset {', '.join(sorted(presets))}: publish one of {PRESET}")
+
+
+def merged(new: Path, metrics: Path) -> pd.DataFrame:
+    """The numbers of the tasks in `new`, and those of other tasks that are published."""
     made, kept = (pd.read_csv(path, dtype=str, keep_default_na=False) for path in (new, metrics))
-    kept = kept[~kept["task"].isin(made["task"])]
-    pd.concat([made, kept]).to_csv(metrics, index=False, lineterminator="\n")
+    return pd.concat([made, kept[~kept["task"].isin(made["task"])]])
 
 
 def pages() -> list[Path]:
@@ -147,22 +176,34 @@ def take_over(path: Path, target: Path, tasks: set[str]) -> None:
     target.write_text(LINK.sub(moved, text), encoding="utf-8")
 
 
-def show(metrics: Path, readme: Path) -> None:
-    """Write the table of mnist at r = 0 into the README, between its two marks."""
-    values = defaultdict(list)
-    with metrics.open(encoding="utf-8") as file:
-        for row in csv.DictReader(file):
-            if row["task"] == "mnist" and row["subset"] == "all" and row["relaxation"] in ("0", "0.0"):
-                values[row["method"], row["metric"]].append(float(row["value"] or "nan"))
+def shown_in(page: str, numbers: pd.DataFrame) -> str:
+    """The text of the README with the table of mnist at r = 0 between its two marks.
+
+    Raises
+    ------
+    UserError
+        If a number of the table is not there, or a mark.
+    """
+    before, start, rest = page.partition("<!-- numbers -->\n")
+    _, end, after = rest.partition("<!-- end of numbers -->")
+    if not end:
+        raise UserError("README.md has lost the marks <!-- numbers --> and <!-- end of numbers -->: put them back")
+    here = numbers[
+        (numbers["task"] == "mnist") & (numbers["subset"] == "all") & numbers["relaxation"].isin(["0", "0.0"])
+    ]
+    values = here[here["value"] != ""].groupby(["method", "metric"])["value"].agg(lambda some: [*map(float, some)])
+    wanted = [(method, metric) for method in ROWS for metric in COLUMNS]
+    if lacking := [f"{metric} of {method}" for method, metric in wanted if (method, metric) not in values]:
+        raise UserError(
+            f"README.md shows {lacking[0]} on mnist at r = 0, and these numbers have none ({len(lacking)} such): "
+            f"run {', '.join(ROWS)} into one folder, and publish that"
+        )
     lines = ["| | flips the classifier ↑ | convinces the oracle ↑ | change (L1) ↓ |", "|---|---:|---:|---:|"]
     for method, label in ROWS.items():
         rates = (values[method, metric] for metric in ("flip_rate", "oracle_agreement"))
         flips, convinces = (shown([100 * rate for rate in some], 0, " %") for some in rates)
         lines.append(f"| {label} | {flips} | {convinces} | {shown(values[method, 'l1'], 3)} |")
-    text = readme.read_text(encoding="utf-8")
-    before, start, rest = text.partition("<!-- numbers -->\n")
-    _, end, after = rest.partition("<!-- end of numbers -->")
-    readme.write_text(before + start + "\n".join(lines) + "\n" + end + after, encoding="utf-8")
+    return before + start + "\n".join(lines) + "\n" + end + after
 
 
 def shown(values: Sequence[float], decimals: int, unit: str = "") -> str:
@@ -175,4 +216,8 @@ if __name__ == "__main__":
     if len(sys.argv) < 2 or not (Path(sys.argv[1]) / "metrics.csv").exists():
         print("name a folder that benchmark report has written to: python results/publish.py FOLDER", file=sys.stderr)
         sys.exit(2)
-    main(Path(sys.argv[1]), *sys.argv[2:])
+    try:
+        main(Path(sys.argv[1]), *sys.argv[2:])
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)

@@ -32,8 +32,9 @@ def write_answers(records: Sequence[Record], wanted: Wanted, results: Path) -> P
         raise UserError("; ".join(record.reason for record in records) or "no method has answered")
     folder = results / "asked" / (wanted.files[0].stem if count == 1 else f"{count} pictures")
     folder.mkdir(parents=True, exist_ok=True)
-    for place, path in enumerate(wanted.files):
-        _save(answered, place, folder, path.stem)
+    stems = [path.stem for path in wanted.files]
+    for place, stem in enumerate(stems):
+        _save(answered, place, folder, stem if stems.count(stem) == 1 else f"{stem} ({place + 1})")
     page = fill_report(results, records, folder, records[0].preset)
     say(f"answers: {folder}")
     say(str(page))

@@ -46,7 +46,11 @@ def in_threads(work: Callable[[int], None], count: int, advance: Callable[[int, 
 
 
 def cached_images(
-    path: Path, shape: Shape, fill: Callable[[np.ndarray], None], digest: Callable[[np.ndarray], str]
+    path: Path,
+    shape: Shape,
+    fill: Callable[[np.ndarray], None],
+    digest: Callable[[np.ndarray], str],
+    what: str | None = None,
 ) -> tuple[np.ndarray, str]:
     """Images (memory-mapped, read-only) and digest at `path`, written by the first process that needs them.
 
@@ -60,6 +64,8 @@ def cached_images(
         Writes the images into an array of that shape.
     digest
         Images -> SHA-256 of them and of all else that affects a result, 64 hexadecimal digits.
+    what
+        What they are, for a user who has too little space; by default the file's name up to its hash.
 
     Raises
     ------
@@ -70,9 +76,10 @@ def cached_images(
     if found is not None:
         return found
     path.parent.mkdir(parents=True, exist_ok=True)
+    what = what or path.name.partition("-")[0]
     with locked(path.with_suffix(SUFFIX)):
         found = _open(path, shape, digest)  # another process may have been faster
-        return _make(path, shape, fill, digest) if found is None else found
+        return _make(path, shape, fill, digest, what) if found is None else found
 
 
 def _open(path: Path, shape: Shape, digest: Callable[[np.ndarray], str]) -> tuple[np.ndarray, str] | None:
@@ -94,10 +101,10 @@ def _digest_path(path: Path) -> Path:
 
 
 def _make(
-    path: Path, shape: Shape, fill: Callable[[np.ndarray], None], digest: Callable[[np.ndarray], str]
+    path: Path, shape: Shape, fill: Callable[[np.ndarray], None], digest: Callable[[np.ndarray], str], what: str
 ) -> tuple[np.ndarray, str]:
     """Fill a temporary file; the digest is moved into place first, so that existing images mean "complete"."""
-    _require_space(path, shape)
+    _require_space(path, shape, what)
     partial, digest_partial = path.with_suffix(".npy.partial"), path.with_suffix(".sha256.partial")
     try:
         images = np.lib.format.open_memmap(partial, mode="w+", dtype=np.uint8, shape=shape)
@@ -120,11 +127,10 @@ def _reserve(path: Path) -> None:
             os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
 
 
-def _require_space(path: Path, shape: Shape) -> None:
+def _require_space(path: Path, shape: Shape, what: str) -> None:
     """Say in advance what does not fit, before hours of decoding."""
     needed, free = int(np.prod(shape)), shutil.disk_usage(path.parent).free
     if needed > free:
-        name = path.name.partition("-")[0]
         raise UserError(
-            f"{name} needs {needed / 1e9:.1f} GB for its images in {path.parent}, {free / 1e9:.1f} GB are free"
+            f"{what} needs {needed / 1e9:.1f} GB for its images in {path.parent}, {free / 1e9:.1f} GB are free"
         )

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from io import BytesIO
 from pathlib import Path
@@ -79,9 +79,11 @@ def _survey(listing: Listing, source: Source) -> list[Facts | str]:
 
     def look(row: int) -> None:
         try:
-            found[row] = facts_of(listing.path(row))
+            facts = facts_of(listing.path(row))
         except BrokenPictureError as error:
             found[row] = str(error)
+        else:
+            found[row] = replace(facts, transparent=bool(facts.transparent))  # numpy's bool is none to JSON
 
     in_threads(look, len(listing), lambda done, total: source.advance(done, 2 * total))
     if kept:
@@ -172,7 +174,8 @@ def _pixels(listing: Listing, chosen: FolderConfig, source: Source) -> tuple[np.
         return images, _digest(images, listing), _twins(images)
     settings = json.dumps([chosen.size, chosen.resize, chosen.channels])
     path = source.cache / f"folder-{digest_of(_key(listing), settings)[:16]}.npy"
-    images, digest = cached_images(path, shape, fill, partial(_digest, listing=listing))
+    what = f"{chosen.name} at {width} x {height} pixels (--image-size)"
+    images, digest = cached_images(path, shape, fill, partial(_digest, listing=listing), what)
     return images, digest, _kept_twins(images, path.with_suffix(".twins.npy"))
 
 

@@ -86,6 +86,8 @@ def list_folder(folder: Path) -> Listing:
     passed_over: Counter[str] = Counter()
     entries = sorted(_entries(folder, passed_over), key=lambda entry: (entry.part, entry.label, entry.name))
     if not entries:
+        if listed := sorted(folder.glob(LABELS)) or sorted(folder.glob(f"*/{LABELS}")):
+            raise UserError(f"{listed[0]} names no picture: give it a row for each, file,label")
         raise UserError(f"{folder} has no picture in a subfolder ({', '.join(SUFFIXES)}); {HOW}")
     columns = entries[0].attributes
     if any(entry.attributes != columns for entry in entries):
@@ -226,8 +228,12 @@ def _rows(path: Path) -> tuple[tuple[str, ...], list[tuple[int, list[str]]]]:
     except (OSError, ValueError, csv.Error) as error:
         raise UserError(f"cannot read {path}: {error}; {how}") from error
     header = rows[0][1] if rows else []
-    if header[:2] != ["file", "label"] or not all(header) or len(set(header)) < len(header):
+    if header[:2] != ["file", "label"]:
         raise UserError(f"{path} begins with '{','.join(header)[:60]}'; {how}")
+    if not all(header):
+        raise UserError(f"{path}: column {header.index('') + 1} has no name; {how}")
+    if twice := [name for place, name in enumerate(header) if name in header[:place]]:
+        raise UserError(f"{path} has two columns '{twice[0]}': name each otherwise; {how}")
     for line, row in rows[1:]:
         if len(row) != len(header):
             raise UserError(f"{path}, line {line}: {len(row)} cells under {len(header)} headings; {how}")

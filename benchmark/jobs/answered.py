@@ -8,10 +8,11 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from benchmark.data.tasks import data_set_of
 from benchmark.errors import UserError
 from benchmark.jobs.evidence import Answers
 from benchmark.jobs.explain import Asked
-from benchmark.jobs.export import Manifest, names_of
+from benchmark.jobs.export import Manifest, check_asked, names_of
 from benchmark.jobs.handed import read_images, relaxation_places
 from benchmark.jobs.kept import keep
 from benchmark.jobs.measure import measure
@@ -21,6 +22,7 @@ from benchmark.jobs.record import accuracies, data_facts
 from benchmark.jobs.runner import limited
 from benchmark.jobs.score import networks, reals_of
 from benchmark.jobs.work import Work
+from benchmark.names import DATASETS
 from benchmark.records.record import Record, environment, write
 from benchmark.records.store import key_of
 from methods import METHODS
@@ -45,12 +47,17 @@ def score_answers(folder: Path, given: Path, name: str, protocol: Protocol) -> t
     Raises
     ------
     UserError
-        If the folder was not exported, or for other judges than there are here; for pictures that do not fit, and
-        names that are no query's; and if the name is a method's.
+        If the folder was not exported, or for other judges than there are here, or was edited since; for pictures that
+        do not fit, and names that are no query's; and if the name is a method's.
     """
     if name in METHODS:
         raise UserError(f"'{name}' is a method of the benchmark; give your answers another --name")
     manifest = Manifest.read(folder)
+    if data_set_of(manifest.task) not in {*DATASETS, *protocol.own_tasks}:
+        raise UserError(
+            f"{folder} asks about pictures of yours, '{manifest.task}': say --data and --classifier as at export, or "
+            "the --plugin that brings them"
+        )
     protocol = replace(protocol, preset=manifest.preset, limit=manifest.limit)
     work = Work(Job(manifest.task, name, manifest.seed), protocol)
     answered = _read(given, folder, work)
@@ -60,7 +67,9 @@ def score_answers(folder: Path, given: Path, name: str, protocol: Protocol) -> t
                 f"{folder} was exported with another classifier than --results holds or --classifier names, or other "
                 "pictures: say what was said to export, or export again"
             )
-        return _scored(answered, Asked.of(work), work)
+        asked = Asked.of(work)
+        check_asked(asked, work, folder)
+        return _scored(answered, asked, work)
 
 
 def _read(given: Path, folder: Path, work: Work) -> Answered:
@@ -77,7 +86,7 @@ def _read(given: Path, folder: Path, work: Work) -> Answered:
                 f"'{strange[0]}' in {place} is no query of {folder}; answers have the names of their queries"
             )
         images.append(
-            torch.stack([torch.from_numpy(found[n]) if n in found else q for n, q in zip(names, queries, strict=True)])
+            torch.stack([torch.tensor(found[n]) if n in found else q for n, q in zip(names, queries, strict=True)])
         )
         missing.append(torch.tensor([n not in found for n in names]))
     return Answered(torch.stack(images), torch.stack(missing), tuple(r or 0.0 for r, _ in places))

@@ -73,6 +73,7 @@ def estimate(jobs: Sequence[Job], protocol: Protocol, clock: Callable[[], float]
     UserError
         If a task cannot be loaded or a method refuses its settings.
     """
+    protocol = replace(protocol, writes=False)
     for job in jobs:
         images_of(job.task, protocol)
         Work(job, protocol).check()

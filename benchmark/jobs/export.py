@@ -18,6 +18,7 @@ from benchmark.errors import UserError
 from benchmark.jobs import exported_classifier
 from benchmark.jobs.explain import Asked, explain
 from benchmark.jobs.fit import fit
+from benchmark.jobs.handed import read_images
 from benchmark.jobs.per_picture import per_picture
 from benchmark.jobs.runner import finished
 from benchmark.jobs.work import Work
@@ -27,7 +28,7 @@ from benchmark.records.record import Record
 from benchmark.records.store import find
 from methods.files import write_whole
 
-MANIFEST = "benchmark.json"
+MANIFEST, TARGETS = "benchmark.json", "targets.csv"
 README = """# {count} questions of the task {task}
 
 `queries/` holds {count} pictures, and `targets.csv` (name,target) says which class each is to become. The classifier
@@ -112,13 +113,39 @@ def export(work: Work, folder: Path) -> None:
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UserError(f"{folder} is not empty; export to a folder of its own")
-    asked, data = Asked.of(work), work.question.data
-    names = names_of(len(asked.queries))
-    write_pictures(asked.queries, names, folder / "queries")
-    targets = pd.DataFrame({"name": names, "target": [data.class_names[target] for target in asked.targets.tolist()]})
-    write_whole(folder / "targets.csv", targets.to_csv(index=False).encode())
+    asked = Asked.of(work)
+    write_pictures(asked.queries, names_of(len(asked.queries)), folder / "queries")
+    write_whole(folder / TARGETS, _targets(asked, work).to_csv(index=False).encode())
     write_whole(folder / "README.md", _readme(work, folder).encode())
     write_whole(folder / MANIFEST, Manifest.of(work).model_dump_json(indent=1).encode())
+
+
+def _targets(asked: Asked, work: Work) -> pd.DataFrame:
+    """The name and the target's class of each query."""
+    classes = work.question.data.class_names
+    targets = [classes[target] for target in asked.targets.tolist()]
+    return pd.DataFrame({"name": names_of(len(targets)), "target": targets})
+
+
+def check_asked(asked: Asked, work: Work, folder: Path) -> None:
+    """Check that the exported `folder` still asks what is `asked`.
+
+    Raises
+    ------
+    UserError
+        If its targets or its queries are gone, or others than were exported.
+    """
+    again = "which answers cannot be scored by: leave it as benchmark export wrote it, or export again"
+    try:
+        targets = pd.read_csv(folder / TARGETS, dtype=str, keep_default_na=False, skipinitialspace=True)
+    except (OSError, ValueError) as error:
+        raise UserError(f"{folder / TARGETS} is gone or broken, {again}") from error
+    if not targets.equals(_targets(asked, work)):
+        raise UserError(f"{folder / TARGETS} names other targets than were exported, {again}")
+    there = read_images(folder / "queries", work.question.data.shape)
+    for name, query in zip(names_of(len(asked.queries)), asked.queries.numpy(), strict=True):
+        if name not in there or not np.array_equal(there[name], query):
+            raise UserError(f"{folder / 'queries' / name}.png is gone or another than was exported, {again}")
 
 
 def _readme(work: Work, folder: Path) -> str:

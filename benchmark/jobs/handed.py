@@ -84,7 +84,13 @@ def _arrays(path: Path) -> Iterable[tuple[str, np.ndarray]]:
         _check_size(path)
         found = np.load(path, allow_pickle=False)
         arrays = {"": found} if isinstance(found, np.ndarray) else {name: found[name] for name in found.files}
-    except (OSError, ValueError, EOFError, NotImplementedError, MemoryError, BadZipFile, zlib.error) as error:
+    except ValueError as error:
+        if "pickle" not in str(error):  # numpy's own words recommend to trust the file
+            raise UserError(f"cannot read {path}: {error}") from error
+        raise UserError(
+            f"{path} is no plain array of numbers: save uint8, or float in [0, 1], by numpy.save"
+        ) from error
+    except (OSError, EOFError, NotImplementedError, MemoryError, BadZipFile, zlib.error) as error:
         raise UserError(f"cannot read {path}: {error}") from error
     if len(arrays) > 1:
         return arrays.items()

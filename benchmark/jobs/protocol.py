@@ -1,9 +1,10 @@
 """The settings of a run, its jobs, and the images of a task."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-
-from pydantic import BaseModel
+from tempfile import TemporaryDirectory
 
 from benchmark.data import ImageData, Source
 from benchmark.data.folder_config import FolderConfig
@@ -13,6 +14,9 @@ from benchmark.jobs.settings import Overrides, source_settings
 from benchmark.judges.spec import ClassifierSpec
 from methods import METHODS
 from methods.training import Advance, Devices, silent
+
+WHOLE = (".npy", ".sha256", ".json")
+"""How the names of finished files in the cache of images end."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +44,8 @@ class Protocol:
     threads: int = 1
     """CPU threads per job; results depend on this number, not on how many jobs run at once."""
     raise_errors: bool = False
+    writes: bool = True
+    """Whether anything may be written to `results`; a forecast and a look at a classifier leave it alone."""
 
     @property
     def runs(self) -> Path:
@@ -83,7 +89,7 @@ class Job:
         return folder / f"seed-{self.seed}.json"
 
 
-_loaded: dict[tuple[str, Path | None, FolderConfig | None, BaseModel | None], ImageData] = {}
+_loaded: dict[tuple[object, ...], ImageData] = {}
 
 
 def images_of(task: str, protocol: Protocol, advance: Advance = silent) -> ImageData:
@@ -91,15 +97,33 @@ def images_of(task: str, protocol: Protocol, advance: Advance = silent) -> Image
     settings = source_settings(data_set_of(task), protocol.preset, protocol.overrides or {})
     folder = protocol.folder if protocol.folder and protocol.folder.name == data_set_of(task) else None
     key = (task, protocol.data_root, folder, settings)
-    if key not in _loaded:
+    if (found := _loaded.get((*key, True))) is not None:
+        return found
+    if (*key, protocol.writes) not in _loaded:
         stage = "decode" if settings is None else "draw"
-        cache = protocol.runs / "cache"
-        source = Source(
-            protocol.data_root,
-            cache,
-            lambda done, total: advance(stage, done, total, None),
-            folder=folder,
-            settings=settings,
-        )
-        _loaded[key] = load_task(task, source)
-    return _loaded[key]
+        with _cache_of(protocol) as cache:
+            source = Source(
+                protocol.data_root,
+                cache,
+                lambda done, total: advance(stage, done, total, None),
+                folder=folder,
+                settings=settings,
+            )
+            _loaded[*key, protocol.writes] = load_task(task, source)
+    return _loaded[*key, protocol.writes]
+
+
+@contextmanager
+def _cache_of(protocol: Protocol) -> Iterator[Path]:
+    """The folder where images are kept; where nothing may be written, a passing one that links what is kept.
+
+    Images stay mapped to memory when their folder is gone.
+    """
+    kept = protocol.runs / "cache"
+    if protocol.writes:
+        yield kept
+        return
+    with TemporaryDirectory(prefix="benchmark-", ignore_cleanup_errors=True) as passing:
+        for file in (file for file in kept.glob("*") if file.suffix in WHOLE):
+            (Path(passing) / file.name).symlink_to(file.resolve())
+        yield Path(passing)

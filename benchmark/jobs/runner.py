@@ -45,6 +45,11 @@ def in_shard(jobs: Sequence[Job], shard: Shard, protocol: Protocol) -> list[Job]
     return [job for job in jobs if job in chosen]
 
 
+def group_count(jobs: Sequence[Job], protocol: Protocol) -> int:
+    """How many groups of `jobs` share a fit each: as many parts can have jobs."""
+    return len(_in_turn(jobs, protocol))
+
+
 def run(jobs: Sequence[Job], protocol: Protocol, workers: int, board: Board, *, suiting: bool = False) -> list[Record]:
     """The records of `jobs`, in their order; what is on disk and still holds is not made again.
 

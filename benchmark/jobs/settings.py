@@ -86,6 +86,8 @@ def resolve(section: str, config: type[C], preset: Mapping[str, Any], overrides:
     """
     asked = overrides.get(section, {})
     for name in asked:
+        if not config.model_fields:
+            raise UserError(f"--set {section}.{name}: {section} has no settings")
         if name not in config.model_fields:
             raise unknown(f"setting of {section}", name, config.model_fields)
     try:

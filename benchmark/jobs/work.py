@@ -109,7 +109,7 @@ class Work:
         except ValueError as error:
             raise UserError(f"{self.job.method} on {self.job.task}: {error}") from error
         self.check_extractors()
-        if self.protocol.wanted is not None:
+        if self.protocol.wanted is not None and (self.protocol.writes or self._seeing):
             self._check_wanted(self.protocol.wanted)
         if method.takes_truth and self.question.queries.data.exact is None:
             raise UserError(
@@ -124,6 +124,14 @@ class Work:
             raise UserError(
                 f"{self.job.method} asks the classifier for {method.asks}, and this one offers {offers} ({how})"
             )
+
+    @property
+    def _seeing(self) -> bool:
+        """Whether the classifier is there: the user's own, or one that was trained before."""
+        if isinstance(self.classifier, GivenClassifier):
+            return True
+        settings, code = self.classifier.settings(), code_of(TrainedClassifier.__module__)
+        return self.workshop.artefact(self.classifier.role, config=settings, code=code).facts() is not None
 
     def _check_wanted(self, wanted: Wanted) -> None:
         """Refuse a target that the classifier, which is trained for it where it is ours, sees already."""

@@ -37,7 +37,7 @@ def flip_rates(records: Sequence[Record]) -> Figure:
     """
     numbers = Results.of(records).numbers
     numbers = numbers[numbers["subset"] == "all"]
-    if "flip_rate" not in set(numbers["metric"]):
+    if not has_flip_rates(records):
         raise UserError(f"there are no flip rates of {records[0].task} to draw")
     families = families_of(records)
     columns = min(ACROSS, len(families))
@@ -58,6 +58,12 @@ def flip_rates(records: Sequence[Record]) -> Figure:
     figure.suptitle("\n".join(wrap(_title(records, numbers), 27 * columns)), fontsize=9)
     figure.supylabel("% of queries", fontsize=8)
     return figure
+
+
+def has_flip_rates(records: Sequence[Record]) -> bool:
+    """Whether there is a flip rate of all queries among their numbers."""
+    numbers = Results.of(records).numbers
+    return bool(((numbers["metric"] == "flip_rate") & (numbers["subset"] == "all")).any())
 
 
 def _curve(panel: Axes, method: str, mine: pd.DataFrame, *, reference: bool) -> None:

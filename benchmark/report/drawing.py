@@ -36,7 +36,7 @@ def styled() -> Iterator[None]:
 
 def save(figure: Figure, path: Path, formats: Sequence[str] = FORMATS) -> list[Path]:
     """The figure in all `formats`, without anything that differs from run to run."""
-    files = [path.with_suffix(f".{suffix}") for suffix in formats]
+    files = [path.with_name(f"{path.name}.{suffix}") for suffix in formats]
     for suffix, file in zip(formats, files, strict=True):
         write_whole(file, small(drawn(figure)) if suffix == "png" else _vectors(figure, suffix))
     return files

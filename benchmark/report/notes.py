@@ -98,17 +98,20 @@ def _of_whom(remark: str, records: Sequence[Record]) -> str:
 
 
 def of_task(records: Results) -> str:
-    """The seeds of one task, and the test accuracy of its classifier and oracle, with n and interval."""
+    """The seeds of one task, and the test accuracy of its classifier and oracle, if known, with n and interval."""
     numbers = records.numbers.drop_duplicates(["seed", "metric"])
     clean, worst = (_accuracies(numbers, kind) for kind in ("accuracy", "accuracy_corrupted"))
-    n = int(numbers[numbers["metric"] == "classifier_accuracy"]["n"].max())
     by_method: dict[tuple[int, ...], list[str]] = {}
     for method in dict.fromkeys(record.method for record in records):
         by_method.setdefault(tuple(sorted(r.seed for r in records if r.method == method)), []).append(method)
     told = {_seeds(seeds): f"{', '.join(who)}: " * (len(by_method) > 1) for seeds, who in by_method.items()}
     runs = "; ".join(who + seeds for seeds, who in told.items())
+    accuracy = ""
+    if clean:
+        n = int(numbers[numbers["metric"].isin(["classifier_accuracy", "oracle_accuracy"])]["n"].max())
+        accuracy = f"; test accuracy % of the {' and the '.join(clean)}, n = {n}"
     corrupted = f"; under the corruption that each reads worst: {' and '.join(worst)}" if worst else ""
-    return f"{records[0].task}: {runs}; test accuracy % of the {' and the '.join(clean)}, n = {n}{corrupted}"
+    return f"{records[0].task}: {runs}{accuracy}{corrupted}"
 
 
 def _accuracies(numbers: pd.DataFrame, kind: str) -> list[str]:

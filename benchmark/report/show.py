@@ -31,7 +31,8 @@ def means_at(results: Results, metrics: Sequence[str], relaxation: float | None)
     found = {name: Mean.of(numbers[numbers["metric"] == name]) for name in metrics}
     if lacking := [name for name, mean in found.items() if np.isnan(mean.value)]:
         there = dict.fromkeys(numbers[numbers["value"].notna()]["metric"])
-        raise UserError(f"{results[0].method} has no {', '.join(lacking)} at r = {r:g}; there is {', '.join(there)}")
+        known = f"there is {', '.join(there)}" if there else "there is no number at all: benchmark run makes it again"
+        raise UserError(f"{results[0].method} has no {', '.join(lacking)} at r = {r:g}; {known}")
     return r, found
 
 

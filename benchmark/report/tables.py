@@ -39,12 +39,12 @@ def write_tables(
     With the outcomes of single queries, which lie in `runs`, the summaries mark what is significantly best.
     """
     results = Results.of(records)
+    made = tables(results, UNMARKED if runs is None else best(records, runs))
     write_whole(folder / "metrics.csv", results.numbers.to_csv(index=False).encode())
     if not (timings := tidy(records, timings=True)).empty:  # a metrics.csv knows none
         write_whole(folder / "timings.csv", timings.to_csv(index=False).encode())
     if "csv" in formats:
         write_whole(folder / TABLES / "means.csv", means(results.numbers).to_csv(index=False).encode())
-    made = tables(results, UNMARKED if runs is None else best(records, runs))
     for table in made:
         table.write(folder / TABLES, formats)
     return made
@@ -74,9 +74,10 @@ def _flip_rates(results: Results) -> Table:
 
 
 def _flips(numbers: pd.DataFrame) -> str:
-    """The flip rate of one method at one relaxation, its interval, and the oracle's agreement."""
+    """The flip rate of one method at one relaxation, its interval, and the oracle's agreement, if known."""
     flips, agreement = (numbers[numbers["metric"] == name] for name in ("flip_rate", "oracle_agreement"))
-    return f"{cell(flips, METRICS['flip_rate'])} / {100 * agreement['value'].mean():.1f}"
+    beside = "" if agreement.empty else f" / {100 * agreement['value'].mean():.1f}"
+    return f"{cell(flips, METRICS['flip_rate'])}{beside}"
 
 
 def studies(records: Sequence[Record]) -> list[Table]:

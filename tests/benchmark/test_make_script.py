@@ -58,6 +58,16 @@ def test_mistakes_start_nothing(tmp_path, given, told):
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
+def test_a_missing_classifier_is_no_failed_job(make, tmp_path, monkeypatch, capsys):
+    """Without the stranger's classifier nothing starts: exit code 2, and the line says what to install."""
+    monkeypatch.setattr(make, "find_spec", lambda _: None)
+    with pytest.raises(SystemExit) as stopped:
+        make.main(tmp_path, "smoke")
+    assert stopped.value.code == 2
+    assert capsys.readouterr().err == "the audit needs its classifier: pip install digit-recognizer-py\n"
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_costs_add_up(make, tmp_path):
     """What a stage took before it was stopped counts, too."""
     for wall in (1800, 1800, 3600):

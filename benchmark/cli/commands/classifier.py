@@ -1,5 +1,6 @@
 """`benchmark classifier check`."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -32,7 +33,7 @@ def command(
     """Look a classifier of your own over, on validation pictures; exit code 1 if something needs mending."""
     load(plugins)
     protocol = protocol_of(RESULTS, preset, classifier=said.of(source), data_root=data_root, **pictures.given())
-    found = examined(task, protocol, reference)
+    found = examined(task, replace(protocol, writes=False), reference)
     rows = [("ok" if fine else "LOOK", what, words) for what, fine, words in found.findings]
     typer.echo(tabulate(rows, tablefmt="plain"))
     typer.echo("\nfed otherwise, from the most likely:\n")

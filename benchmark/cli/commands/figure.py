@@ -1,7 +1,7 @@
 """`benchmark figure`."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 import typer
 from matplotlib.figure import Figure
@@ -13,7 +13,7 @@ from benchmark.data.tasks import file_name
 from benchmark.errors import UserError, unknown
 from benchmark.names import RESULTS
 from benchmark.records.store import check_file
-from benchmark.report.answers import lowest_seed
+from benchmark.report.answers import answers_of, lowest_seed
 from benchmark.report.cells import Results
 from benchmark.report.curves import flip_rates
 from benchmark.report.drawing import styled
@@ -21,6 +21,7 @@ from benchmark.report.figures import drawings
 from benchmark.report.gallery import all_methods
 from benchmark.report.sized import inches_of, write_figure
 
+Form = Literal["pdf", "svg", "png"]
 CURVES, COMPARED = "flip-rate", "all-methods"
 NAMES = f"{CURVES}: against r; {COMPARED}: on the same queries; of one method: counterfactuals, paths, or its own."
 
@@ -30,7 +31,7 @@ def command(
     out: Annotated[Path, typer.Option(help="File to write to.")],
     task: options.Task = "mnist",
     form: Annotated[
-        Literal["pdf", "svg", "png"] | None,
+        Form | None,
         typer.Option("--format", help="How it is written. [default: as --out ends, or pdf]"),
     ] = None,
     width: Annotated[
@@ -43,7 +44,6 @@ def command(
     results: options.Results = RESULTS,
 ) -> int:
     """Draw a figure."""
-    written = form or (out.suffix[1:] if out.suffix in (".pdf", ".svg", ".png") else "pdf")
     inches = None if width is None else inches_of(width)
     if name != CURVES and (source is not None or inches is not None):
         raise UserError(f"--from and --width are for '{CURVES}'; {name} needs the pictures of a run")
@@ -52,11 +52,28 @@ def command(
     check_file(out)
     if source is not None and source.resolve() == out.resolve():
         raise UserError(f"{source} would be written over; name another file by --out")
+    written = form or _form_of(out)
     with styled():
         figure = flip_rates(found) if name == CURVES else _pictures(name, found, results / "runs")
         write_figure(figure, out, written, inches)
     typer.echo(str(out))
     return 0
+
+
+def _form_of(out: Path) -> str:
+    """The format that a file's name says; pdf where it says none.
+
+    Raises
+    ------
+    UserError
+        If it says another.
+    """
+    ending = out.suffix[1:].lower()
+    if ending and ending not in get_args(Form):
+        raise UserError(
+            f"--out ends in .{ending}, and figures are {', '.join(get_args(Form))}: end so, or say --format"
+        )
+    return ending or "pdf"
 
 
 def _pictures(name: str, found: Results, runs: Path) -> Figure:
@@ -67,13 +84,15 @@ def _pictures(name: str, found: Results, runs: Path) -> Figure:
 
 
 def _of_method(name: str, found: Results, runs: Path) -> Figure | None:
-    """A figure of one method, of the lowest seed."""
+    """A figure of one method, of the lowest seed; None where its pictures are gone."""
     methods = list(dict.fromkeys(record.method for record in found))
     if len(methods) > 1:
         raise UserError(f"{name} is no figure of several methods ({CURVES}, {COMPARED}); name one by --methods")
     record = min(found, key=lambda one: one.seed)
     end = f"-{file_name(record.task)}-{record.method}"
     drawn = {full.removesuffix(end): draw for full, draw in drawings(record, runs).items()}
+    if name not in drawn and answers_of(record, runs) is None:
+        return None
     if name not in drawn:
         raise unknown(f"figure of {record.method}", name, [CURVES, COMPARED, *drawn])
     return drawn[name]()

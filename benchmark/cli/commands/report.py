@@ -17,7 +17,7 @@ from benchmark.errors import UserError
 from benchmark.names import RESULTS
 from benchmark.records.record import Record
 from benchmark.records.store import check_writable
-from benchmark.report.curves import flip_rates
+from benchmark.report.curves import flip_rates, has_flip_rates
 from benchmark.report.figures import write_drawings
 from benchmark.report.layout import DRAWN, FIGURES, TABLES
 from benchmark.report.page.blind import write_sheet
@@ -94,6 +94,11 @@ def _sheet(records: list[Record], results: Path, count: int) -> Path:
 def _from_numbers(source: Path, out: Path, formats: list[str], methods: str, tasks: str, seeds: str) -> None:
     """All that needs no record: metrics.csv of what was asked for, its tables, and curves where a format is theirs."""
     found = results_of(source, out, "default", methods, tasks, seeds)
+    for task in found.tasks:
+        if not has_flip_rates(found.on(task)):
+            raise UserError(
+                f"{source} has no flip rates of {task}: name a whole metrics.csv, as benchmark run writes it"
+            )
+    write_tables(found, out, formats=formats)
     curves = {f"flip-rate-{file_name(task)}": partial(flip_rates, found.on(task)) for task in found.tasks}
     write_drawings(curves, out / FIGURES, formats)
-    write_tables(found, out, formats=formats)

@@ -12,7 +12,7 @@ from benchmark.cli.publishing import exit_code, on_disk, publish
 from benchmark.cli.talk import Talk, say, say_plan
 from benchmark.data.wanted import wanted_of
 from benchmark.names import RESULTS
-from benchmark.with_records import foreseen, run_records
+from benchmark.with_records import empty_part, foreseen, run_records
 
 
 @spread
@@ -87,7 +87,9 @@ def command(
             **given,
         )
         if part is not None:
-            say(f"part {shard} is made; after the last one: python -m benchmark report --results {results}")
+            why = None if records else empty_part(*what, results=results, shard=part, **given)
+            done = f"is empty: {why}" if why else "is made"
+            say(f"part {shard} {done}; after the last one: python -m benchmark report --results {results}")
         elif asked is None:
             publish(records, results, paged=on_disk(results, preset), quiet=quiet)
         else:

@@ -323,6 +323,9 @@ def test_tiny_pictures_are_refused(tmp_path):
     ("text", "message"),
     [
         ("", "header file,label"),
+        ("file,label,wet,wet\ncat/000.png,a,1,1\n", "two columns 'wet'"),
+        ("file,label,wet,\ncat/000.png,a,1,1\n", "column 4 has no name"),
+        ("file,label\n", "labels.csv names no picture"),
         ("name,class\ncat/000.png,a\n", "header file,label"),
         ("file,label\ncat/000.png\n", "line 2: 1 cells under 2 headings"),
         ("file,label\ncat/000.png,\n", "line 2: '' cannot name a class"),
@@ -367,6 +370,13 @@ def test_bad_settings_are_refused(animals, options):
     assert refusal(animals, **options).startswith("--")
 
 
+def test_pictures_that_fit_no_disk_are_refused(animals, tmp_path):
+    """Who asks for too large pictures hears of which, and of what."""
+    with pytest.raises(UserError, match=r"animals at 99999 x 99999 pixels \(--image-size\) needs 1080\.0 GB"):
+        loaded(animals, image_size="99999", cache=tmp_path / "cache")
+    assert [path.suffix for path in (tmp_path / "cache").iterdir()] == [".json"]
+
+
 # -- the cache ---------------------------------------------------------------------------------------------------------
 
 
@@ -405,3 +415,20 @@ def test_digest_rests_on_content(animals, tmp_path):
     changed = loaded(moved, cache=tmp_path / "cache").digest
     (moved / "cat").rename(moved / "kitten")
     assert len({digest, changed, loaded(moved, cache=tmp_path / "cache").digest}) == 3
+
+
+@pytest.mark.parametrize("lightest", [255, 254])
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "P"])
+def test_alpha_channels_are_surveyed_once(animals, tmp_path, mode, lightest):
+    """Pictures with an alpha channel are surveyed once, and only what can be seen through is called transparent."""
+    for path in animals.rglob("*.png"):
+        plain = Image.open(path).convert("RGB")
+        if mode == "P":
+            plain.quantize(4).save(path, transparency=bytes([lightest] * 4))
+        else:
+            plain.putalpha(lightest)
+            plain.convert(mode).save(path)
+    first = loaded(animals, cache=tmp_path / "cache")
+    assert len(list((tmp_path / "cache").glob("*.json"))) == 1
+    assert first.remarks == loaded(animals, cache=tmp_path / "cache").remarks == loaded(animals).remarks
+    assert any("36 transparent pictures" in remark for remark in first.remarks) == (lightest < 255)

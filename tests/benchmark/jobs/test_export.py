@@ -106,6 +106,7 @@ def test_a_folder_with_something_in_it_is_refused(cli, smoke, tmp_path):
 # -- what is answered --------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.filterwarnings("error:.*not writable")
 def test_exported_answers_have_the_numbers_of_the_run(score, exported, results):
     """A method's answers, exported and scored under another name, have its numbers, and differ from it in nothing."""
     outcome = score(exported / "answers" / ANSWERED, "--name", "again")
@@ -168,6 +169,48 @@ def test_mistakes_are_one_line(score, exported, tmp_path, options, change, words
     outcome = score(exported / "answers" / ANSWERED, *options, folder=folder)
     assert (outcome.code, len(outcome.complaints)) == (2, 1), outcome
     assert all(word in outcome.err for word in words)
+
+
+@pytest.fixture
+def copied(exported, tmp_path):
+    """The exported questions, free to break."""
+    return shutil.copytree(exported, tmp_path / "copied")
+
+
+def edit_target(folder):
+    lines = (folder / "targets.csv").read_text().splitlines()
+    name, target = lines[1].split(",")
+    (folder / "targets.csv").write_text("\n".join([lines[0], f"{name},{(int(target) + 1) % 10}", *lines[2:]]))
+
+
+@pytest.mark.parametrize(
+    ("harm", "told"),
+    [
+        (edit_target, "targets.csv names other targets"),
+        (lambda folder: (folder / "targets.csv").unlink(), "targets.csv is gone"),
+        (lambda folder: (folder / "queries" / "0003.png").unlink(), "0003.png is gone"),
+        (
+            lambda folder: shutil.copy(folder / "queries" / "0001.png", folder / "queries" / "0002.png"),
+            "0002.png is gone",
+        ),
+    ],
+)
+def test_edited_questions_are_refused(score, exported, copied, results, harm, told):
+    """Answers to other questions than a run was asked are no answers of it: one line, and no record."""
+    harm(copied)
+    outcome = score(exported / "answers" / ANSWERED, "--name", "edited", folder=copied)
+    assert (outcome.code, len(outcome.complaints)) == (2, 1)
+    assert told in outcome.err
+    assert record_of(results, "edited") is None
+
+
+def test_questions_about_own_pictures(score, exported, copied):
+    """Who leaves out the pictures that an export was about hears what to say again."""
+    facts = json.loads((copied / "benchmark.json").read_text()) | {"task": "shapes"}
+    (copied / "benchmark.json").write_text(json.dumps(facts))
+    outcome = score(exported / "answers" / ANSWERED, folder=copied)
+    assert (outcome.code, len(outcome.complaints)) == (2, 1)
+    assert "asks about pictures of yours, 'shapes': say --data and --classifier as at export" in outcome.err
 
 
 def test_an_answer_to_no_query_is_refused(score, exported, tmp_path):

@@ -106,7 +106,15 @@ def test_shards_are_disjoint_and_complete(tmp_path):
             }
 
 
-@pytest.mark.parametrize("given", ["0/2", "3/2", "1", "1/", "/2", "a/b", "-1/2", "1/2/3", "1.0/2"])
+def test_an_empty_part_says_so(cli, tmp_path):
+    """A part beyond the groups of jobs is no mistake of a job array, and says that it is empty."""
+    asked = ("--preset", "smoke", "--methods", "null", "--results", tmp_path, "--shard")
+    outcome = cli("run", *asked, "9/9")
+    assert (outcome.code, outcome.err) == (0, "")
+    assert "part 9/9 is empty: there is 1 group of jobs; after the last one" in outcome.out
+
+
+@pytest.mark.parametrize("given", ["0/2", "3/2", "1", "1/", "/2", "a/b", "-1/2", "1/2/3", "1.0/2", f"1/{'9' * 5000}"])
 def test_odd_shards_are_refused(given):
     """A part that there is not is one line that shows the form."""
     with pytest.raises(UserError, match="as in 2/8"):

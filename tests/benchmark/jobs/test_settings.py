@@ -57,6 +57,11 @@ def test_user_goes_before_all():
     assert after == before.model_copy(update={"epochs": 7, "conditioning": "adain"})
 
 
+def test_who_has_no_settings_says_so():
+    """A setting of a method that has none is refused by saying that, not by an empty list."""
+    assert "null has no settings" in refusal("null.x=1")
+
+
 @pytest.mark.parametrize(("text", "value"), [(".9", 0.9), ("-.5", -0.5), (".5e1", 5.0), ("..9", "..9"), (".x", ".x")])
 def test_numbers_may_begin_with_the_point(text, value):
     """As people write them, though JSON knows them with a zero only."""

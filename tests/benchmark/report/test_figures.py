@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 import torch
 
+from benchmark.records.record import write
 from benchmark.records.store import Artefact
 from benchmark.report.curves import flip_rates, lines
 from benchmark.report.figures import write_figures
@@ -89,6 +90,28 @@ def test_files_are_valid(records, tmp_path):
             assert whole_png(path.read_bytes())
         else:
             assert ET.parse(path).getroot().tag == "{http://www.w3.org/2000/svg}svg"
+
+
+def test_names_with_dots_have_figures_of_their_own(make_record, tmp_path):
+    """Methods and tasks whose names differ after a dot share no file."""
+    records = [
+        make_record(name, task=task, artefacts=keep(tmp_path / "runs", name))
+        for task in ("shapes.v1", "shapes.v2")
+        for name in ("mine-v1.0", "mine-v1.1")
+    ]
+    written = write_figures(records, tmp_path / "runs", tmp_path / "figures", formats=BOTH)
+    assert len(set(written)) == len(written) == 2 * 2 * (2 + 2)  # formats, tasks; of a task two, of a method one
+    assert tmp_path / "figures" / "counterfactuals-shapes.v2-mine-v1.1.png" in written
+
+
+def test_lost_pictures_are_no_unknown_figure(cli, make_record, tmp_path):
+    """Where a method's pictures are gone the line says so, and that the figure is not unknown."""
+    record = make_record("vaex", preset="smoke", artefacts={"explain": "explain-gone"})
+    write(record, tmp_path / "runs" / "records" / "smoke" / "mnist" / "vaex" / "seed-0.json")
+    asked = ("--methods", "vaex", "--preset", "smoke", "--results", tmp_path, "--out", tmp_path / "a.png")
+    outcome = cli("figure", "counterfactuals", *asked)
+    assert (outcome.code, len(outcome.complaints)) == (2, 1)
+    assert "not on disk any more" in outcome.err
 
 
 def test_nothing_but_pngs_unless_asked(records, tmp_path):

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from benchmark.errors import UserError
+from benchmark.records.record import write
 from benchmark.report.cells import Mean, Results
 from benchmark.report.numbers import at, only, read_numbers
 from benchmark.report.tables import tables
@@ -171,6 +172,51 @@ def test_mistakes_are_one_line(cli, source, arguments, words):
     outcome = cli("show", *arguments.split(), "--from", source)
     assert (outcome.code, outcome.out, len(outcome.complaints)) == (2, "", 1)
     assert all(word in outcome.err for word in words), outcome.err
+
+
+@pytest.fixture
+def recorded(tmp_path, make_record):
+    """A results folder with records of the smallest preset, one without a number."""
+    records = [make_record("null", preset="smoke", seed=seed) for seed in (0, 2)]
+    for record in [*records, make_record("vaex", preset="smoke", task="mnist/3-8", rows=[])]:
+        task = record.task.replace("/", "_")
+        write(record, tmp_path / "runs" / "records" / "smoke" / task / record.method / f"seed-{record.seed}.json")
+    return tmp_path
+
+
+HELD = "it holds smoke: mnist, seed 0, 2 and mnist/3-8, seed 0"
+
+
+@pytest.mark.parametrize("command", ["report", "show null", "check", "compare null vaex", "table", "figure flip-rate"])
+def test_records_of_another_preset_are_named(cli, recorded, command):
+    """Who asks for records of another preset, or for a seed that is not there, hears what is there."""
+    rest = ["--results", recorded, *(["--out", recorded / "a.png"] if command.startswith("figure") else [])]
+    outcome = cli(*command.split(), *rest)
+    assert (outcome.code, len(outcome.complaints)) == (2, 1)
+    assert f"no records of the preset default; {HELD}; say --preset smoke" in outcome.err
+
+
+def test_a_seed_that_is_not_there(cli, recorded):
+    """Who asks for a seed without a record hears which there are."""
+    outcome = cli("show", "null", "--preset", "smoke", "--seeds", "9", "--results", recorded)
+    assert (outcome.code, len(outcome.complaints)) == (2, 1)
+    assert f"no such records; {HELD}; name some of these" in outcome.err
+
+
+@pytest.mark.parametrize(("name", "told"), [("none", "is not there"), ("file", "is no folder"), ("", "no records;")])
+def test_no_results_folder(cli, tmp_path, name, told):
+    """A folder that is not there, a file, and an empty folder: each is called what it is."""
+    (tmp_path / "file").touch()
+    outcome = cli("report", "--results", tmp_path / name)
+    assert (outcome.code, len(outcome.complaints)) == (2, 1)
+    assert told in outcome.err
+
+
+def test_a_record_without_a_number(cli, recorded):
+    """Where a record has no number at all, the line says so instead of naming none."""
+    outcome = cli("show", "vaex", "--task", "mnist/3-8", "--preset", "smoke", "--results", recorded)
+    assert (outcome.code, len(outcome.complaints)) == (2, 1)
+    assert "there is no number at all" in outcome.err
 
 
 def test_no_records_name_the_way_out(cli, tmp_path):

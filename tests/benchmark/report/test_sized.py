@@ -32,6 +32,13 @@ def test_figure_is_as_wide_as_asked(cli, source, tmp_path, width, inches):
     assert Image.open(out).width == pytest.approx(300 * inches, abs=1)
 
 
+@pytest.mark.parametrize(("name", "begins"), [("a.PNG", b"\x89PNG"), ("a.svg", b"<?xml"), ("a", b"%PDF")])
+def test_figure_is_what_its_name_says(cli, source, tmp_path, name, begins):
+    """A figure is written as its file's name ends, and as pdf where that has no ending."""
+    assert cli("figure", "flip-rate", "--from", source, "--out", tmp_path / name).code == 0
+    assert (tmp_path / name).read_bytes().startswith(begins)
+
+
 @pytest.mark.parametrize("form", ["pdf", "svg"])
 def test_figure_is_the_same_when_drawn_again(cli, source, tmp_path, form):
     """A vector graphic, too, is the same to the byte when it is drawn again; a pdf has no Type 3 letters."""
@@ -54,6 +61,7 @@ def test_figure_is_the_same_when_drawn_again(cli, source, tmp_path, form):
         ("flip-rate --out {out} --task celeba", "known: mnist"),
         ("flip-rate --out {out} --task mnist,mnist/3-8", "one task"),
         ("flip-rate --out {source}/figure.pdf", "--out"),
+        ("flip-rate --out {out}.jpg", "--out ends in .jpg"),
         ("all-methods --out {out}", "--from"),
         ("flip-rate --out {out} --task all", "one task"),
         ("flip-rate --out {source}", "written over"),
@@ -68,12 +76,6 @@ def test_mistakes_are_one_line(cli, source, tmp_path, arguments, word):
     assert (outcome.code, outcome.out, len(outcome.complaints)) == (2, "", 1)
     assert word in outcome.err
     assert not out.exists()
-
-
-def test_figure_is_what_its_name_says(cli, source, tmp_path):
-    """Without --format a figure is written as its name ends."""
-    assert cli("figure", "flip-rate", "--from", source, "--out", tmp_path / "f.png").code == 0
-    assert Image.open(tmp_path / "f.png").format == "PNG"
 
 
 @pytest.mark.parametrize(
@@ -143,3 +145,26 @@ def test_mistakes_of_a_report_are_one_line(cli, source, tmp_path, arguments, wor
     assert (outcome.code, outcome.out, len(outcome.complaints)) == (2, "", 1)
     assert word in outcome.err
     assert files(tmp_path) == before
+
+
+@pytest.mark.parametrize("left_out", ["classifier_accuracy", "oracle_accuracy", "_accuracy", "oracle_agreement", "mse"])
+def test_report_of_some_numbers(cli, source, tmp_path, left_out):
+    """What a filter has left out of a metrics.csv stands nowhere; the rest is published."""
+    lines = [line for line in source.read_text().splitlines(keepends=True) if f"{left_out}," not in line]
+    (tmp_path / "some.csv").write_text("".join(lines))
+    shown = cli("report", "--from", tmp_path / "some.csv", "--out", tmp_path / "out")
+    assert (shown.code, shown.err) == (0, "")
+    notes = (tmp_path / "out" / "tables" / "summary.md").read_text()
+    assert ("test accuracy % of the" in notes) == (left_out != "_accuracy")
+    assert "nan" not in "".join(path.read_text() for path in (tmp_path / "out" / "tables").iterdir())
+
+
+@pytest.mark.parametrize("metric", ["l1", "fit_seconds"])
+def test_report_needs_flip_rates(cli, source, tmp_path, metric):
+    """Numbers without a flip rate, as those of timings.csv, are refused in a line, and nothing is written."""
+    lines = [line.replace(",l1,", f",{metric},") for line in source.read_text().splitlines(keepends=True)]
+    (tmp_path / "some.csv").write_text("".join([lines[0], *(line for line in lines if f",{metric}," in line)]))
+    outcome = cli("report", "--from", tmp_path / "some.csv", "--out", tmp_path / "out")
+    assert (outcome.code, len(outcome.complaints)) == (2, 1)
+    assert "some.csv has no flip rates of mnist" in outcome.err
+    assert not (tmp_path / "out").exists()
