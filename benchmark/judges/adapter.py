@@ -3,53 +3,15 @@
 from collections.abc import Callable, Mapping, Sequence
 
 import torch
-import torch.nn.functional as F  # noqa: N812 - torch's own convention
 from torch import Tensor, nn
 
 from benchmark.errors import UserError, reason_of
-from benchmark.judges.spec import ClassifierSpec, Input
+from benchmark.judges.preprocessings import Preprocessing
+from benchmark.judges.spec import ClassifierSpec
 from methods.base import Asks, Layer
 
-LUMA = (0.299, 0.587, 0.114)
-"""Shares of red, green and blue in grey (ITU-R BT.601), as Pillow's."""
 SMALLEST = 1e-7
 """Least probability whose logarithm is taken."""
-
-
-class Preprocessing(nn.Module):
-    """Pictures (B, C, H, W) in [0, 1] as a network wants them; differentiable."""
-
-    mean: Tensor
-    std: Tensor
-
-    def __init__(self, wanted: Input) -> None:
-        super().__init__()
-        self.wanted = wanted
-        self.register_buffer("mean", torch.tensor(wanted.mean).view(-1, 1, 1))
-        self.register_buffer("std", torch.tensor(wanted.std).view(-1, 1, 1))
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Channels, size, order, range, mean and deviation, layout: in this order."""
-        wanted = self.wanted
-        images = with_channels(images, wanted.channels or images.shape[1])
-        if wanted.size is not None and images.shape[2:] != wanted.size:
-            images = F.interpolate(images, wanted.size, mode="bilinear", antialias=True, align_corners=False)
-        if wanted.invert:
-            images = 1 - images
-        if wanted.order == "bgr":
-            images = images.flip(1)
-        low, high = wanted.range
-        images = (low + (high - low) * images - self.mean) / self.std
-        return images.permute(0, 2, 3, 1) if wanted.layout == "nhwc" else images
-
-
-def with_channels(images: Tensor, channels: int) -> Tensor:
-    """Pictures (B, C, H, W) with so many channels: grey is repeated, colour is weighted as Pillow weighs it."""
-    if images.shape[1] == channels:
-        return images
-    if channels == 3:
-        return images.expand(-1, 3, -1, -1)
-    return (images * images.new_tensor(LUMA).view(3, 1, 1)).sum(1, keepdim=True)
 
 
 class OwnClassifier(nn.Module):
