@@ -8,6 +8,10 @@ STEERING = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]"
 """Characters that steer a terminal, or turn what follows around, instead of being read."""
 
 
+STRANGE: tuple[type[BaseException], ...] = (Exception, SystemExit)
+"""What code of a stranger's may raise; only Ctrl-C goes through."""
+
+
 class UserError(Exception):
     """A mistake that its message tells how to mend: printed as one line, exit code 2, no traceback."""
 
@@ -21,8 +25,10 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> UserError:
     return UserError(f"unknown {kind} '{name}'{hint} ({there})")
 
 
-def reason_of(error: Exception) -> str:
+def reason_of(error: BaseException) -> str:
     """Why something failed, in one line: the message of what a user can put right, with its type that of others."""
+    if isinstance(error, SystemExit):
+        return "its code ends the program (sys.exit, exit or quit); take that out"
     text = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
     return " ".join(text.split())
 

@@ -21,7 +21,7 @@ from typing import Any
 import methods
 import metrics
 from benchmark import names
-from benchmark.errors import UserError
+from benchmark.errors import STRANGE, UserError, reason_of
 
 GROUP = "visual_counterfactuals"
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
@@ -76,7 +76,9 @@ def _installed(kind: str, point: EntryPoint, where: str) -> object:
     if kind == "methods":
         summary = point.dist.metadata["Summary"] if point.dist else None
         return methods.Entry(point.value, summary or "")
-    return point.value if kind == "datasets" else _imported(point.load, where)
+    if kind == "datasets":
+        return _data_set(point.name, lambda: _imported(point.load, where), where)
+    return _imported(point.load, where)
 
 
 # -- files -------------------------------------------------------------------------------------------------------------
@@ -88,7 +90,10 @@ def _load_file(path: Path) -> None:
     if not any(offered.values()):
         raise UserError(f"{path} has no METHODS, DATASETS or METRICS, as in METHODS = {{'mine': Mine}}")
     _enter(
-        {kind: {name: _of_file(kind, entry) for name, entry in found.items()} for kind, found in offered.items()},
+        {
+            kind: {name: _of_file(kind, name, entry, path) for name, entry in found.items()}
+            for kind, found in offered.items()
+        },
         str(path),
     )
 
@@ -111,17 +116,64 @@ def _module(path: Path) -> ModuleType:
 def _imported(load: Callable[[], Any], where: str) -> Any:  # noqa: ANN401 - whatever a stranger's code holds
     try:
         return load()
-    except Exception as error:
-        raise UserError(f"cannot import the plugin {where}: {type(error).__name__}: {error}") from error
+    except STRANGE as error:
+        raise UserError(f"cannot import the plugin {where}: {reason_of(error)}") from error
 
 
-def _of_file(kind: str, entry: Any) -> object:  # noqa: ANN401 - whatever a stranger's file holds
+def _of_file(kind: str, name: object, entry: Any, path: Path) -> object:  # noqa: ANN401 - whatever a stranger's file holds
     """A class or a function as the registry names it, by its path; anything else as it is."""
-    path = f"{getattr(entry, '__module__', '')}:{getattr(entry, '__qualname__', '')}"
     if kind == "methods" and isinstance(entry, type):
+        place = f"{entry.__module__}:{entry.__qualname__}"
         meaning = (getdoc(entry) or "").partition("\n")[0]
-        return methods.Entry(path, meaning, reference=getattr(entry, "reference", False))
-    return path if kind == "datasets" and callable(entry) else entry
+        return methods.Entry(place, meaning, reference=getattr(entry, "reference", False))
+    return _data_set(name, lambda: entry, str(path)) if kind == "datasets" and callable(entry) else entry
+
+
+# -- data sets ---------------------------------------------------------------------------------------------------------
+
+
+def _data_set(name: object, load: Callable[[], Callable[..., object]], where: str) -> str:
+    """The path of a function of this module that loads a stranger's data set, or says in one line why it cannot."""
+
+    def guarded(source: object) -> object:
+        function = load()
+        try:
+            data = function(source)
+        except UserError:
+            raise
+        except STRANGE as error:
+            raise UserError(f"the data set '{name}' of {where} cannot be loaded: {reason_of(error)}") from error
+        if wrong := _wrong(data):
+            raise UserError(f"the data set '{name}' of {where} returns {wrong}")
+        return data
+
+    setattr(sys.modules[__name__], f"data set {name}", guarded)
+    return f"{__name__}:data set {name}"
+
+
+def _wrong(data: object) -> str:
+    """What is wrong with a data set, in words; empty if it is one."""
+    import numpy as np  # noqa: PLC0415 - listing data sets takes none
+
+    from benchmark.data import ImageData  # noqa: PLC0415 - nor torch
+
+    if not isinstance(data, ImageData):
+        return f"{type(data).__name__}, not a benchmark.data.ImageData"
+    images, labels = data.images, data.labels
+    if (
+        not isinstance(images, np.ndarray)
+        or images.dtype != np.uint8
+        or images.ndim != 4
+        or images.shape[1] not in {1, 3}
+    ):
+        return "images that are no (N, 1 or 3, H, W) of uint8"
+    if labels is None:
+        return "neither labels nor attributes" if data.attributes is None else ""
+    classes = len(data.class_names)
+    whole = isinstance(labels, np.ndarray) and labels.dtype.kind in "iu" and labels.shape == images.shape[:1]
+    if not whole or (len(labels) and not 0 <= int(labels.min()) <= int(labels.max()) < classes):
+        return f"labels that are no (N,) of whole numbers from 0 to {classes - 1}, as it names {classes} class(es)"
+    return ""
 
 
 # -- entering ----------------------------------------------------------------------------------------------------------

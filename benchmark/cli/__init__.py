@@ -15,7 +15,7 @@ import typer
 
 from benchmark import __version__
 from benchmark.cli.options import StoppedError, complain
-from benchmark.errors import UserError
+from benchmark.errors import UserError, reason_of
 
 UsageError: type[Exception] = typer.BadParameter.__bases__[0]
 """What typer raises for an unknown option and the like; it exports no name for it."""
@@ -104,7 +104,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     typed = sys.argv[1:] if arguments is None else list(arguments)
     with _waiting(typed):
         app = application(typed)
-    call = partial(app, args=typed, prog_name="benchmark", standalone_mode=False)
+    call = partial(_unended, partial(app, args=typed, prog_name="benchmark", standalone_mode=False))
     sys.exit(_guarded(call, debug="--debug" in typed))
 
 
@@ -145,6 +145,14 @@ def _of_disk(error: OSError) -> str:
         return f"{error.filename}: {error.strerror}"
     where = f" in {Path(error.filename).parent}" if error.filename else ""
     return f"cannot write{where}: {error.strerror}; mend that, and the same command goes on"
+
+
+def _unended(call: Callable[[], int | None]) -> int | None:
+    """What `call` returns; typer does not end the program in it, so that whatever does is a stranger's code."""
+    try:
+        return call()
+    except SystemExit as error:
+        raise UserError(f"a plugin or a classifier stopped this: {reason_of(error)}") from error
 
 
 def _guarded(call: Callable[[], int | None], *, debug: bool) -> int:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmark.data import ImageData, Subset
-from benchmark.errors import reason_of
+from benchmark.errors import STRANGE, reason_of
 from benchmark.jobs.settings import method_config
 from benchmark.judges.classifier import ClassifierConfig, ConvClassifier, train
 from methods import METHODS
@@ -163,7 +163,7 @@ def check_on(case: Case, name: str, title: str) -> Iterator[Finding]:
     fitted = "It can be fitted."
     try:
         candidate = case.candidate(name)
-    except Exception as error:  # a stranger's code
+    except STRANGE as error:
         yield Finding(fitted, title, reason_of(error))
         return
     yield Finding(fitted, title, "")
@@ -177,6 +177,6 @@ def _broken(law: Callable[[Candidate], None], candidate: Candidate) -> str:
         law(candidate)
     except BrokenLawError as error:
         return str(error)
-    except Exception as error:  # a stranger's code
+    except STRANGE as error:
         return reason_of(error)
     return ""

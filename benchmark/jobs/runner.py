@@ -11,7 +11,7 @@ import torch
 from threadpoolctl import threadpool_limits
 
 from benchmark import plugins
-from benchmark.errors import UserError, reason_of
+from benchmark.errors import STRANGE, UserError, reason_of
 from benchmark.jobs import earlier
 from benchmark.jobs.fit import fit, fit_settings
 from benchmark.jobs.parallel import in_parallel
@@ -165,7 +165,7 @@ def _prepare(stage: Callable[[Work], Any], job: Job, protocol: Protocol, board: 
     with limited(protocol.threads):
         try:
             stage(Work(job, protocol, board.channel(str(job))))
-        except Exception:
+        except STRANGE:
             log.debug("could not prepare %s", job, exc_info=True)
 
 
@@ -175,7 +175,7 @@ def run_job(job: Job, protocol: Protocol, board: Board) -> Record:
     with limited(protocol.threads), locked(protocol.runs / "locks" / f"{key_of(path=str(path))}{SUFFIX}"):
         try:
             record = finished(job, protocol) or record_of(Work(job, protocol, board.channel(str(job))))
-        except Exception as error:
+        except STRANGE as error:
             if protocol.raise_errors:
                 raise
             record = _without(job, protocol, error, "failed")
@@ -183,7 +183,7 @@ def run_job(job: Job, protocol: Protocol, board: Board) -> Record:
     return record
 
 
-def _without(job: Job, protocol: Protocol, error: Exception, status: Literal["failed", "unasked"]) -> Record:
+def _without(job: Job, protocol: Protocol, error: BaseException, status: Literal["failed", "unasked"]) -> Record:
     """The record of a job without numbers, and why it has none."""
     return Record(
         task=job.task,

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import replace
 
+from benchmark.errors import STRANGE
 from benchmark.jobs import earlier
 from benchmark.jobs.protocol import Job, Protocol
 
@@ -33,6 +34,6 @@ def _estimated(jobs: Sequence[Job], protocol: Protocol) -> float | None:
 
     try:
         return sum(part.seconds for part in estimate(jobs, protocol).parts)
-    except Exception as error:  # whatever a method raises, its job will say in its record
+    except STRANGE as error:  # whatever a method raises, its job will say in its record
         log.debug("more seeds were not estimated: %s", error)
         return None

@@ -118,9 +118,11 @@ class Work:
 
     def _check_asked(self, method: Method) -> None:
         """Refuse a method that asks more of the classifier than it offers."""
-        offers = getattr(self.classifier.untrained(), "offers", ASKS[-1])
+        classifier = self.classifier.untrained()
+        offers = getattr(classifier, "offers", ASKS[-1])
         if ASKS.index(method.asks) > ASKS.index(offers):
-            how = "name the module of φ by --features" if offers == "gradients" else "ONNX has none, code has"
+            without = "its forward cuts them off" if getattr(classifier, "cut", False) else "ONNX has none, code has"
+            how = "name the module of φ by --features" if offers == "gradients" else without
             raise UserError(
                 f"{self.job.method} asks the classifier for {method.asks}, and this one offers {offers} ({how})"
             )

@@ -3,53 +3,15 @@
 from collections.abc import Callable, Mapping, Sequence
 
 import torch
-import torch.nn.functional as F  # noqa: N812 - torch's own convention
 from torch import Tensor, nn
 
-from benchmark.errors import UserError
-from benchmark.judges.spec import ClassifierSpec, Input
+from benchmark.errors import UserError, reason_of
+from benchmark.judges.preprocessings import Preprocessing
+from benchmark.judges.spec import ClassifierSpec
 from methods.base import Asks, Layer
 
-LUMA = (0.299, 0.587, 0.114)
-"""Shares of red, green and blue in grey (ITU-R BT.601), as Pillow's."""
 SMALLEST = 1e-7
 """Least probability whose logarithm is taken."""
-
-
-class Preprocessing(nn.Module):
-    """Pictures (B, C, H, W) in [0, 1] as a network wants them; differentiable."""
-
-    mean: Tensor
-    std: Tensor
-
-    def __init__(self, wanted: Input) -> None:
-        super().__init__()
-        self.wanted = wanted
-        self.register_buffer("mean", torch.tensor(wanted.mean).view(-1, 1, 1))
-        self.register_buffer("std", torch.tensor(wanted.std).view(-1, 1, 1))
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Channels, size, order, range, mean and deviation, layout: in this order."""
-        wanted = self.wanted
-        images = with_channels(images, wanted.channels or images.shape[1])
-        if wanted.size is not None and images.shape[2:] != wanted.size:
-            images = F.interpolate(images, wanted.size, mode="bilinear", antialias=True, align_corners=False)
-        if wanted.invert:
-            images = 1 - images
-        if wanted.order == "bgr":
-            images = images.flip(1)
-        low, high = wanted.range
-        images = (low + (high - low) * images - self.mean) / self.std
-        return images.permute(0, 2, 3, 1) if wanted.layout == "nhwc" else images
-
-
-def with_channels(images: Tensor, channels: int) -> Tensor:
-    """Pictures (B, C, H, W) with so many channels: grey is repeated, colour is weighted as Pillow weighs it."""
-    if images.shape[1] == channels:
-        return images
-    if channels == 3:
-        return images.expand(-1, 3, -1, -1)
-    return (images * images.new_tensor(LUMA).view(3, 1, 1)).sum(1, keepdim=True)
 
 
 class OwnClassifier(nn.Module):
@@ -60,7 +22,8 @@ class OwnClassifier(nn.Module):
     network
         What was loaded: a tensor of pictures, as `spec.input` wants them, -> outputs (B, columns).
     offers
-        "probabilities" of a function without gradient, "gradients", or "features" where `spec.features` names φ.
+        "probabilities" of a function without gradient, "gradients", or "features" where `spec.features` names φ; what
+        turns out to have no gradient offers probabilities alone.
     class_names
         The data's, in whose order the logits come.
 
@@ -75,6 +38,8 @@ class OwnClassifier(nn.Module):
     ) -> None:
         super().__init__()
         self.network, self.spec, self.offers = network, spec, offers
+        self.cut = False
+        """Whether it is code, but its forward lets no gradient through."""
         self.class_count = len(class_names)
         self.feature_counts: Mapping[Layer, int] = {}
         self.spatial: tuple[int, int, int] | None = None
@@ -88,7 +53,10 @@ class OwnClassifier(nn.Module):
 
     def outputs(self, images: Tensor) -> Tensor:
         """What the network itself answers to images (B, C, H, W) in [0, 1]."""
-        return self.network(self.preprocessing(images).to(self.dtype))
+        try:
+            return self.network(self.preprocessing(images).to(self.dtype))
+        except SystemExit as error:
+            raise UserError(f"{self.spec.name} cannot be asked: {reason_of(error)}") from error
 
     def features(self, images: Tensor, layer: Layer = "fully connected") -> Tensor:  # noqa: ARG002 - one is named
         """φ(x), (B, F): what the module `spec.features` puts out."""
@@ -124,17 +92,12 @@ class OwnClassifier(nn.Module):
         Raises
         ------
         UserError
-            If the network cannot be fed the picture, or its outputs are not one for each class.
+            If the network cannot be fed the picture, or its outputs are not one for each class, each a number.
         """
-        try:
-            with torch.no_grad():
-                found = self.outputs(images)
-        except (RuntimeError, ValueError, TypeError) as error:
-            raise UserError(
-                f"{self.spec.name} cannot be fed pictures of {tuple(images.shape[1:])}: {_first(error)}; "
-                "say what it wants with --input, as in 'size=224 channels=3 layout=nchw'"
-            ) from error
-        self._check(found)
+        with torch.no_grad():
+            self.checked(images)
+        if self.offers != "probabilities" and not self._has_gradient(images):
+            self.offers, self.cut = "probabilities", True
         if self.offers == "features":
             self._blank = torch.zeros_like(images)
             seen: list[Tensor] = []
@@ -147,12 +110,49 @@ class OwnClassifier(nn.Module):
                 self.spatial = (self._phi_shape[0], self._phi_shape[1], self._phi_shape[2])
         return self
 
-    def _check(self, outputs: Tensor) -> None:
-        """Refuse outputs that cannot be the classes."""
-        if not isinstance(outputs, Tensor) or outputs.ndim != 2:
+    def fed(self, images: Tensor) -> Tensor:
+        """As `outputs`; a UserError where the network cannot be fed images (B, C, H, W)."""
+        try:
+            return self.outputs(images)
+        except UserError:
+            raise
+        except Exception as error:  # a stranger's network
+            raise UserError(
+                f"{self.spec.name} cannot be fed {len(images)} picture(s) of {tuple(images.shape[1:])}: "
+                f"{_first(error)}; say what it wants with --input, as in 'size=224 channels=3 layout=nchw'"
+            ) from error
+
+    def checked(self, images: Tensor) -> Tensor:
+        """As `forward`; a UserError where images (B, C, H, W) cannot be fed, or what is put out is no logits."""
+        outputs = self.fed(images)
+        self._check(outputs, len(images))
+        logits = self._logits(outputs)
+        if not logits.isfinite().all():
+            what = "NaN" if logits.isnan().any() else "infinity"
+            raise UserError(f"{self.spec.name} puts out {what}: wrong weights or preprocessing?")
+        return logits
+
+    def _has_gradient(self, images: Tensor) -> bool:
+        """Whether its outputs know how they come from the images (1, C, H, W)."""
+        try:
+            with torch.enable_grad():
+                return self.outputs(images.clone().requires_grad_()).requires_grad
+        except RuntimeError:  # as of .numpy() in its forward
+            return False
+
+    def _check(self, outputs: Tensor, count: int) -> None:
+        """Refuse outputs that cannot be the classes of `count` pictures."""
+        if not isinstance(outputs, Tensor) or outputs.ndim != 2 or len(outputs) != count:
             shape = tuple(outputs.shape) if isinstance(outputs, Tensor) else type(outputs).__name__
-            raise UserError(f"{self.spec.name} puts out {shape}, not (pictures, classes)")
+            raise UserError(f"{self.spec.name} puts out {shape} for {count} picture(s), not (pictures, classes)")
         columns, single = outputs.shape[1], outputs.shape[1] == 1
+        if self.spec.output == "one-logit" and not single:
+            raise UserError(f"{self.spec.name} has {columns} outputs, and --output one-logit is said of a single one")
+        there = 2 if single and self.spec.output != "logits" else columns
+        if lacking := [str(column) for column in self.spec.columns or () if column >= there]:
+            raise UserError(
+                f"{self.spec.name} has no output {', '.join(lacking)}: --output-columns takes 0 to {there - 1}"
+            )
         wanted = 1 if single and self.class_count == 2 else max(self.places, default=0) + 1
         exact = self.spec.columns is None and self.spec.classes is None
         if (

@@ -4,7 +4,6 @@ A wrong preprocessing is silent: the accuracy hardly falls, but the probabilitie
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -14,6 +13,7 @@ from torch import Tensor
 
 from benchmark.errors import UserError
 from benchmark.judges.adapter import OwnClassifier
+from benchmark.judges.chance import doubt
 from benchmark.judges.preprocessings import fed_as, plausible
 from benchmark.judges.spec import Input
 from methods.base import BATCH
@@ -78,6 +78,11 @@ def examine(classifier: OwnClassifier, images: Tensor, labels: Tensor) -> Examin
         As it was loaded.
     images, labels
         (N, C, H, W) in [0, 1], and the classes (N,): of a split that nothing is reported on.
+
+    Raises
+    ------
+    UserError
+        If the network cannot be fed so many pictures at once, or an answer of it is no number.
     """
     few = images[:8]
     fed = sorted(_preprocessings(classifier, images, labels), key=lambda one: float(one.losses.mean()))
@@ -89,7 +94,7 @@ def examine(classifier: OwnClassifier, images: Tensor, labels: Tensor) -> Examin
         lambda: _accuracy(own, classifier.class_count),
         lambda: _likelihood(own, fed[0]),
     ]
-    if classifier.offers != "probabilities":
+    if classifier.offers != "probabilities" or classifier.cut:
         looks.append(lambda: _gradient(classifier, few))
     if classifier.offers == "features":
         looks.append(lambda: _features(classifier, few))
@@ -131,10 +136,10 @@ def _alike(what: str, first: Tensor, second: Tensor, otherwise: str) -> Finding:
 
 
 def _accuracy(own: Fed, classes: int) -> Finding:
-    value, low, high, n = proportion(own.right)
-    fine = high > 1 / classes
+    value, low, high, n = found = proportion(own.right)
+    doubted = doubt(found, classes)
     words = f"{value:.1%} [{low:.1%}, {high:.1%}] of {n} validation pictures"
-    return Finding("accuracy", low > 1 / classes, words if fine else f"{words}: no better than chance")
+    return Finding("accuracy", not doubted, f"{words}: {doubted}" if doubted else words)
 
 
 def _likelihood(own: Fed, best: Fed) -> Finding:
@@ -149,6 +154,8 @@ def _likelihood(own: Fed, best: Fed) -> Finding:
 
 def _gradient(classifier: OwnClassifier, images: Tensor) -> Finding:
     """The gradient of a difference of logits against a finite difference, partly along it, partly anywhere."""
+    if classifier.cut:
+        return Finding("gradient", False, "there is none (detach or no_grad in forward?)")
     generator = torch.Generator().manual_seed(0)
     noise = torch.rand(images.shape, generator=generator).to(images)
     images = 0.8 * images + 0.2 * noise  # equal pixels, as of a background, are corners of max pooling
@@ -183,10 +190,15 @@ def _features(classifier: OwnClassifier, images: Tensor) -> Finding:
 
 
 def _preprocessings(classifier: OwnClassifier, images: Tensor, labels: Tensor) -> Iterator[Fed]:
-    """The answers under each plausible preprocessing; one that the network cannot be fed is left out."""
+    """The answers under each plausible preprocessing; one that is not said and cannot be fed is left out."""
     for name, wanted in plausible(classifier.spec.input, images.shape[1]).items():
-        with suppress(RuntimeError, ValueError, UserError), torch.no_grad(), fed_as(classifier, wanted):
-            logits = torch.cat([classifier(some) for some in images.split(BATCH)])
-            logs = logits.log_softmax(1)
-            losses = -logs.gather(1, labels[:, None])[:, 0]
-            yield Fed(name, wanted, losses, logits.argmax(1) == labels, logs.amax(1).exp() >= SURE)
+        try:
+            with torch.no_grad(), fed_as(classifier, wanted):
+                logits = torch.cat([classifier.checked(some) for some in images.split(BATCH)])
+        except UserError:
+            if wanted == classifier.spec.input:
+                raise
+            continue
+        logs = logits.log_softmax(1)
+        losses = -logs.gather(1, labels[:, None])[:, 0]
+        yield Fed(name, wanted, losses, logits.argmax(1) == labels, logs.amax(1).exp() >= SURE)

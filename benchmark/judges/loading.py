@@ -3,7 +3,7 @@
 import importlib
 import importlib.util
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Never
 
@@ -13,14 +13,12 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from benchmark.data import ImageData
-from benchmark.errors import UserError
+from benchmark.errors import STRANGE, UserError, reason_of
 from benchmark.judges.adapter import OwnClassifier
-from benchmark.judges.spec import TORCHVISION, ClassifierSpec
+from benchmark.judges.spec import EXECUTING, TORCHVISION, ClassifierSpec
 from methods.base import Asks
 from methods.pictures import unit
 
-EXECUTING = {".pt2", ".pt", ".pth", ".ts", ".pkl", ".pickle", ".joblib", ".bin"}
-"""Suffixes of files that are no classifier by themselves, or that execute code as they are read."""
 FORMS = "model.onnx, file.py:build, package.module:build or torchvision:NAME"
 SAFER = "export it to ONNX, or give its code as file.py:build with --classifier-weights; or say --trust-code"
 
@@ -44,7 +42,7 @@ def _network(spec: ClassifierSpec) -> tuple[Callable[[Tensor], Tensor], Asks]:
     """The network, and what it offers."""
     suffix = Path(spec.source).suffix.lower()
     if suffix == ".onnx":
-        return OnnxNetwork(Path(spec.source)), "probabilities"
+        return _of_onnx(spec), "probabilities"
     network = _trusted(spec) if suffix in EXECUTING else _built(spec)
     return network, "features" if spec.features else "gradients"
 
@@ -86,16 +84,16 @@ def _module(where: str) -> Any:  # noqa: ANN401 - a module of the user's
         module = importlib.util.module_from_spec(spec)
         sys.modules[spec.name] = module
         spec.loader.exec_module(module)
-    except Exception as error:
-        raise UserError(f"{where} cannot be imported: {type(error).__name__}: {error}") from error
+    except STRANGE as error:
+        raise UserError(f"{where} cannot be imported: {reason_of(error)}") from error
     return module
 
 
 def _called(module: Any, name: str, spec: ClassifierSpec) -> nn.Module:  # noqa: ANN401 - a module of the user's
     try:
         network = getattr(module, name)()
-    except Exception as error:
-        raise UserError(f"{spec.source} cannot be built: {type(error).__name__}: {error}") from error
+    except STRANGE as error:
+        raise UserError(f"{spec.source} cannot be built: {reason_of(error)}") from error
     if not isinstance(network, nn.Module):
         raise UserError(f"{spec.source} returns {type(network).__name__}, not a torch.nn.Module")
     return network
@@ -150,14 +148,31 @@ def _trusted(spec: ClassifierSpec) -> nn.Module:
             return torch.jit.load(path, "cpu")
         except RuntimeError:
             found = torch.load(path, "cpu", weights_only=False)
-    except Exception as error:
-        raise UserError(f"cannot read {path}: {type(error).__name__}: {error!s:.200}") from error
+    except STRANGE as error:
+        raise UserError(f"cannot read {path}: {reason_of(error):.200}") from error
     if not isinstance(found, nn.Module):
         raise UserError(f"{path} holds {type(found).__name__}, not a torch.nn.Module")
     return found
 
 
 # -- ONNX --------------------------------------------------------------------------------------------------------------
+
+
+NUMBERS: Mapping[str, type[np.number[Any]]] = {
+    "tensor(float)": np.float32,
+    "tensor(double)": np.float64,
+    "tensor(float16)": np.float16,
+    "tensor(uint8)": np.uint8,
+}
+"""What an ONNX file may want to be fed -> numpy's word for it."""
+BYTES = (0.0, 255.0)
+
+
+def _of_onnx(spec: ClassifierSpec) -> "OnnxNetwork":
+    network = OnnxNetwork(Path(spec.source))
+    if network.dtype is np.uint8 and spec.input.range != BYTES:
+        raise UserError(f"{spec.name} takes whole numbers from 0 to 255: say --input 'range=0..255'")
+    return network
 
 
 class OnnxNetwork:
@@ -174,16 +189,27 @@ class OnnxNetwork:
             self.session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
         except Exception as error:
             raise UserError(f"{path} cannot be read as ONNX: {error!s:.200}") from error
-        first = self.session.get_inputs()[0]
+        first, *others = self.session.get_inputs() or [None]
+        if first is None or others or not first.shape or first.type not in NUMBERS:
+            wanted = ", ".join(f"{one.name} {one.type}" for one in self.session.get_inputs()) or "nothing"
+            raise UserError(f"{path} takes {wanted}; export a network that takes pictures alone, as float32 or uint8")
         self.name, self.fixed = first.name, first.shape[0] if isinstance(first.shape[0], int) else None
-        self.dtype = np.float64 if "double" in first.type else np.float16 if "float16" in first.type else np.float32
+        self.dtype = NUMBERS[first.type]
 
     def __call__(self, images: Tensor) -> Tensor:
         """Outputs of pictures as the file wants them; one by one where its batch is fixed."""
-        array = images.detach().cpu().numpy().astype(self.dtype)
+        array = images.detach().cpu().numpy()
+        array = (array.round().clip(*BYTES) if self.dtype is np.uint8 else array).astype(self.dtype)
         each = self.fixed or len(array)
         short = -len(array) % each
         filled = np.concatenate([array, np.repeat(array[-1:], short, axis=0)])
         parts = [filled[start : start + each] for start in range(0, len(filled), each)]
-        outputs = np.concatenate([self.session.run(None, {self.name: part})[0] for part in parts])
+        outputs = np.concatenate([self._run(part) for part in parts])
         return torch.from_numpy(outputs[: len(array)]).to(images.device)
+
+    def _run(self, part: np.ndarray) -> np.ndarray:
+        """The first output; a ValueError for whatever onnxruntime says of pictures that do not fit."""
+        try:
+            return np.asarray(self.session.run(None, {self.name: part})[0])
+        except Exception as error:  # its errors are of no common kind
+            raise ValueError(" ".join(str(error).split())[:200]) from error

@@ -9,6 +9,7 @@ from torch import Tensor
 from benchmark.errors import UserError
 from benchmark.judges import corruptions
 from benchmark.judges.adapter import OwnClassifier
+from benchmark.judges.chance import doubt, no_better
 from benchmark.judges.classifier import accuracies
 from benchmark.judges.loading import load_classifier
 from benchmark.judges.spec import ClassifierSpec
@@ -32,15 +33,17 @@ class GivenClassifier:
         Raises
         ------
         UserError
-            If it is no better than chance: then it was fed what it was not trained on.
+            If it is surely no better than chance: then it was fed what it was not trained on.
         """
         artefact = self.workshop.artefact(self.role, own=self.spec.digest(), code=code_of(corruptions.__name__))
         judge = Judge.model_validate(artefact.make(self._judge))
         question = self.workshop.question
         right = torch.arange(judge.test_n) < round(judge.test_accuracy * judge.test_n)
-        if proportion(right).high <= 1 / question.class_count:
+        found = proportion(right)
+        if no_better(found, question.class_count):
             raise UserError(
-                f"{self.spec.name} names {judge.test_accuracy:.1%} of {judge.test_n} test pictures, as chance is; "
+                f"{self.spec.name} names {found.value:.1%} [{found.low:.1%}, {found.high:.1%}] of {found.n} test "
+                f"pictures: {doubt(found, question.class_count)}; "
                 "its preprocessing or the order of its classes is the likeliest cause: see benchmark classifier check"
             )
         return artefact, judge
@@ -60,7 +63,7 @@ class GivenClassifier:
         return {}, {
             "config": self.spec.model_dump(mode="json"),
             "digest": self.spec.digest(),
-            **accuracies(self.network(), question.splits, device),
+            **accuracies(self.network().checked, question.splits, device),
             "trained_on": "brought by the user",
             "fit_seconds": 0.0,
         }

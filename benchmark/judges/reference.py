@@ -139,9 +139,9 @@ def reproduced(classifier: OwnClassifier, reference: Reference) -> Finding:
 def _ways(classifier: OwnClassifier, reference: Reference) -> Iterator[Way]:
     """The outputs as it is said, then in each other way that the network can be fed."""
     for name, wanted in plausible(classifier.spec.input, reference.images.shape[1]).items():
-        with suppress(RuntimeError, ValueError, UserError), fed_as(classifier, wanted):
-            yield Way(name, f"--input '{wanted.text()}'", classifier.outputs(reference.images).float().cpu())
-    with suppress(RuntimeError, ValueError, UserError):
+        with suppress(UserError), fed_as(classifier, wanted):
+            yield Way(name, f"--input '{wanted.text()}'", classifier.fed(reference.images).float().cpu())
+    with suppress(UserError):
         if reference.whole:
-            outputs = torch.cat([classifier.outputs(picture) for picture in reference.whole])
+            outputs = torch.cat([classifier.fed(picture) for picture in reference.whole])
             yield Way("the pictures at their own size", "say a larger --image-size", outputs.float().cpu())

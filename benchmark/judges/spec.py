@@ -14,6 +14,8 @@ from benchmark.records.store import file_digest, key_of
 Positive = Annotated[int, Field(gt=0)]
 Output = Literal["logits", "probabilities", "one-logit"]
 TORCHVISION = "torchvision"
+EXECUTING = {".pt2", ".pt", ".pth", ".ts", ".pkl", ".pickle", ".joblib", ".bin"}
+"""Suffixes of files that are no classifier by themselves, or that execute code as they are read."""
 SIDECAR = "model.toml"
 """The file beside a classifier that may hold the same keys as the options."""
 
@@ -36,7 +38,7 @@ class Input(BaseModel):
     def _range_rises(self) -> Self:
         if self.range[0] >= self.range[1]:
             raise ValueError("range goes from a smaller to a larger number, as in 0..255")
-        if {len(self.mean), len(self.std)} - {1, self.channels or len(self.mean), len(self.std)}:
+        if {len(self.mean), len(self.std)} - {1, self.channels or 3}:
             raise ValueError("mean and std have one number, or one for each channel")
         return self
 
@@ -90,6 +92,17 @@ class ClassifierSpec(BaseModel):
         return key_of(name=self.name, files=[file_digest(path) for path in files], said=said)
 
     @property
+    def onnx(self) -> bool:
+        """Whether it is an ONNX file, which brings its weights and no Python."""
+        return _suffix(self.source) == ".onnx"
+
+    @property
+    def runs_code(self) -> bool:
+        """Whether Python that is neither ours nor torchvision's runs where it is loaded."""
+        named = self.source.rpartition(":")[0] == TORCHVISION and _suffix(self.source) not in EXECUTING
+        return not self.onnx and not named
+
+    @property
     def code(self) -> Path | None:
         """The file of the code that builds it; None if it comes as it is."""
         where, colon, _ = self.source.rpartition(":")
@@ -110,6 +123,10 @@ class ClassifierSpec(BaseModel):
         if colon:
             return Path(where) if where.endswith(".py") else None
         return Path(self.source)
+
+
+def _suffix(source: str) -> str:
+    return Path(source).suffix.lower()
 
 
 def _size(text: str) -> tuple[int, int]:
@@ -180,7 +197,16 @@ def classifier_spec(source: str, **said: Any) -> ClassifierSpec:  # noqa: ANN401
     for path in (spec.file, spec.weights):
         if path is not None and not path.is_file():
             raise UserError(f"--classifier: there is no file {path}")
+    _check_file(spec)
     return spec
+
+
+def _check_file(spec: ClassifierSpec) -> None:
+    """Refuse what a file with a whole network in it would leave unheard."""
+    if spec.weights is not None and (spec.onnx or _suffix(spec.source) in EXECUTING):
+        raise UserError(f"{spec.name} holds its own weights: leave --classifier-weights out")
+    if spec.features and spec.onnx:
+        raise UserError(f"{spec.name} shows no modules, as no ONNX file does: leave --features out, or give code")
 
 
 def _sidecar(source: str) -> Mapping[str, Any]:
@@ -194,6 +220,8 @@ def _sidecar(source: str) -> Mapping[str, Any]:
         raise UserError(f"cannot read {file}: {error}") from error
     if "trust_code" in found:
         raise UserError(f"{file} cannot allow itself to execute code; say --trust-code")
+    if "source" in found:
+        raise UserError(f"{file} cannot name a source, which --classifier does: take it out")
     paths = [key for key in ("weights", "classes") if isinstance(found.get(key), str)]
     return {**found, **{key: file.parent / found[key] for key in paths}}
 

@@ -92,7 +92,7 @@ def test_chance_stops_an_audit(audit, tmp_path):
     """A classifier that is no better than chance is refused in one line before anything is trained for it."""
     outcome = audit(classifier="chance.py:Red")
     assert outcome.code == 2
-    assert "as chance is" in outcome.err
+    assert "surely no better than chance (50.0%)" in outcome.err
     assert not list(tmp_path.glob("runs/artefacts/fit-*"))
 
 
@@ -146,6 +146,62 @@ def test_mistakes_are_one_line(audit, options):
     """What does not go together, is not there, or cannot be is one line and exit code 2."""
     outcome = audit(*options)
     assert (outcome.code, len(outcome.complaints)) == (2, 1)
+
+
+COMMANDS = {
+    "check": ("classifier", "check"),
+    "audit": ("audit", "--methods", "nearest-unlike", "--classifier"),
+    "dry run": ("run", "--dry-run", "--methods", "nearest-unlike", "--classifier"),
+}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (("return torch", "return float('nan') * torch"), "puts out NaN"),
+        (("return torch", "raise SystemExit(0)\n        return torch"), "sys.exit"),
+        (("import torch\n", "import torch\nexit(0)\n"), "sys.exit"),
+        (("images[:, 2:]", "{}['blue']"), "cannot be fed"),
+    ],
+)
+def test_code_that_fails_is_one_line(cli, world, tmp_path, command, change, words):
+    """No number, an end of the program and an error in forward are one line of every command; nothing is written."""
+    (tmp_path / "theirs.py").write_text(CODE.format(scale=8.0).replace(*change))
+    own = (f"{tmp_path / 'theirs.py'}:Red", "--data", world / "colours", "--preset", "smoke")
+    where = () if command == "check" else ("--results", tmp_path / "results", "--jobs", "1")
+    outcome = cli(*COMMANDS[command], *own, *where)
+    assert (outcome.code, len(outcome.complaints)) == (2, 1), outcome
+    assert words in outcome.err
+    assert not list(tmp_path.glob("results/runs/artefacts/*"))
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_onnx_that_does_not_fit_is_one_line(cli, world, tmp_path, command):
+    """A file that takes other pictures than the folder holds is refused in one line by every command."""
+    onnx = pytest.importorskip("onnx", reason="the extra onnx is not installed")
+    pytest.importorskip("onnxruntime", reason="the extra onnx is not installed")
+    info, number = onnx.helper.make_tensor_value_info, onnx.TensorProto.FLOAT
+    sides = [info(name, number, ["batch", 1, 28, 28]) for name in ("pictures", "same")]
+    graph = onnx.helper.make_graph(
+        [onnx.helper.make_node("Identity", ["pictures"], ["same"])], "g", sides[:1], sides[1:]
+    )
+    opset = [onnx.helper.make_opsetid("", 17)]
+    onnx.save(onnx.helper.make_model(graph, opset_imports=opset, ir_version=8), tmp_path / "grey.onnx")
+    where = () if command == "check" else ("--results", tmp_path / "results")
+    outcome = cli(*COMMANDS[command], tmp_path / "grey.onnx", "--data", world / "colours", "--preset", "smoke", *where)
+    assert (outcome.code, len(outcome.complaints)) == (2, 1), outcome
+    assert "say what it wants with --input" in outcome.err
+
+
+def test_a_network_without_gradient_is_named(cli, world, tmp_path):
+    """The look says that there is none, and a method that needs one is refused in a line before anything is trained."""
+    (tmp_path / "theirs.py").write_text(CODE.format(scale=8.0).replace("lead], 1)", "lead], 1).detach()"))
+    own = ("--classifier", f"{tmp_path / 'theirs.py'}:Red", "--data", world / "colours", "--preset", "smoke")
+    outcome = cli("audit", "--methods", "gan-search", *own, "--results", tmp_path / "results")
+    assert (outcome.code, len(outcome.complaints)) == (2, 1), outcome
+    assert "LOOK gradient: there is none (detach or no_grad in forward?)" in outcome.out
+    assert "its forward cuts them off" in outcome.err
 
 
 # -- a stranger's weights ----------------------------------------------------------------------------------------------

@@ -102,6 +102,7 @@ def test_loading_twice_is_loading_once(folder):
         ("odd", "METHODS = [1]", ("METHODS",)),
         ("empty", "x = 1", ("METHODS",)),
         ("broken", "x = (", ("broken.py", "SyntaxError")),
+        ("broken", "raise SystemExit(0)", ("broken.py", "sys.exit")),
         ("broken", "import no_such_module", ("broken.py", "no_such_module")),
         ("json", "METHODS = {}", ("another module called 'json'", "rename")),
         ("my-file", "METHODS = {}", ("letters",)),
@@ -116,6 +117,75 @@ def test_bad_files_are_refused(folder, name, text, words):
     assert not methods.OUTSIDE
     assert not names.OUTSIDE_DATASETS
     assert not metrics.OUTSIDE
+
+
+SETS = """
+import sys
+import numpy as np
+from benchmark.data import ImageData
+from benchmark.errors import UserError
+
+IMAGES, LABELS = np.zeros((40, 1, 16, 16), np.uint8), np.arange(40) % 2
+
+def refuse():
+    raise UserError("put the files there")
+
+def made(images=IMAGES, labels=LABELS):
+    return ImageData("mine", images, labels, ("a", "b"), "d")
+
+DATASETS = {"mine": lambda source: ANSWER}
+"""
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        ("3", "returns int, not a benchmark.data.ImageData"),
+        ("None", "returns NoneType"),
+        ("1 / 0", "cannot be loaded: ZeroDivisionError"),
+        ("sys.exit(0)", "cannot be loaded: its code ends the program"),
+        ("refuse()", "put the files there"),
+        ("made(images=IMAGES / 255)", "uint8"),
+        ("made(images=IMAGES[:, 0])", "(N, 1 or 3, H, W)"),
+        ("made(labels=None)", "neither labels nor attributes"),
+        ("made(labels=LABELS[1:])", "labels"),
+        ("made(labels=LABELS + 1)", "labels"),
+        ("made(labels=LABELS / 2)", "labels"),
+    ],
+)
+def test_a_data_set_that_is_none_is_one_line(cli, folder, tmp_path, answer, words):
+    """Whatever a plugin's function returns or raises instead of pictures is one line, before any job."""
+    (folder / "mine.py").write_text(SETS.replace("ANSWER", answer))
+    own = ("--task", "mine", "--plugin", folder / "mine.py", "--results", tmp_path / "results", "--jobs", "1")
+    outcome = cli("run", "--methods", "null", "--preset", "smoke", *own)
+    assert (outcome.code, len(outcome.complaints)) == (2, 1), outcome.err
+    assert words in outcome.err
+    assert answer == "refuse()" or "mine.py" in outcome.err
+    assert not list(tmp_path.glob("results/runs/artefacts/*"))
+
+
+def test_a_nameless_function_is_a_data_set(folder):
+    """A lambda is found as any function is, with its pictures as they are."""
+    (folder / "mine.py").write_text(SETS.replace("ANSWER", "made()"))
+    plugins.load([folder / "mine.py"])
+    assert load("mine", Source()).shape == (1, 16, 16)
+
+
+def test_a_method_that_ends_the_program_fails(cli, folder):
+    """`check-method` says of it that it breaks a law, and what ends elsewhere is a mistake: never a silent success."""
+    text = METHOD.replace("        return Counter", "        raise SystemExit(0)\n        return Counter")
+    (folder / "grey.py").write_text(text)
+    outcome = cli("check-method", "grey", "--plugin", folder / "grey.py")
+    assert outcome.code == 1, outcome
+    assert "its code ends the program" in outcome.out
+
+
+def test_whatever_ends_a_command_is_a_mistake(cli, monkeypatch):
+    """An end of the program that nobody foresaw is one line and exit code 2, not a success."""
+    monkeypatch.setattr("benchmark.cli.commands.list.load", lambda _: sys.exit(0))
+    outcome = cli("list")
+    assert (outcome.code, len(outcome.complaints)) == (2, 1)
+    assert "sys.exit" in outcome.err
 
 
 def test_missing_file_is_refused(folder):
@@ -202,6 +272,25 @@ def test_packages_that_clash_are_refused(package):
     done = python("-m", "benchmark", "list", path=package)
     assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
     assert "'vaex' of painter 1.2" in done.stderr
+
+
+@pytest.mark.slow
+def test_a_package_without_its_data_is_one_line(package, tmp_path):
+    """A data set whose package cannot be imported is refused by the package's name when it is asked for."""
+    asked = (
+        "--task",
+        "stripes",
+        "--methods",
+        "null",
+        "--preset",
+        "smoke",
+        "--quiet",
+        "--results",
+        tmp_path / "results",
+    )
+    done = python("-m", "benchmark", "run", *map(str, asked), path=package)
+    assert (done.returncode, len(done.stderr.splitlines())) == (2, 1), done.stderr
+    assert "painter 1.2: ModuleNotFoundError" in done.stderr
 
 
 def test_a_plugin_runs_in_workers_and_again_when_it_changes(results, folder, shell):

@@ -3,20 +3,26 @@
 import shlex
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, get_args
 
 import typer
 
+from benchmark.arguments import one_of, tasks_of
 from benchmark.cli import options
-from benchmark.data.tasks import file_name
-from benchmark.errors import UserError
-from benchmark.jobs.again import run_again
-from benchmark.names import RESULTS
+from benchmark.data.tasks import data_set_of, file_name
+from benchmark.errors import UserError, readable, unknown
+from benchmark.jobs.again import arguments_again
+from benchmark.jobs.settings import check_overrides, parse_overrides
+from benchmark.judges.spec import ClassifierSpec
+from benchmark.names import PRESETS, RESULTS, Split
+from benchmark.plugins import load
 from benchmark.records.record import SOURCE, Record, read
 from benchmark.records.store import check_writable
 from benchmark.report.baseline import read_baseline
 from benchmark.report.reproduced import compare
+from methods import METHODS
 
 AGAIN = RESULTS / "again"
 
@@ -37,12 +43,12 @@ def command(
     place = _place(published, results)
     if place.resolve() == record.resolve():
         raise UserError(f"{record} lies in {results}, where it would be found instead of made; name another --results")
+    command = ["-m", "benchmark", *_arguments(published), *(["--data-root", str(data_root)] if data_root else [])]
     check_writable(results)
     held = baseline or Path("results") / "baselines" / f"{published.preset}.csv"
     known = read_baseline(held) if baseline is not None or held.exists() else None
-    line = run_again([published]) + (f" --data-root {shlex.quote(str(data_root))}" if data_root else "")
-    typer.echo(line)
-    made = [sys.executable, *shlex.split(line)[1:], "--results", str(results), "--quiet"]
+    typer.echo(readable(shlex.join(["python", *command])))
+    made = [sys.executable, *command, "--results", str(results), "--quiet"]
     code = subprocess.run(made, check=False, stdout=subprocess.DEVNULL).returncode  # noqa: S603 - this program
     again = read(place)
     if code or again is None or again.status != "ok":
@@ -60,11 +66,40 @@ def _published(path: Path, *, trust_code: bool) -> Record:
         raise UserError(f"{path} is no record that this version can read; name a seed-N.json in a folder runs/records")
     if record.status != "ok" or not record.rows:
         raise UserError(f"{path} has no numbers to make again: {record.reason or record.status}")
-    own = record.classifier.config if record.classifier is not None else {}
-    files = [*record.plugins, *([str(own[SOURCE])] if SOURCE in own else [])]
-    if files and not trust_code:
+    if (files := _code(record)) and not trust_code:
         raise UserError(f"{path} names code of somebody's own ({', '.join(files)}); add --trust-code to run it")
+    load(record.plugins)
+    _check_names(record, path)
     return record
+
+
+def _code(record: Record) -> list[str]:
+    """What runs Python of somebody's own where the record is made again."""
+    config = record.classifier.config if record.classifier is not None else {}
+    source = str(config.get(SOURCE, ""))
+    own = SOURCE in config and ClassifierSpec(source=source).runs_code
+    return [*record.plugins, *([source] if own else [])]
+
+
+def _check_names(record: Record, path: Path) -> None:
+    """Refuse names that no run has written, before a command is made of them."""
+    if record.method not in METHODS or record.split not in get_args(Split):
+        raise UserError(
+            f"{path} holds answers of another program, '{record.method}'; score them again with benchmark score"
+        )
+    if record.preset not in PRESETS:
+        raise unknown("preset", record.preset, PRESETS)
+    folder = record.data.get("folder")
+    if one_of(tasks_of(record.task, [data_set_of(record.task)] if folder else []), "task") != record.task:
+        raise UserError(f"{path} names no task: '{record.task}'")
+
+
+def _arguments(record: Record) -> list[str]:
+    """What makes the record again, once its settings are found to be some."""
+    found = arguments_again(record)
+    settings = [value for name, value in pairwise(found) if name == "--set"]
+    check_overrides([record.method], record.preset, parse_overrides(settings))
+    return found
 
 
 def _place(record: Record, results: Path) -> Path:

@@ -341,6 +341,20 @@ def test_failure_is_recorded_and_alone(protocol, register, stage):
     assert read(Job("mnist", "broken", 0).path(protocol)) == broken
 
 
+def test_a_method_that_ends_the_program_is_a_failure(tmp_path, monkeypatch):
+    """An end of the program in a method's code fails its job and no other, and is no success."""
+
+    def ends(*_):
+        raise SystemExit(0)
+
+    monkeypatch.setattr(runner, "record_of", ends)
+    monkeypatch.setattr(runner, "finished", lambda *_: None)
+    job, protocol = Job("mnist", "null", 0), Protocol(results=tmp_path, preset="smoke")
+    record = runner.run_job(job, protocol, Board())
+    assert (record.status, "its code ends the program" in record.reason) == ("failed", True)
+    assert read(job.path(protocol)) == record
+
+
 @pytest.mark.parametrize("stage", ["fit", "explain"])
 def test_failure_is_tried_again(protocol, register, monkeypatch, stage):
     """A failure is never taken for done: it is tried again, and succeeds once its cause is gone."""

@@ -11,10 +11,12 @@ from torch import nn
 
 from benchmark.data import ImageData
 from benchmark.errors import UserError
+from benchmark.judges.chance import doubt, no_better
 from benchmark.judges.examine import examine
 from benchmark.judges.loading import load_classifier
-from benchmark.judges.spec import Input, classifier_spec, parse_input
+from benchmark.judges.spec import ClassifierSpec, Input, classifier_spec, parse_input
 from methods.pictures import unit
+from metrics.base import Estimate
 
 CODE = """
 import torch
@@ -89,6 +91,83 @@ def test_the_same_network_in_every_form(tmp_path, grey):
     torch.testing.assert_close(answers(classifier_spec(str(onnx)), grey), plain, atol=1e-6, rtol=1e-5)
 
 
+def onnx_of(folder, *sides, kind="FLOAT", others=()):
+    """An ONNX file that takes pictures (B, *sides) and answers one thousandth of the sums of their halves."""
+    onnx = pytest.importorskip("onnx", reason="the extra onnx is not installed")
+    pytest.importorskip("onnxruntime", reason="the extra onnx is not installed")
+    from onnx import TensorProto, helper, numpy_helper  # noqa: PLC0415 - an extra
+
+    number, count = getattr(TensorProto, kind), int(np.prod(sides))
+    halves = np.float32(np.eye(2)[np.arange(count) * 2 // count] / 1000)
+    nodes = [
+        helper.make_node("Cast", ["pictures"], ["floats"], to=TensorProto.FLOAT),
+        helper.make_node("Flatten", ["floats"], ["flat"]),
+        helper.make_node("MatMul", ["flat", "halves"], ["logits"]),
+    ]
+    taken = [helper.make_tensor_value_info(name, number, ["batch", *sides]) for name in ("pictures", *others)]
+    given = [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["batch", 2])]
+    graph = helper.make_graph(nodes, "halves", taken, given, [numpy_helper.from_array(halves, "halves")])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    onnx.save(model, folder / f"{kind}.onnx")
+    return str(folder / f"{kind}.onnx")
+
+
+@pytest.mark.parametrize(
+    ("sides", "more", "words"),
+    [
+        ((3, 12, 10), {}, "--input"),
+        ((1, 28, 28), {}, "--input"),
+        ((1, 12, 10), {"kind": "UINT8"}, "range=0..255"),
+        ((1, 12, 10), {"kind": "INT64"}, "float32 or uint8"),
+        ((1, 12, 10), {"others": ("more",)}, "float32 or uint8"),
+    ],
+)
+def test_onnx_that_does_not_fit_is_one_line(tmp_path, grey, sides, more, words):
+    """Other channels, other sides, other numbers and more than pictures are refused with what to say."""
+    with pytest.raises(UserError, match=words):
+        load_classifier(classifier_spec(onnx_of(tmp_path, *sides, **more)), grey)
+
+
+@pytest.mark.parametrize("kind", ["FLOAT", "UINT8", "DOUBLE", "FLOAT16"])
+def test_onnx_is_fed_the_numbers_that_it_takes(tmp_path, grey, kind):
+    """Bytes as floats and as bytes are the same pictures: the answers are the sums of their halves."""
+    spec = classifier_spec(onnx_of(tmp_path, 1, 12, 10, kind=kind), input="range=0..255")
+    sums = torch.from_numpy(grey.images).flatten(1).double().view(40, 2, 60).sum(2) / 1000
+    torch.testing.assert_close(answers(spec, grey).double(), sums.softmax(1), atol=2e-2, rtol=0)
+
+
+def test_what_a_file_cannot_hear_is_refused(tmp_path):
+    """Weights and modules are not said of an ONNX file, nor weights of a whole network: they would be dropped."""
+    onnx, weights = onnx_of(tmp_path, 1, 12, 10), tmp_path / "weights.safetensors"
+    save_file({"a": torch.zeros(1)}, weights)
+    (tmp_path / "whole.pt").write_bytes(b"")
+    for source, said in (
+        (onnx, {"weights": weights}),
+        (onnx, {"features": "4"}),
+        (str(tmp_path / "whole.pt"), {"weights": weights, "trust_code": True}),
+    ):
+        with pytest.raises(UserError, match="leave --"):
+            classifier_spec(source, **said)
+
+
+@pytest.mark.parametrize(
+    ("source", "runs"),
+    [
+        ("net.onnx", False),
+        ("torchvision:resnet18", False),
+        ("net.py:build", True),
+        ("net.onnx:build", True),
+        ("torchvision:net.py:build", True),
+        ("torchvision:net.pt", True),
+        ("package.module:build", True),
+        ("net.pt", True),
+    ],
+)
+def test_what_runs_code(source, runs):
+    """An ONNX file and torchvision's networks alone are loaded without Python of a stranger's."""
+    assert ClassifierSpec(source=source).runs_code == runs
+
+
 def test_what_is_offered(tmp_path, grey):
     """Code offers gradients, and with a named module φ: the head of φ is the classifier, and gradients reach it."""
     source = file_of(tmp_path)
@@ -159,7 +238,20 @@ def test_input_is_read_as_it_is_written(text, wanted):
     assert parse_input(text) == wanted == parse_input(wanted.text())
 
 
-@pytest.mark.parametrize("text", ["size", "sise=3", "size=a", "range=1..0", "std=0", "layout=hwc", "channels=2"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "size",
+        "sise=3",
+        "size=a",
+        "range=1..0",
+        "std=0",
+        "layout=hwc",
+        "channels=2",
+        "mean=.5,.5 std=.5",
+        "channels=1 std=1,1,1",
+    ],
+)
 def test_wrong_input_is_one_line(text):
     """An unknown key, and a value that cannot be one, are refused by name."""
     with pytest.raises(UserError, match="--input"):
@@ -225,6 +317,31 @@ def test_outputs_that_are_no_classes_are_refused(tmp_path, data, output):
         load_classifier(classifier_spec(colours(tmp_path, output=output)), data)
 
 
+@pytest.mark.parametrize(
+    ("output", "said", "words"),
+    [
+        ("torch.cat([-lead, lead], 1)", {"columns": "0,5"}, "no output 5"),
+        ("torch.cat([-lead, lead], 1)", {"output": "one-logit"}, "single"),
+        ("torch.cat([-lead, lead], 1) * float('nan')", {}, "puts out NaN"),
+        ("torch.cat([-lead, lead], 1) + float('inf')", {}, "puts out infinity"),
+        ("{}['answer']", {}, "cannot be fed"),
+        ("exit(0)", {}, "sys.exit"),
+    ],
+)
+def test_refusals_name_the_fault(tmp_path, data, output, said, words):
+    """A column that is not there, what is no number, an error in forward and an end of the program are each named."""
+    with pytest.raises(UserError, match=words):
+        load_classifier(classifier_spec(colours(tmp_path, output=output), **said), data)
+
+
+@pytest.mark.parametrize("code", ["raise SystemExit(0)", "import sys\n\n\ndef build():\n    sys.exit()"])
+def test_code_that_ends_the_program_is_refused(tmp_path, grey, code):
+    """Where a file is imported and where its function is called, an end of the program is a mistake."""
+    (tmp_path / "ends.py").write_text(code)
+    with pytest.raises(UserError, match=r"ends\.py.* cannot be .*sys\.exit"):
+        load_classifier(classifier_spec(f"{tmp_path / 'ends.py'}:build"), grey)
+
+
 # -- looking over ------------------------------------------------------------------------------------------------------
 
 
@@ -255,6 +372,45 @@ def test_every_trap_is_found(tmp_path, data, changes, what):
     """Softmax inside, dropout or batch statistics left on, blue first, bytes, a cut gradient: each has its line."""
     found = looked(classifier_spec(colours(tmp_path, **changes)), data)
     assert what in [finding.what for finding in found.findings if not finding.fine], found.findings
+
+
+def test_a_cut_gradient_is_named(tmp_path, data):
+    """A network that detaches its answer is found, and offers probabilities alone, φ or not."""
+    spec = classifier_spec(colours(tmp_path, output="torch.cat([-lead, lead], 1).detach()"))
+    assert load_classifier(spec, data).offers == "probabilities"
+    found = {finding.what: finding for finding in looked(spec, data).findings}
+    assert (found["gradient"].fine, found["gradient"].words[:13]) == (False, "there is none")
+
+
+@pytest.mark.parametrize(
+    "output",
+    [
+        "torch.cat([-lead, lead / (lead > 0)], 1)",
+        "torch.cat([-lead, lead], 1).view(1, -1) if len(images) > 1 else torch.cat([-lead, lead], 1)",
+        "torch.cat([-lead, lead], 1) if len(images) == 1 else {}['more']",
+    ],
+)
+def test_what_shows_with_many_pictures_is_one_line(tmp_path, data, output):
+    """No number for some pictures, one row for all and an error with several are refused in words."""
+    with pytest.raises(UserError):
+        looked(classifier_spec(colours(tmp_path, output=output)), data)
+
+
+def test_accuracy_beside_chance():
+    """An interval above chance is fine, one that holds chance is doubted, one below it stops."""
+    better, unsure, worse = Estimate(0.9, 0.8, 0.95, 40), Estimate(0.5, 0.4, 0.6, 40), Estimate(0.1, 0.05, 0.2, 40)
+    assert [no_better(one, 2) for one in (better, unsure, worse)] == [False, False, True]
+    assert doubt(better, 2) == ""
+    assert doubt(unsure, 2) == "not shown to be better than chance (50.0%)"
+    assert doubt(worse, 2) == "surely no better than chance (50.0%)"
+
+
+def test_a_constant_classifier_is_looked_at(tmp_path, data):
+    """Half of the pictures are right by guessing, and the line says that this is what is not excluded."""
+    found = looked(classifier_spec(colours(tmp_path, output="torch.cat([0 * lead, 0 * lead - 1], 1)")), data)
+    (line,) = (finding for finding in found.findings if finding.what == "accuracy")
+    assert not line.fine
+    assert "not shown to be better than chance (50.0%)" in line.words
 
 
 def test_the_likeliest_preprocessing_comes_first(tmp_path, data):
