@@ -58,6 +58,14 @@ class GanConfig(MethodConfig):
         description="std of the noise on what the discriminator sees, of the range (Arjovsky and Bottou 2017)",
     )
     momentum: float = Field(0.5, ge=0, lt=1, description="Adam's β_1, of generator and discriminator (DCGAN)")
+    doubling: Literal["transposed", "resized"] = Field(
+        "transposed",
+        description="how the generator doubles the size: a transposed convolution (DCGAN), or pixels repeated before a "
+        "convolution, without checkerboards (Odena et al. 2016)",
+    )
+    augments: bool = Field(
+        False, description="whether the discriminator sees images shifted, lit otherwise (Zhao et al. 2020)"
+    )
 
 
 class GanSearchConfig(PriorSearchConfig, GanConfig):
@@ -119,12 +127,14 @@ class GanSearch(Method):
             "generator": (64, 48, 32, 16),
             "discriminator": (16, 32, 64, 96),
             "encoder": (16, 32, 64, 128),
-            "epochs": 7,
+            "doubling": "resized",
+            "augments": True,
+            "epochs": 10,
             "min_steps": 0,
             "encoder_epochs": 4,
             "encoder_min_steps": 0,
             "steps": 20,
-            "inversion_steps": 20,
+            "inversion_steps": 40,
             "bank": 3000,
         },
         "bias": {
@@ -157,11 +167,17 @@ class GanSearch(Method):
             If the images are too small to be halved so often.
         """
         config = self.config
-        sizes = Sizes(shape, config.latent, config.generator, config.discriminator, config.encoder)
+        resized = config.doubling == "resized"
+        sizes = Sizes(shape, config.latent, config.generator, config.discriminator, config.encoder, resized)
         depth = max(len(config.generator), len(config.discriminator), len(config.encoder))
         check_halvings(shape, depth)
         return LatentGAN(
-            sizes, average=config.average, noise=config.input_noise, bank=config.bank, class_count=class_count
+            sizes,
+            average=config.average,
+            noise=config.input_noise,
+            bank=config.bank,
+            class_count=class_count,
+            augments=config.augments,
         )
 
     def fit(self, data: ImageSet, classifier: Classifier, *, trainer: Trainer) -> Self:

@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - torch's own convention
 from torch import Tensor, nn
 
+from methods.gan_search.augmentation import augmented
 from methods.nn import Averaging, doublings, follow, halvings
 
 
@@ -20,11 +21,13 @@ class Sizes:
     latent: int
     """Length of L."""
     generator: tuple[int, ...]
-    """Channels of the generator's features, coarse to fine; each transposed convolution doubles the size."""
+    """Channels of the generator's features, coarse to fine; each layer doubles the size."""
     discriminator: tuple[int, ...]
     """Channels of the discriminator's features, fine to coarse; each convolution halves the size."""
     encoder: tuple[int, ...]
     """The same of the encoder."""
+    resized: bool = False
+    """Whether the generator doubles by repeating pixels before a convolution (`methods.nn.Doubling`)."""
 
 
 class LatentGAN(Averaging):
@@ -36,10 +39,12 @@ class LatentGAN(Averaging):
     bank_probabilities: Tensor
     """(M, classes): what the classifier sees in the images generated of them; −1 where a row is not used."""
 
-    def __init__(self, sizes: Sizes, *, average: float, noise: float, bank: int, class_count: int) -> None:
+    def __init__(
+        self, sizes: Sizes, *, average: float, noise: float, bank: int, class_count: int, augments: bool = False
+    ) -> None:
         super().__init__()
-        self.sizes, self.average, self.input_noise = sizes, average, noise
-        self.generator = doublings(sizes.shape, sizes.latent, sizes.generator)
+        self.sizes, self.average, self.input_noise, self.augments = sizes, average, noise, augments
+        self.generator = doublings(sizes.shape, sizes.latent, sizes.generator, resized=sizes.resized)
         self.averaged = deepcopy(self.generator).requires_grad_(False)
         self.discriminator = halvings(sizes.shape, sizes.discriminator, 1)
         self.encoder = halvings(sizes.shape, sizes.encoder, sizes.latent)
@@ -88,7 +93,8 @@ class LatentGAN(Averaging):
 
     def _logits(self, images: Tensor) -> Tensor:
         """The discriminator's, of images that it sees in [−1, 1] under noise, which keeps it from being too sure."""
-        noisy = images + self.input_noise * torch.randn_like(images)
+        seen = augmented(images) if self.augments else images
+        noisy = seen + self.input_noise * torch.randn_like(seen)
         logits: Tensor = self.discriminator(2 * noisy - 1)
         return logits
 
