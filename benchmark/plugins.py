@@ -123,6 +123,10 @@ def _imported(load: Callable[[], Any], where: str) -> Any:  # noqa: ANN401 - wha
 def _of_file(kind: str, name: object, entry: Any, path: Path) -> object:  # noqa: ANN401 - whatever a stranger's file holds
     """A class or a function as the registry names it, by its path; anything else as it is."""
     if kind == "methods" and isinstance(entry, type):
+        from methods.base import Method  # noqa: PLC0415 - a file that has a method has loaded it, and torch
+
+        if not issubclass(entry, Method):
+            raise UserError(f"'{name}' in METHODS of {path} is no method: it must derive from methods.base.Method")
         place = f"{entry.__module__}:{entry.__qualname__}"
         meaning = (getdoc(entry) or "").partition("\n")[0]
         return methods.Entry(place, meaning, reference=getattr(entry, "reference", False))

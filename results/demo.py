@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 from benchmark.demo.weights import SHIPPED, Shipped, write
+from benchmark.errors import UserError
 from benchmark.records.store import find
 from benchmark.with_records import read_records
 
@@ -33,4 +34,12 @@ def main(results: Path) -> None:
     print(f"{SHIPPED}: {SHIPPED.stat().st_size / 1e6:.1f} MB")
 
 
-main(Path(sys.argv[1]))
+if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        print("name a results folder that holds a default run: python results/demo.py FOLDER", file=sys.stderr)
+        sys.exit(2)
+    try:
+        main(Path(sys.argv[1]))
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 from benchmark.data import ImageData
 from benchmark.errors import STRANGE, UserError, reason_of
@@ -59,7 +60,11 @@ def _built(spec: ClassifierSpec) -> nn.Module:
     if where == TORCHVISION:
         return _of_torchvision(name, state, spec)
     network = _called(_module(where), name, spec)
-    return network if state is None else _with(network, state, spec)
+    if state is not None:
+        network = _with(network, state, spec)
+    if any(is_lazy(part) for part in (*network.parameters(), *network.buffers())):
+        raise UserError(f"{spec.source} has lazy modules without weights: feed it a picture before it is returned")
+    return network
 
 
 def _of_torchvision(name: str, state: dict[str, Tensor] | None, spec: ClassifierSpec) -> nn.Module:

@@ -90,15 +90,19 @@ def test_loading_twice_is_loading_once(folder):
     assert plugins.loaded() == (folder / "grey.py",)
 
 
+DERIVED = "from methods.base import Method as Mine\n"
+
+
 @pytest.mark.parametrize(
     ("name", "text", "words"),
     [
-        ("clash", "METHODS = {'vaex': type('M', (), {})}", ("'vaex'", "this benchmark", "rename")),
+        ("clash", f"{DERIVED}METHODS = {{'vaex': Mine}}", ("'vaex'", "this benchmark", "rename")),
         ("clash", "DATASETS = {'mnist': 'clash:load'}", ("'mnist'", "this benchmark")),
         ("clash", "METRICS = {'l1': None}", ("'l1'", "this benchmark")),
-        ("odd", "METHODS = {'a,b': type('M', (), {})}", ("'a,b'", "another name")),
-        ("odd", "METHODS = {'all': type('M', (), {})}", ("'all'", "another name")),
+        ("odd", f"{DERIVED}METHODS = {{'a,b': Mine}}", ("'a,b'", "another name")),
+        ("odd", f"{DERIVED}METHODS = {{'all': Mine}}", ("'all'", "another name")),
         ("odd", "METHODS = {'mine': 3}", ("'mine'", "no method")),
+        ("odd", "METHODS = {'mine': type('M', (), {})}", ("'mine'", "derive from methods.base.Method")),
         ("odd", "METHODS = [1]", ("METHODS",)),
         ("empty", "x = 1", ("METHODS",)),
         ("broken", "x = (", ("broken.py", "SyntaxError")),

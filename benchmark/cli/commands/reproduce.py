@@ -110,9 +110,10 @@ def _place(record: Record, results: Path) -> Path:
 def _versions(published: Record, again: Record) -> str:
     """Where the two were made, if that differs."""
     then, now = published.environment, again.environment
+    known = then.get("packages")
     packages = [
         f"{name} {old} → {now['packages'][name]}"
-        for name, old in then.get("packages", {}).items()
+        for name, old in (known.items() if isinstance(known, dict) else ())
         if now["packages"].get(name, old) != old
     ]
     others = [

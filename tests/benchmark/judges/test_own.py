@@ -342,6 +342,21 @@ def test_code_that_ends_the_program_is_refused(tmp_path, grey, code):
         load_classifier(classifier_spec(f"{tmp_path / 'ends.py'}:build"), grey)
 
 
+def test_lazy_modules_without_weights_are_refused(tmp_path, grey):
+    """They have no size yet; a picture, or weights, gives them one."""
+    (tmp_path / "lazy.py").write_text(
+        "from torch import nn, zeros\n\n\ndef build():\n    return nn.Sequential(nn.Flatten(), nn.LazyLinear(2))\n\n\n"
+        "def fed():\n    network = build()\n    network(zeros(1, 1, 12, 10))\n    return network\n"
+    )
+    with pytest.raises(UserError, match=r"lazy\.py:build has lazy modules"):
+        load_classifier(classifier_spec(f"{tmp_path / 'lazy.py'}:build"), grey)
+    weights = tmp_path / "weights.safetensors"
+    save_file({"1.weight": torch.zeros(2, 120), "1.bias": torch.zeros(2)}, weights)
+    for name, said in (("fed", {}), ("build", {"weights": weights})):
+        found = load_classifier(classifier_spec(f"{tmp_path / 'lazy.py'}:{name}", **said), grey)
+        assert found(torch.zeros(3, 1, 12, 10)).shape == (3, 2)
+
+
 # -- looking over ------------------------------------------------------------------------------------------------------
 
 
