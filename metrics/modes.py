@@ -60,10 +60,9 @@ def modes_kept(samples: Tensor, reals: Tensor) -> Estimate:
         return Estimate(math.nan, math.nan, math.nan, len(samples))
     with threadpool_limits(1):  # small matrices: threads would wait for each other
         model = KMeans(kinds, n_init=1, random_state=0).fit(_rows(reals))
-        real, drawn = (
-            np.bincount(found, minlength=kinds) / len(found) for found in (model.labels_, model.predict(_rows(samples)))
-        )
-    return Estimate(float(real[drawn >= RARE * real].sum()), math.nan, math.nan, len(samples))
+        real, drawn = (np.bincount(found, minlength=kinds) for found in (model.labels_, model.predict(_rows(samples))))
+    kept = drawn / len(samples) >= RARE * real / len(reals)
+    return Estimate(float(real[kept].sum() / len(reals)), math.nan, math.nan, len(samples))
 
 
 def _rows(images: Tensor) -> np.ndarray:

@@ -20,7 +20,7 @@ LEAST = 3
 """Trainings that an interval needs: two say too little of how trainings differ (t of one degree of freedom is 12.7)."""
 
 ROUNDING = 1e-15
-"""Variances below are 0."""
+"""Variances below are 0, and shares that are so far from [0, 1] lie at its end."""
 
 Ends = tuple[float, float]
 NONE: Ends = (math.nan, math.nan)
@@ -94,8 +94,9 @@ def share_over_trainings(shares: Sequence[float], counts: Sequence[int]) -> Ends
 
     """
     values = _checked(shares, counts)
-    if ((values < 0) | (values > 1)).any() or min(counts, default=1) < 1:
+    if ((values < -ROUNDING) | (values > 1 + ROUNDING)).any() or min(counts, default=1) < 1:
         raise ValueError(f"shares must be in [0, 1] of at least one query each, got {shares} of {counts}")
+    values = values.clip(0, 1)
     if len(values) < LEAST:
         return NONE
     p, n = float(values.mean()), float(sum(counts))

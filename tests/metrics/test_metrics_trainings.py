@@ -78,3 +78,11 @@ def test_old_intervals_did_not_cover():
     """The mean of the seeds' own intervals, which tables showed before, misses the mean far more often."""
     found, _ = coverage(3, 0.3, None, tables=300, rule="mean of the seeds' intervals")
     assert found < 0.5
+
+
+def test_a_share_that_rounding_took_past_its_end_is_at_it():
+    """A sum of twenty shares may be 1.0000000000000002."""
+    past = np.nextafter(1, 2)
+    assert share_over_trainings([past] * 3, [500] * 3) == share_over_trainings([1.0] * 3, [500] * 3)
+    assert share_over_trainings([past, 0.9, 1.0], [500] * 3) == share_over_trainings([1.0, 0.9, 1.0], [500] * 3)
+    assert share_over_trainings([1 - past] * 3, [500] * 3) == share_over_trainings([0.0] * 3, [500] * 3)

@@ -34,6 +34,13 @@ def test_real_pictures_keep_nearly_all():
     assert modes_kept(pictures(range(10), 400, seed=3), REALS).value > 0.95
 
 
+@pytest.mark.parametrize("count", [200, 613, 750, 997])
+def test_all_kinds_are_a_whole(count):
+    """Where every kind is drawn the share is 1, to the last digit."""
+    reals = pictures(range(10), count, seed=1)
+    assert modes_kept(reals, reals).value == 1
+
+
 def test_one_picture_over_and_over():
     """A generator that draws one picture keeps one cluster of twenty."""
     assert modes_kept(REALS[:1].expand(200, -1, -1, -1), REALS).value < 0.12
