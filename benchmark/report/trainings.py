@@ -18,7 +18,7 @@ def shown_as(metric: str) -> Format:
     """How a metric, or the accuracy of a network, is written."""
     if metric in METRICS:
         return METRICS[metric].shown
-    return RATE if metric.endswith("_accuracy") else Format()
+    return RATE if "_accuracy" in metric else Format()
 
 
 def interval_of(metric: str, values: Column, lows: Column, highs: Column, counts: Column) -> Ends:

@@ -134,7 +134,7 @@ def test_command_compares_every_relaxation_that_is_asked(cli, smoke):
         (("vaex", "null", "--relaxation", "0.3"), ("0.2, 0.4",)),
         (("vaex", "null", "--relaxation", "much"), ("--relaxation",)),
         (("vaex", "null", "--tasks", "mnist/3-8"), ("benchmark run",)),
-        (("vaex", "null", "--preset", "paper"), ("benchmark run",)),
+        (("vaex", "null", "--preset", "paper"), ("it holds smoke: mnist", "--preset smoke")),
         (("vaex",), ("'B'",)),
     ],
 )

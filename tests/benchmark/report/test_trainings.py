@@ -23,7 +23,8 @@ def test_interval_of_one_training_is_its_own():
 def test_interval_of_three_trainings_is_over_trainings():
     """Rates have the interval of shares, other numbers that of means with the errors of their own intervals."""
     values, lows, highs = [0.7, 0.8, 0.9], [0.6, 0.7, 0.8], [0.8, 0.9, 1.0]
-    assert interval_of("flip_rate", values, lows, highs, [50] * 3) == share_over_trainings(values, [50] * 3)
+    for share in ("flip_rate", "classifier_accuracy", "classifier_accuracy_corrupted"):
+        assert interval_of(share, values, lows, highs, [50] * 3) == share_over_trainings(values, [50] * 3)
     assert interval_of("im1", values, lows, highs, [50] * 3) == pytest.approx(
         over_trainings(values, [0.1 / 1.96] * 3), 1e-4
     )
