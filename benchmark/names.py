@@ -19,7 +19,7 @@ Backend = Literal["loky", "dask", "ray"]
 PRESETS: Mapping[Preset, str] = MappingProxyType(
     {
         "smoke": "seconds; shows that everything runs, the numbers mean nothing",
-        "default": "minutes on two CPU cores",
+        "default": "a quarter of an hour to an hour a task on two CPU cores",
         "paper": "the papers' own sizes; wants a GPU and the papers' data",
     }
 )

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from benchmark.jobs.fit import artefact_of
 from benchmark.jobs.protocol import Job, Protocol, images_of
 from benchmark.jobs.work import Work
 from benchmark.judges.autoencoders import train_autoencoders
@@ -60,11 +61,12 @@ class Forecast:
         disk = sum(part.bytes for part in self.parts) / 2**20
         gpu = f", {self.device_memory:,.0f} MiB of the GPU" if self.device_memory else ""
         needs = f"about {_duration(total)}, {self.memory:,.0f} MiB of memory or more{gpu}, {disk:,.0f} MiB on disk"
-        return "\n".join(["estimated from a few measured steps, one job after another:", *lines, f"in all: {needs}"])
+        head = "estimated from a few measured steps, one job after another, trainings on disk left out:"
+        return "\n".join([head, *lines, f"in all: {needs}"])
 
 
 def estimate(jobs: Sequence[Job], protocol: Protocol, clock: Callable[[], float] = time.perf_counter) -> Forecast:
-    """The needs of `jobs`, judges included; shared parts count once. Nothing is written.
+    """The needs of `jobs`, judges included; shared parts count once, trainings on disk not at all. Nothing is written.
 
     Scoring is not included. `clock` may count something else that grows with the work, such as operations.
 
@@ -128,24 +130,26 @@ class Meter(Trainer):
 
 
 def _judges(work: Work, clock: Callable[[], float]) -> Iterator[Part]:
-    """The classifier, the oracles and the autoencoders of one task and seed."""
+    """The classifier, the oracles and the autoencoders of one task and seed, as far as they are not on disk."""
     question = work.question
     few = question.train.first(IMAGES)
     trained = [work.classifier, *work.retrained, *work.oracle.members]
     for judge in trained:
-        if isinstance(judge, GivenClassifier):
+        if isinstance(judge, GivenClassifier) or judge.artefact.facts() is not None:
             continue
         subset, _ = judge.learns_from()
         meter = _meter(work, len(subset), clock)
         network: nn.Module = train(judge.config, few, question.class_count, meter)
         yield Part(f"{judge.role} on {work.job.task}, seed {work.job.seed}", meter.seconds, STATES * _size(network))
+    if work.autoencoders.artefact.facts() is not None:
+        return
     meter = _meter(work, len(question.train), clock)
     network = train_autoencoders(work.autoencoders.config, few, question.class_count, meter)
     yield Part(f"autoencoders on {work.job.task}, seed {work.job.seed}", meter.seconds, STATES * _size(network))
 
 
 def _method(work: Work, seen: set[tuple[object, ...]], clock: Callable[[], float]) -> Iterator[Part]:
-    """The training of a method, unless another one shares it, and its answers."""
+    """The training of a method, unless another one shares it or it is on disk, and its answers."""
     question, device = work.question, work.workshop.device
     method, classifier = work.method(), work.classifier.untrained().to(device).eval()
     few = question.train.first(IMAGES)
@@ -154,7 +158,9 @@ def _method(work: Work, seen: set[tuple[object, ...]], clock: Callable[[], float
     method.fit(few, classifier, trainer=meter)
     rest = (clock() - started - meter.spent) * len(question.train) / len(few)  # grows with the images
     shared = (work.entry.path, str(method.config.fit_part()), work.job.task, work.job.seed)
-    if shared not in seen:
+    digest = work.classifier_digest
+    there = digest is not None and artefact_of(work, digest).facts() is not None
+    if shared not in seen and not there:
         seen.add(shared)
         yield Part(f"{work.job}: training", meter.seconds + rest, STATES * _size(method.network))
     method.network.to(device).eval()

@@ -33,10 +33,14 @@ UNTESTED = frozenset({"smoke"})
 
 def fit(work: Work) -> Artefact:
     """The artefact of the fit; its key contains only settings that affect the fit, so variants share it."""
-    classifier = work.classifier.made()[1].digest
-    artefact = Artefact(work.protocol.runs, "fit", key_of(**fit_settings(work), classifier=classifier))
+    artefact = artefact_of(work, work.classifier.made()[1].digest)
     artefact.make(partial(_fit, work))
     return artefact
+
+
+def artefact_of(work: Work, classifier: str) -> Artefact:
+    """Where the fit under the classifier of this digest is kept, or will be."""
+    return Artefact(work.protocol.runs, "fit", key_of(**fit_settings(work), classifier=classifier))
 
 
 def fit_settings(work: Work) -> dict[str, Any]:

@@ -109,7 +109,7 @@ class Work:
         except ValueError as error:
             raise UserError(f"{self.job.method} on {self.job.task}: {error}") from error
         self.check_extractors()
-        if self.protocol.wanted is not None and (self.protocol.writes or self._seeing):
+        if self.protocol.wanted is not None and (self.protocol.writes or self.classifier_digest):
             self._check_wanted(self.protocol.wanted)
         if method.takes_truth and self.question.queries.data.exact is None:
             raise UserError(
@@ -128,12 +128,12 @@ class Work:
             )
 
     @property
-    def _seeing(self) -> bool:
-        """Whether the classifier is there: the user's own, or one that was trained before."""
+    def classifier_digest(self) -> str | None:
+        """The hash of the classifier that is there, the user's own or one trained before; None before its training."""
         if isinstance(self.classifier, GivenClassifier):
-            return True
-        settings, code = self.classifier.settings(), code_of(TrainedClassifier.__module__)
-        return self.workshop.artefact(self.classifier.role, config=settings, code=code).facts() is not None
+            return self.classifier.spec.digest()
+        facts = self.classifier.artefact.facts()
+        return None if facts is None else str(facts["digest"])
 
     def _check_wanted(self, wanted: Wanted) -> None:
         """Refuse a target that the classifier, which is trained for it where it is ours, sees already."""

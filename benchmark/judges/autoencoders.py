@@ -107,9 +107,14 @@ class TrainedAutoencoders:
     config: AutoencoderConfig
     workshop: Workshop
 
+    @property
+    def artefact(self) -> Artefact:
+        """Where the trained autoencoders are kept, or will be."""
+        return self.workshop.artefact("autoencoders", config=self.config.model_dump(), code=code_of(__name__))
+
     def made(self) -> Artefact:
         """The trained autoencoders on disk."""
-        artefact = self.workshop.artefact("autoencoders", config=self.config.model_dump(), code=code_of(__name__))
+        artefact = self.artefact
         artefact.make(self._train)
         return artefact
 

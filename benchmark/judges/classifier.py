@@ -177,9 +177,14 @@ class TrainedClassifier:
     config: ClassifierConfig
     workshop: Workshop
 
+    @property
+    def artefact(self) -> Artefact:
+        """Where the trained network is kept, or will be."""
+        return self.workshop.artefact(self.role, config=self.config.model_dump(), code=code_of(__name__))
+
     def made(self) -> tuple[Artefact, Judge]:
         """The trained network on disk, and its entry for a record."""
-        artefact = self.workshop.artefact(self.role, config=self.config.model_dump(), code=code_of(__name__))
+        artefact = self.artefact
         return artefact, Judge.model_validate(artefact.make(self._train))
 
     def network(self) -> ConvClassifier:

@@ -11,6 +11,8 @@ from benchmark.arguments import protocol_of
 from benchmark.data.wanted import Wanted
 from benchmark.errors import UserError
 from benchmark.jobs import protocol as loading
+from benchmark.jobs.estimate import estimate
+from benchmark.jobs.fit import fit
 from benchmark.jobs.protocol import Job, images_of
 from benchmark.jobs.work import Work
 
@@ -102,6 +104,26 @@ def refused(asked, picture):
         return False
 
     return [digit for digit in range(10) if refuses(digit)]
+
+
+@pytest.mark.slow
+def test_only_what_is_missing_is_counted(tmp_path):
+    """Judges and a fit that lie on disk cost nothing any more; of answers nothing is known before their record."""
+    asked = protocol_of(tmp_path / "results", "smoke", settings=["gan-search.epochs=1"])
+    job = Job("mnist", "gan-search", 0)
+    before = [part.name for part in estimate([job], asked).parts]
+    assert not (tmp_path / "results").exists()
+    judges = ["classifier", "classifier-2", "classifier-3", "oracle", "oracle-2", "oracle-3", "autoencoders"]
+    training, answers = "gan-search on mnist, seed 0: training", "gan-search on mnist, seed 0: answers"
+    assert before == [*(f"{judge} on mnist, seed 0" for judge in judges), training, answers]
+    work = Work(job, asked)
+    fit(work)
+    work.oracle.members[1].made()
+    gone = {"classifier on mnist, seed 0", "oracle-2 on mnist, seed 0", training}
+    assert [part.name for part in estimate([job], asked).parts] == [name for name in before if name not in gone]
+    work.autoencoders.made()
+    found = [part.name for part in estimate([job], asked).parts]
+    assert found == [name for name in before if name not in gone | {"autoencoders on mnist, seed 0"}]
 
 
 def test_a_look_at_a_classifier(cli, shapes, tmp_path, monkeypatch):
