@@ -64,7 +64,7 @@ class GanConfig(MethodConfig):
         "convolution, without checkerboards (Odena et al. 2016)",
     )
     augments: bool = Field(
-        False, description="whether the discriminator sees images shifted, lit otherwise (Zhao et al. 2020)"
+        False, description="whether the discriminator sees images shifted and lit at random (Zhao et al. 2020)"
     )
 
 
