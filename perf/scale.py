@@ -2,7 +2,7 @@
 
 `python perf/scale.py [METHOD ...]`; without names the first method of each family. One random picture stands in for
 all of CelebA's 202,599: neither operations nor time depend on what a picture shows. Every part is extrapolated from a
-few steps on this processor, as `benchmark run --dry-run` does it. Takes four minutes for `vaex`; writes nothing.
+few steps on this processor, as `benchmark run --dry-run` does it. Takes minutes a method; writes nothing.
 
 A GPU is taken to reach a share of its peak (`REACHED`). The share is an assumption; several say what hangs on it.
 """
@@ -10,7 +10,7 @@ A GPU is taken to reach a share of its peak (`REACHED`). The share is an assumpt
 import argparse
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pandas as pd
@@ -19,7 +19,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from benchmark.arguments import methods_of, protocol_of
 from benchmark.data import ImageData, Source, celeba
 from benchmark.errors import UserError
-from benchmark.jobs.estimate import estimate
+from benchmark.jobs.estimate import parts_of
 from benchmark.jobs.protocol import Job, Protocol
 from methods import METHODS
 
@@ -34,11 +34,15 @@ REACHED = (0.1, 0.3, 0.5)
 
 
 def main(names: str) -> None:
-    """Print the table of parts, and what all of them take on GPUs."""
+    """Print each part as it is measured, then the table, and what all parts take on GPUs."""
     jobs = [Job(TASK, name, SEED) for name in methods_of(names) if not METHODS[name].reference]
     protocol = protocol_of(tempfile.gettempdir(), "paper")
     celeba.load = pictures
-    table = measured(jobs, protocol)
+    rows = []
+    for row in measured(jobs, protocol):
+        print(*row, sep=", ", flush=True)
+        rows.append(row)
+    table = pd.DataFrame(rows, columns=["part", "PFLOP", "CPU hours here", "MiB"])
     print(table.to_markdown(index=False, floatfmt=",.1f"))
     operations = table["PFLOP"].sum() * 1e15
     for share in REACHED:
@@ -62,17 +66,12 @@ def pictures(source: Source) -> ImageData:  # noqa: ARG001 - a loader's signatur
     )
 
 
-def measured(jobs: Sequence[Job], protocol: Protocol) -> pd.DataFrame:
-    """A row a part: 10^15 operations, CPU hours on this processor, and MiB on disk."""
-    counter = FlopCounterMode(display=False)
-    with counter:
-        counted = estimate(jobs, protocol, lambda: float(counter.get_total_flops())).parts
-    taken = estimate(jobs, protocol, time.process_time).parts
-    rows = [
-        (part.name, part.seconds / 1e15, here.seconds / 3600, part.bytes / 2**20)
-        for part, here in zip(counted, taken, strict=True)
-    ]
-    return pd.DataFrame(rows, columns=["part", "PFLOP", "CPU hours here", "MiB"])
+def measured(jobs: Sequence[Job], protocol: Protocol) -> Iterator[tuple[str, float, float, float]]:
+    """Of each part its name, 10^15 operations, CPU hours on this processor, and MiB on disk."""
+    with FlopCounterMode(display=False) as counter:
+        for part in parts_of(jobs, protocol, lambda: np.array([counter.get_total_flops(), time.process_time()])):
+            operations, seconds = np.broadcast_to(part.seconds, 2)  # of what trains nothing it is one 0
+            yield part.name, operations / 1e15, seconds / 3600, part.bytes / 2**20
 
 
 if __name__ == "__main__":

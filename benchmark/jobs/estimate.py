@@ -4,18 +4,22 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import torch
 from torch import nn
 
+from benchmark.data import Subset
 from benchmark.jobs.fit import artefact_of
+from benchmark.jobs.memory import kept
 from benchmark.jobs.protocol import Job, Protocol, images_of
 from benchmark.jobs.work import Work
 from benchmark.judges.autoencoders import train_autoencoders
 from benchmark.judges.classifier import train
 from benchmark.judges.own import GivenClassifier
 from benchmark.records.record import peak_memory
+from benchmark.records.store import Artefact
 from methods.training import Plan, Trainer
 
 STEPS = 6
@@ -29,6 +33,12 @@ REPETITIONS = 2
 """Measured repetitions of a method's work beside its trainings (`Trainer.repeated`)."""
 STATES = 4
 """Disk space during a training, in sizes of the network: weights, and a checkpoint with weights and two moments."""
+
+
+Clock = Callable[[], Any]
+"""Seconds, or whatever else is to be counted."""
+Costs = dict[tuple[object, ...], tuple[float, int]]
+"""What determines them, but for the seed -> seconds and bytes on disk of what was measured."""
 
 
 @dataclass(frozen=True)
@@ -65,30 +75,43 @@ class Forecast:
         return "\n".join([head, *lines, f"in all: {needs}"])
 
 
-def estimate(jobs: Sequence[Job], protocol: Protocol, clock: Callable[[], float] = time.perf_counter) -> Forecast:
-    """The needs of `jobs`, judges included; shared parts count once, trainings on disk not at all. Nothing is written.
-
-    Scoring is not included. `clock` may count something else that grows with the work, such as operations.
+def estimate(jobs: Sequence[Job], protocol: Protocol) -> Forecast:
+    """The needs of `jobs`, as `parts_of` measures them.
 
     Raises
     ------
     UserError
         If a task cannot be loaded or a method refuses its settings.
     """
+    parts = tuple(parts_of(jobs, protocol))
+    gpu = torch.cuda.max_memory_allocated() / 2**20 if torch.cuda.is_available() else 0.0
+    return Forecast(parts, peak_memory(), gpu)
+
+
+def parts_of(jobs: Sequence[Job], protocol: Protocol, clock: Clock = time.perf_counter) -> Iterator[Part]:
+    """The parts of `jobs`, judges included, each as soon as it is measured. Nothing is written.
+
+    What jobs share counts once, what is on disk not at all, and what differs by its seed alone is measured once.
+    Scoring is not included. `clock` may count something else that grows with the work, or an array of such numbers.
+
+    Raises
+    ------
+    UserError
+        If a task cannot be loaded or a method refuses its settings; before anything is measured.
+    """
     protocol = replace(protocol, writes=False)
     for job in jobs:
         images_of(job.task, protocol)
         Work(job, protocol).check()
-    parts: list[Part] = []
     seen: set[tuple[object, ...]] = set()
+    costs: Costs = {}
     for job in jobs:
         work = Work(job, protocol)
-        if (job.task, job.seed) not in seen:
-            seen.add((job.task, job.seed))
-            parts += _judges(work, clock)
-        parts += _method(work, seen, clock)
-    gpu = torch.cuda.max_memory_allocated() / 2**20 if torch.cuda.is_available() else 0.0
-    return Forecast(tuple(parts), peak_memory(), gpu)
+        with kept():  # as the work itself does
+            if (job.task, job.seed) not in seen:
+                seen.add((job.task, job.seed))
+                yield from _judges(work, costs, clock)
+            yield from _method(work, seen, costs, clock)
 
 
 @dataclass
@@ -97,7 +120,7 @@ class Meter(Trainer):
 
     full: int = 0
     """Number of images of the real training."""
-    clock: Callable[[], float] = time.perf_counter
+    clock: Clock = time.perf_counter
     seconds: float = 0.0
     """Extrapolated seconds of all trainings."""
     spent: float = 0.0
@@ -129,27 +152,44 @@ class Meter(Trainer):
         self.seconds += seconds * count / few
 
 
-def _judges(work: Work, clock: Callable[[], float]) -> Iterator[Part]:
+def _judges(work: Work, costs: Costs, clock: Clock) -> Iterator[Part]:
     """The classifier, the oracles and the autoencoders of one task and seed, as far as they are not on disk."""
-    question = work.question
-    few = question.train.first(IMAGES)
-    trained = [work.classifier, *work.retrained, *work.oracle.members]
-    for judge in trained:
-        if isinstance(judge, GivenClassifier) or judge.artefact.facts() is not None:
+    question, autoencoders = work.question, work.autoencoders
+    networks: list[tuple[str, Artefact, Callable[[Subset, int, Trainer], nn.Module], object, int]] = [
+        (judge.role, judge.artefact, partial(train, judge.config), judge.config, len(judge.learns_from()[0]))
+        for judge in (work.classifier, *work.retrained, *work.oracle.members)
+        if not isinstance(judge, GivenClassifier)
+    ]
+    together = partial(train_autoencoders, autoencoders.config)
+    networks += [("autoencoders", autoencoders.artefact, together, autoencoders.config, len(question.train))]
+    for role, artefact, learn, config, count in networks:
+        if artefact.facts() is not None:
             continue
-        subset, _ = judge.learns_from()
-        meter = _meter(work, len(subset), clock)
-        network: nn.Module = train(judge.config, few, question.class_count, meter)
-        yield Part(f"{judge.role} on {work.job.task}, seed {work.job.seed}", meter.seconds, STATES * _size(network))
-    if work.autoencoders.artefact.facts() is not None:
-        return
-    meter = _meter(work, len(question.train), clock)
-    network = train_autoencoders(work.autoencoders.config, few, question.class_count, meter)
-    yield Part(f"autoencoders on {work.job.task}, seed {work.job.seed}", meter.seconds, STATES * _size(network))
+        key = work.job.task, config, count
+        if key not in costs:
+            meter = _meter(work, count, clock)
+            network = learn(question.train.first(IMAGES), question.class_count, meter)
+            costs[key] = meter.seconds, STATES * _size(network)
+        yield Part(f"{role} on {work.job.task}, seed {work.job.seed}", *costs[key])
 
 
-def _method(work: Work, seen: set[tuple[object, ...]], clock: Callable[[], float]) -> Iterator[Part]:
+def _method(work: Work, seen: set[tuple[object, ...]], costs: Costs, clock: Clock) -> Iterator[Part]:
     """The training of a method, unless another one shares it or it is on disk, and its answers."""
+    job = work.job
+    training, answers = (job.task, job.method, "training"), (job.task, job.method, "answers")
+    if training not in costs:
+        costs[training], costs[answers] = _measured(work, clock)
+    shared = (work.entry.path, str(work.method().config.fit_part()), job.task, job.seed)
+    digest = work.classifier_digest
+    there = digest is not None and artefact_of(work, digest).facts() is not None
+    if shared not in seen and not there:
+        seen.add(shared)
+        yield Part(f"{job}: training", *costs[training])
+    yield Part(f"{job}: answers", *costs[answers])
+
+
+def _measured(work: Work, clock: Clock) -> tuple[tuple[float, int], tuple[float, int]]:
+    """What a method's training and its answers take, each in seconds and bytes."""
     question, device = work.question, work.workshop.device
     method, classifier = work.method(), work.classifier.untrained().to(device).eval()
     few = question.train.first(IMAGES)
@@ -157,12 +197,7 @@ def _method(work: Work, seen: set[tuple[object, ...]], clock: Callable[[], float
     started = clock()
     method.fit(few, classifier, trainer=meter)
     rest = (clock() - started - meter.spent) * len(question.train) / len(few)  # grows with the images
-    shared = (work.entry.path, str(method.config.fit_part()), work.job.task, work.job.seed)
-    digest = work.classifier_digest
-    there = digest is not None and artefact_of(work, digest).facts() is not None
-    if shared not in seen and not there:
-        seen.add(shared)
-        yield Part(f"{work.job}: training", meter.seconds + rest, STATES * _size(method.network))
+    training = meter.seconds + rest, STATES * _size(method.network)
     method.network.to(device).eval()
     queries = question.queries.first(QUERIES)
     images = queries.batch(torch.arange(len(queries))).to(device)
@@ -172,10 +207,10 @@ def _method(work: Work, seen: set[tuple[object, ...]], clock: Callable[[], float
         answers = method.explain(images, target, work.protocol.relaxations)
     times = len(question.queries) / len(queries)
     kept = answers.images.numel() + 2 * images.numel() + sum(part.nbytes for part in answers.intervention.values())
-    yield Part(f"{work.job}: answers", (clock() - started) * times, round(kept * times))
+    return training, ((clock() - started) * times, round(kept * times))
 
 
-def _meter(work: Work, full: int, clock: Callable[[], float]) -> Meter:
+def _meter(work: Work, full: int, clock: Clock) -> Meter:
     """Times steps on one device, however many are to share the training: a process each cannot be timed from here."""
     return Meter(seed=0, devices=replace(work.protocol.devices, devices=1), full=full, clock=clock)
 

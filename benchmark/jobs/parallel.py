@@ -18,13 +18,8 @@ from joblib import Parallel, delayed, parallel_config
 
 from benchmark import plugins
 from benchmark.errors import UserError
+from benchmark.jobs.memory import kept
 from benchmark.names import Backend
-
-KEPT: Mapping[str, int] = MappingProxyType({"MALLOC_MMAP_THRESHOLD_": 2**25, "MALLOC_TRIM_THRESHOLD_": 2**34})
-"""Environment for glibc, in bytes: a process keeps the memory of a freed tensor for the next one.
-
-Returning it to the system and mapping it again takes an eighth of a training's time.
-"""
 
 warnings.filterwarnings("ignore", "A worker stopped while some jobs")  # loky replaces a process whose memory grew
 
@@ -96,11 +91,9 @@ def _results(todo: Sequence[Callable[[], Any]], workers: int) -> Iterator[tuple[
     """(place, result) of each call, in the order in which they end."""
     cluster = _cluster.get()
     if not todo or (workers <= 1 and cluster.backend == "loky"):
-        yield from ((place, call()) for place, call in enumerate(todo))
+        yield from (_placed(place, call) for place, call in enumerate(todo))
         return
     gpus = gpus_here() if cluster.backend == "loky" else ()
-    for name, size in KEPT.items():
-        os.environ.setdefault(name, str(size))
     with cluster.joined(workers) as count:
         with _deaf():
             # One call at a time: after quick calls joblib would give a worker several at once.
@@ -113,12 +106,15 @@ def _results(todo: Sequence[Callable[[], Any]], workers: int) -> Iterator[tuple[
         yield from made
 
 
-def _placed(place: int, call: Callable[[], Any], files: Sequence[Path], gpus: Sequence[str] = ()) -> tuple[int, Any]:
-    """The place and the result of a call in another process, which first loads the plugin `files` and takes a GPU."""
+def _placed(
+    place: int, call: Callable[[], Any], files: Sequence[Path] = (), gpus: Sequence[str] = ()
+) -> tuple[int, Any]:
+    """The place and the result of a call; another process first loads the plugin `files` and takes a GPU."""
     if len(gpus) > 1:
         os.environ[VISIBLE] = gpu_of(current_process().name, gpus)
     plugins.load(files)
-    return place, call()
+    with kept():
+        return place, call()
 
 
 def gpus_here() -> tuple[str, ...]:

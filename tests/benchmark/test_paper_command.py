@@ -1,5 +1,6 @@
 import re
 import shutil
+from collections import Counter
 from itertools import count
 
 import pytest
@@ -154,6 +155,27 @@ def test_estimate_measures_and_writes_nothing(tmp_path):
     assert all(part.bytes > 0 for part in found.parts)
     assert found.memory > 0
     assert not list(tmp_path.rglob("tensors.safetensors"))
+
+
+@pytest.mark.slow
+def test_estimate_measures_one_seed_for_all(tmp_path, monkeypatch):
+    """Every seed has its own parts, and more seeds take no more steps to measure; nor do networks that are alike."""
+    trained = Counter()
+    fit = Meter.fit
+
+    def counted(meter, module, *others, **more):
+        trained[type(module).__name__] += 1
+        return fit(meter, module, *others, **more)
+
+    monkeypatch.setattr(Meter, "fit", counted)
+    jobs = [Job("mnist", "vaex", seed) for seed in range(3)]
+    parts = estimate(jobs, Protocol(results=tmp_path, preset="smoke")).parts
+    assert len({part.name for part in parts}) == len(parts) == 3 * (7 + 2)
+    for seed in range(3):
+        same = zip(parts, parts[9 * seed : 9 * seed + 9], strict=False)
+        assert all((one.seconds, one.bytes) == (other.seconds, other.bytes) for one, other in same)
+    assert parts[0].seconds == parts[1].seconds  # the investigated classifier, and one trained again
+    assert trained == {"ConvClassifier": 1 + 3, "Autoencoders": 1, "HierarchicalVAE": 1}
 
 
 class Line(nn.Module):

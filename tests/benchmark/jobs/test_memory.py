@@ -1,6 +1,9 @@
 """More jobs than the memory holds are refused, and not started by default."""
 
 import math
+import platform
+import subprocess
+import sys
 from mmap import MAP_ANONYMOUS, MAP_PRIVATE, mmap
 
 import pytest
@@ -73,6 +76,46 @@ def test_memory_that_is_taken_is_seen():
         after = memory.own_memory()
     assert after - before == pytest.approx(64, abs=8)
     assert after < memory.machine_memory()
+
+
+FAULTS = """
+import resource
+import torch
+from benchmark.jobs.memory import kept, own_memory
+
+def faults(times):
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(times):
+        torch.empty(2**24).fill_(1.0)  # 64 MiB
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+without = faults(20)
+with kept():
+    faults(3)
+    within, held = faults(20), own_memory()
+print(without, within, held - own_memory())
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="memory is kept on glibc only")
+def test_memory_is_kept_while_a_call_works():
+    """A tensor takes the place of the one before without a page fault; at the end the memory is given back."""
+    made = subprocess.run([sys.executable, "-c", FAULTS], check=True, capture_output=True, text=True)
+    without, within, given_back = map(float, made.stdout.split())
+    assert within < 0.05 * without
+    assert given_back > 32
+
+
+@pytest.mark.parametrize("error", [AttributeError, OSError, TypeError])
+def test_another_c_library_changes_nothing(monkeypatch, error):
+    """Where glibc's functions are not there, work goes on as it is."""
+
+    def absent(_):
+        raise error
+
+    monkeypatch.setattr(memory.ctypes, "CDLL", absent)
+    with memory.kept():
+        pass
 
 
 def test_too_many_jobs_are_one_line(cli, tmp_path):
