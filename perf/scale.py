@@ -1,29 +1,35 @@
-"""What CelebA at the papers' size takes: operations and CPU time of each part, and hours on GPUs.
+"""What CelebA at the papers' size takes: operations and CPU time of each part, and hours on nodes of GPUs.
 
 `python perf/scale.py [METHOD ...]`; without names the first method of each family. One random picture stands in for
 all of CelebA's 202,599: neither operations nor time depend on what a picture shows. Every part is extrapolated from a
 few steps on this processor, as `benchmark run --dry-run` does it. Takes minutes a method; writes nothing.
 
 A GPU is taken to reach a share of its peak (`REACHED`). The share is an assumption; several say what hangs on it.
+Each fit has a GPU of its own, so however many there are, a seed takes as long as its longest chain of parts.
 """
 
 import argparse
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import torch
+from PIL import Image
 from torch.utils.flop_counter import FlopCounterMode
+from torchvision.models import inception_v3
 
 from benchmark.arguments import methods_of, protocol_of
 from benchmark.data import ImageData, Source, celeba
 from benchmark.errors import UserError
 from benchmark.jobs.estimate import parts_of
 from benchmark.jobs.protocol import Job, Protocol
+from benchmark.jobs.settings import DATA
 from methods import METHODS
 
-TASK, SEED = "celeba/Male", 0
+TASK, SEED, SEEDS = "celeba/Male", 0, 5
 SPLITS = {"train": 162_770, "validation": 19_867, "test": 19_962}
 """Pictures of CelebA's own splits (Liu et al. 2015)."""
 ATTRIBUTES = 40
@@ -42,11 +48,48 @@ def main(names: str) -> None:
     for row in measured(jobs, protocol):
         print(*row, sep=", ", flush=True)
         rows.append(row)
+    rows += [decoding(), inception(protocol, len(jobs))]
     table = pd.DataFrame(rows, columns=["part", "PFLOP", "CPU hours here", "MiB"])
     print(table.to_markdown(index=False, floatfmt=",.1f"))
-    operations = table["PFLOP"].sum() * 1e15
-    for share in REACHED:
-        print(f"one GPU at {share:.0%} of its peak: {operations / (share * PEAK) / 3600:,.1f} h")
+    print(f"{SEEDS} seeds: {SEEDS * table['MiB'].sum() / 2**10:,.0f} GiB")
+    print(nodes(table.set_index("part")["PFLOP"], [str(job) for job in jobs]).to_markdown(floatfmt=",.1f"))
+
+
+def decoding() -> tuple[str, float, float, float]:
+    """Reading CelebA's JPEG files once, whatever is made of them; kept as 8-bit pixels."""
+    count, few = sum(SPLITS.values()), 50
+    colours = np.random.default_rng(0).integers(256, size=(8, 8, 3), dtype=np.uint8)  # smooth, as photographs are
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "face.jpg"
+        Image.fromarray(colours).resize(celeba.ALIGNED, Image.Resampling.BICUBIC).save(file, quality=95)
+        started = time.process_time()
+        for _ in range(few):
+            celeba.decode(file)
+        seconds = time.process_time() - started
+    return "decoding, once for all", 0.0, seconds * count / few / 3600, 3 * celeba.SIZE**2 * count / 2**20
+
+
+def inception(protocol: Protocol, methods: int) -> tuple[str, float, float, float]:
+    """InceptionV3's features, which --fid inception asks for: of all answers, and of a reconstruction a query."""
+    queries = DATA.resolved("paper", {}).queries
+    count, few = methods * queries * (len(protocol.relaxations) + 1), 4
+    network, images = inception_v3(init_weights=False).eval(), torch.zeros(few, 3, 299, 299)
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        network(images)
+        counted, started = counter.get_total_flops(), time.process_time()
+        network(images)
+        taken = np.array([counter.get_total_flops() - counted, time.process_time() - started])
+    operations, seconds = taken * count / few
+    return "Inception's features", operations / 1e15, seconds / 3600, 0.0
+
+
+def nodes(operations: pd.Series, jobs: Sequence[str]) -> pd.DataFrame:
+    """Hours of `SEEDS` seeds on one, 8 and 32 GPUs, for each share of the peak; `operations`: PFLOP of each part."""
+    judges = operations[[" on " in name and ": " not in name for name in operations.index]].max()
+    chain = judges + max(operations.filter(like=f"{job}: ").sum() for job in jobs)
+    work = {gpus: max(SEEDS * operations.sum() / gpus, chain) for gpus in (1, 8, 32)}
+    hours = {f"{share:.0%} of the peak": pd.Series(work) * 1e15 / (share * PEAK) / 3600 for share in REACHED}
+    return pd.DataFrame(hours).rename_axis("GPUs")
 
 
 def pictures(source: Source) -> ImageData:  # noqa: ARG001 - a loader's signature
