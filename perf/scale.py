@@ -1,8 +1,8 @@
 """What CelebA at the papers' size takes: operations and CPU time of each part, and hours on nodes of GPUs.
 
-`python perf/scale.py [METHOD ...]`; without names the first method of each family. One random picture stands in for
-all of CelebA's 202,599: neither operations nor time depend on what a picture shows. Every part is extrapolated from a
-few steps on this processor, as `benchmark run --dry-run` does it. Takes minutes a method; writes nothing.
+`python perf/scale.py [METHOD ...]`; without names the first method of each family. Random pictures stand in
+for CelebA's 202,599: neither operations nor time depend on what a picture shows. Every part is extrapolated from a few
+steps on this processor, as `benchmark run --dry-run` does it. Takes minutes a method; writes nothing.
 
 A GPU is taken to reach a share of its peak (`REACHED`). The share is an assumption; several say what hangs on it.
 Each fit has a GPU of its own, so however many there are, a seed takes as long as its longest chain of parts.
@@ -12,11 +12,13 @@ import argparse
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
+from numpy.lib.stride_tricks import as_strided
 from PIL import Image
 from torch.utils.flop_counter import FlopCounterMode
 from torchvision.models import inception_v3
@@ -37,6 +39,20 @@ PEAK = 67e12
 """Operations a second in float32 of an H100 SXM, without tensor cores (NVIDIA's data sheet)."""
 REACHED = (0.1, 0.3, 0.5)
 """Shares of the peak."""
+
+
+class Whole(nullcontext):
+    """In place of a tracker of modules."""
+
+    parents = frozenset({"Global"})
+
+
+class Operations(FlopCounterMode):
+    """Counts all operations, not module by module: hooks of modules do not go with torch.autograd.grad."""
+
+    def __init__(self) -> None:
+        super().__init__(display=False)
+        self.mod_tracker = Whole()
 
 
 def main(names: str) -> None:
@@ -74,7 +90,7 @@ def inception(protocol: Protocol, methods: int) -> tuple[str, float, float, floa
     queries = DATA.resolved("paper", {}).queries
     count, few = methods * queries * (len(protocol.relaxations) + 1), 4
     network, images = inception_v3(init_weights=False).eval(), torch.zeros(few, 3, 299, 299)
-    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+    with torch.no_grad(), Operations() as counter:
         network(images)
         counted, started = counter.get_total_flops(), time.process_time()
         network(images)
@@ -93,14 +109,14 @@ def nodes(operations: pd.Series, jobs: Sequence[str]) -> pd.DataFrame:
 
 
 def pictures(source: Source) -> ImageData:  # noqa: ARG001 - a loader's signature
-    """As many pictures as CelebA has, all the same, in the memory of one."""
-    count, random = sum(SPLITS.values()), np.random.default_rng(0)
-    one = random.integers(256, size=(1, 3, celeba.SIZE, celeba.SIZE), dtype=np.uint8)
+    """As many random pictures as CelebA has; each is the one before, shifted by a byte, so they take little memory."""
+    count, side, random = sum(SPLITS.values()), celeba.SIZE, np.random.default_rng(0)
+    pixels = random.integers(256, size=3 * side**2 + count, dtype=np.uint8)
     names = ["Male", "Smiling", "Young", "Eyeglasses", *(f"attribute {place}" for place in range(4, ATTRIBUTES))]
     ends = np.cumsum(list(SPLITS.values()))
     return ImageData(
         name="celeba",
-        images=np.broadcast_to(one, (count, *one.shape[1:])),
+        images=as_strided(pixels, (count, 3, side, side), (1, side**2, side, 1), writeable=False),
         labels=None,
         class_names=(),
         digest="random",
@@ -111,7 +127,7 @@ def pictures(source: Source) -> ImageData:  # noqa: ARG001 - a loader's signatur
 
 def measured(jobs: Sequence[Job], protocol: Protocol) -> Iterator[tuple[str, float, float, float]]:
     """Of each part its name, 10^15 operations, CPU hours on this processor, and MiB on disk."""
-    with FlopCounterMode(display=False) as counter:
+    with Operations() as counter:
         for part in parts_of(jobs, protocol, lambda: np.array([counter.get_total_flops(), time.process_time()])):
             operations, seconds = np.broadcast_to(part.seconds, 2)  # of what trains nothing it is one 0
             yield part.name, operations / 1e15, seconds / 3600, part.bytes / 2**20

@@ -4,9 +4,9 @@ import torch
 from benchmark.jobs.protocol import Job, Protocol
 from benchmark.jobs.settings import parse_overrides
 from benchmark.jobs.work import Work
-from benchmark.judges.classifier import ClassifierConfig, ConvClassifier
+from benchmark.judges.classifier import ClassifierConfig, ConvClassifier, accuracies
 from benchmark.judges.corruptions import named
-from benchmark.judges.panel import PANEL, Panel, together
+from benchmark.judges.panel import BEHIND, PANEL, Panel, TrainedPanel, together
 
 SHAPE = (1, 12, 12)
 
@@ -68,10 +68,34 @@ def test_members_differ_by_their_seeds(made):
     assert len(set(digests)) == len(digests)
 
 
-def test_the_panel_comes_back_from_the_disk(made):
-    """What is loaded are the members, in order, and nothing is trained again."""
-    panel, again = made.oracle.network(), made.oracle.network()
-    pictures = made.question.queries.batch(slice(0, 5))
+@pytest.fixture(scope="module")
+def uneven(made):
+    """A panel whose second member learns so fast that it learns nothing."""
+    good = made.oracle.members[0].config.model_copy(update={"epochs": 6, "channels": (8, 16)})
+    configs = {"oracle": good, "oracle-2": good.model_copy(update={"learning_rate": 0.5}), "oracle-3": good}
+    return TrainedPanel.of(configs, made.workshop)
+
+
+def test_a_member_that_fails_is_trained_once_more(uneven):
+    """The better network judges; its entry says what was asked for, what happened, and what both took."""
+    first = [member.made()[1] for member in uneven.members]
+    best = max(judge.validation_accuracy for judge in first)
+    assert first[1].validation_accuracy < best - BEHIND
+    for judge, before in zip(uneven.made()[1].members, first, strict=True):
+        if before.validation_accuracy >= best - BEHIND:
+            assert judge == before
+            continue
+        assert judge.config == before.config
+        assert judge.validation_accuracy >= before.validation_accuracy
+        assert f"once more, because it read {before.validation_accuracy:.1%}" in judge.trained_on
+        assert judge.fit_seconds > before.fit_seconds
+
+
+def test_the_panel_comes_back_from_the_disk(uneven):
+    """What is loaded are the networks that the record describes, in order, and nothing is trained again."""
+    panel, again = uneven.network(), uneven.network()
+    pictures = uneven.workshop.question.queries.batch(slice(0, 5))
     assert torch.equal(panel(pictures), again(pictures))
-    for network, member in zip(panel.members, made.oracle.members, strict=True):
-        assert torch.equal(network(pictures), member.network()(pictures))
+    for network, judge in zip(panel.members, uneven.made()[1].members, strict=True):
+        found = accuracies(network, uneven.workshop.question.splits, uneven.workshop.device)
+        assert found["validation_accuracy"] == judge.validation_accuracy
