@@ -82,12 +82,10 @@ def _todo(methods: Given, tasks: Given | None, seeds: Given, protocol: Protocol,
     check_overrides(names, protocol.preset, overrides)
     if idle := next((section for section in overrides if section in METHODS and section not in names), None):
         raise UserError(f"--set {idle}.{next(iter(overrides[idle]))} changes nothing: --methods does not name {idle}")
-    todo = [
-        Job(task, name, seed)
-        for task in tasks_of(tasks, protocol.own_tasks)
-        for seed in seeds_of(seeds)
-        for name in names
-    ]
+    asked = tasks_of(tasks, protocol.own_tasks)
+    if (own := protocol.own_tasks) and not any(data_set_of(task) in own for task in asked):
+        raise UserError(f"--tasks names no task of {own[0]}, which --data brings: leave one of the two out")
+    todo = [Job(task, name, seed) for task in asked for seed in seeds_of(seeds) for name in names]
     return todo if shard is None else runner.in_shard(todo, shard, protocol)
 
 
@@ -137,6 +135,8 @@ def foreseen(
     todo = _todo(methods, tasks, seeds, protocol, shard)
     there = [job for job in todo if runner.finished(job, protocol) is not None]
     missing = [job for job in todo if job not in there and (methods not in MANY or _suits(job, protocol))]
+    if todo and not there and not missing:
+        Work(todo[0], protocol).check()  # where nothing suits, it says why
     return there, missing, estimate(missing, protocol)
 
 

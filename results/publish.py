@@ -58,12 +58,16 @@ PRESET = "default"
 MADE_WITH = re.compile(r"^- preset `(\w+)`", re.MULTILINE)
 """What the notes under a table say of it."""
 
+PART = re.compile(r"(?<=, )validation split$|(?<=\*\*partial run\*\*: )--limit \d+", re.MULTILINE)
+"""What they say of queries that are not those of the test split."""
+
 
 def main(source: Path, *patterns: str) -> None:
     """Take over the linked files of `source`, and say which links have no file there."""
     metrics, readme = HERE / "metrics.csv", ROOT / "README.md"
+    check(source)
     if any(fnmatch("metrics.csv", pattern) for pattern in patterns or ("*",)):
-        check(source)
+        read_numbers(source / "metrics.csv")
         numbers = merged(source / "metrics.csv", metrics)
         page = shown_in(readme.read_text(encoding="utf-8"), numbers)
         write_whole(metrics, numbers.to_csv(index=False, lineterminator="\n").encode())
@@ -92,17 +96,19 @@ def main(source: Path, *patterns: str) -> None:
 
 
 def check(source: Path) -> None:
-    """Refuse numbers that are none, or of another preset than is published, as far as `source` says which.
+    """Refuse what was made with another preset than is published, or is a part of a run, as far as `source` says so.
 
     Raises
     ------
     UserError
-        As `read_numbers`, and for another preset.
+        For another preset or split, and for a run with --limit.
     """
-    read_numbers(source / "metrics.csv")
     summary = source / "tables" / "summary.md"
     if summary.exists():
-        presets = set(MADE_WITH.findall(summary.read_text(encoding="utf-8")))
+        notes = summary.read_text(encoding="utf-8")
+        presets = set(MADE_WITH.findall(notes))
+        if part := PART.search(notes):
+            raise UserError(f"{source} is a part of a run ({part[0]}): publish a whole one, of the test split")
     else:
         presets = {folder.name for folder in (source / "runs" / "records").glob("*")}
     if presets - {PRESET}:

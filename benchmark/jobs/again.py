@@ -4,14 +4,16 @@ import json
 import shlex
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import BaseModel
 
 from benchmark.data.folder_config import folder_config
 from benchmark.errors import UserError
 from benchmark.jobs.settings import CLASSIFIER, ORACLES, method_config
+from benchmark.judges.features import EXTRACTORS
 from benchmark.judges.spec import ClassifierSpec
+from benchmark.names import Precision
 from benchmark.records.record import SOURCE, Record
 from methods import METHODS
 
@@ -76,7 +78,8 @@ def _of_run(records: Sequence[Record]) -> list[str]:
     found += ["--split", first.split] if first.split == "validation" else []
     found += ["--limit", str(first.limit)] if first.limit else []
     if first.relaxations and tuple(sorted(first.relaxations)) != USUAL:
-        found += ["--relaxations", _joined(f"{r:g}" for r in first.relaxations)]
+        found += ["--relaxations", _joined(repr(float(r)).removesuffix(".0") for r in first.relaxations)]
+    found += _means(first)
     for file in dict.fromkeys(file for one in records for file in one.plugins):
         found += ["--plugin", file]
     found += _own_folder(first)
@@ -85,6 +88,15 @@ def _of_run(records: Sequence[Record]) -> list[str]:
             found += _set(name, field, value)
     changed = dict.fromkeys(tuple(option) for record in records for option in _changed(record))
     return found + [word for option in changed for word in option]
+
+
+def _means(record: Record) -> list[str]:
+    """The options of what it was trained on, as far as that changes weights, and of the features that FID asks for."""
+    precision, devices = record.environment.get("precision"), record.environment.get("devices", 1)
+    found = ["--precision", str(precision)] if precision in get_args(Precision)[1:] else []
+    found += ["--devices", str(devices)] if isinstance(devices, int) and devices > 1 else []
+    features = [name for name in EXTRACTORS if any(row.metric.startswith(f"fid_{name}") for row in record.rows)]
+    return found + (["--fid", ",".join(features)] if features not in ([], ["oracle"]) else [])
 
 
 def _own_folder(record: Record) -> list[str]:

@@ -11,6 +11,7 @@ from benchmark.records.record import Record
 from benchmark.report.cells import COLUMNS, Results
 from benchmark.report.exact import read_table
 from methods import METHODS
+from metrics import METRICS
 
 
 def read_numbers(path: Path) -> Results:
@@ -19,7 +20,8 @@ def read_numbers(path: Path) -> Results:
     Raises
     ------
     UserError
-        If the file is missing, has other columns or no number, or has text in place of a number.
+        If the file is missing, has other columns or no number, or has text in place of a number or one that its metric
+        cannot have.
     """
     try:
         table = read_table(path)
@@ -30,12 +32,13 @@ def read_numbers(path: Path) -> Results:
     numbers = table[["seed", "relaxation", "value", "low", "high", "n"]].apply(pd.to_numeric, errors="coerce")
     broken = (table[numbers.columns].notna() & numbers.isna()).any(axis=1)
     broken |= table[["task", "method", "seed", "metric", "subset", "n"]].isna().any(axis=1)
+    broken |= (numbers[["seed", "n"]] % 1 > 0).any(axis=1)
     if table.empty or broken.any():
-        what = "no number" if table.empty else f"text in place of a number, or nothing, in row {broken.idxmax() + 2}"
+        what = "no number" if table.empty else f"something else than a number in row {broken.idxmax() + 2}"
         raise UserError(f"{path} holds {what}")
     table = table.assign(**numbers).astype({"seed": int, "n": int})
     outside = ~table["relaxation"].fillna(0).between(0, 1) | (table[["seed", "n"]] < 0).any(axis=1)
-    outside |= np.isinf(numbers).any(axis=1)
+    outside |= np.isinf(numbers).any(axis=1) | ~_possible(table)
     outside |= table.duplicated(["task", "method", "seed", "relaxation", "metric", "subset"])
     if outside.any():
         raise UserError(f"{path} holds a number twice, or one out of its range, in row {outside.idxmax() + 2}")
@@ -43,6 +46,14 @@ def read_numbers(path: Path) -> Results:
     results = Results(_record(*job) for job in jobs)
     results.numbers = table
     return results
+
+
+def _possible(table: pd.DataFrame) -> pd.Series:
+    """Whether each value lies in its metric's range, but for rounding; of an unknown metric any does."""
+    limits = {name: metric.range for name, metric in METRICS.items()}
+    low, high = (table["metric"].map({name: ends[end] for name, ends in limits.items()}) for end in (0, 1))
+    room = 1e-9 * table["value"].abs().clip(lower=1)
+    return table["value"].isna() | low.isna() | table["value"].between(low - room, high + room)
 
 
 def _record(task: str, method: str, seed: int) -> Record:

@@ -22,8 +22,10 @@ class Reproduction:
 
     numbers: pd.DataFrame
     """A row a number that both have: "relaxation", "metric", "subset", "published", "low", "high", "again", "equal"."""
-    only: int
-    """Numbers that one of the two lacks, because metrics were added or renamed between their versions."""
+    missing: int
+    """Published numbers that were not made again: metrics were renamed or taken away, or the record was edited."""
+    added: int
+    """Numbers that were not published, because metrics were added."""
     same: bool
     """Whether the trained networks are the same."""
     held: bool | None
@@ -31,13 +33,13 @@ class Reproduction:
 
     @property
     def equal(self) -> bool:
-        """Whether every number is the same but for rounding in the file."""
-        return bool(self.numbers["equal"].all())
+        """Whether every published number was made again, the same but for rounding in the file."""
+        return len(self.numbers) > 0 and not self.missing and bool(self.numbers["equal"].all())
 
     @property
     def good(self) -> bool:
         """Whether the published numbers are confirmed."""
-        return self.equal or (not self.same and self.held is True)
+        return self.equal or (not self.missing and not self.same and self.held is True)
 
     def text(self) -> str:
         """The verdict in words, and the numbers that moved most."""
@@ -45,6 +47,10 @@ class Reproduction:
         inside = int(moved["again"].between(moved["low"], moved["high"]).sum())
         if self.equal:
             verdict = f"equal: all {count} numbers are the published ones to the last digit"
+        elif not len(moved):
+            verdict = (
+                f"not confirmed: {count} of {count + self.missing} published numbers were made again, and are equal"
+            )
         elif self.same:
             verdict = f"not equal: {len(moved)} of {count} numbers differ, though the trained networks are the same"
         elif self.held is None:
@@ -59,8 +65,10 @@ class Reproduction:
         else:
             verdict = f"not equal: {len(moved)} of {count} numbers differ, some by more than retraining explains"
         lines = [verdict]
-        if self.only:
-            lines.append(f"{self.only} numbers are in one of the two records only and were not compared")
+        if self.missing:
+            lines.append(f"{self.missing} published numbers were not made again: another version has other metrics")
+        if self.added:
+            lines.append(f"{self.added} numbers are new, and were not compared")
         if len(moved):
             size = (moved["again"] - moved["published"]).abs() / moved["published"].abs().clip(lower=1e-12)
             most = moved.loc[size.sort_values(ascending=False).index[:NAMED]].drop(columns="equal")
@@ -81,11 +89,11 @@ def compare(published: Record, again: Record, baseline: pd.DataFrame | None = No
     key = [*KEY, "subset"]
     first, second = (tidy([record]).dropna(subset="value").set_index(key) for record in (published, again))
     both = first.join(second[["value"]].rename(columns={"value": "again"}), how="inner")
-    only = len(first) + len(second) - 2 * len(both)
+    missing, added = len(first) - len(both), len(second) - len(both)
     equal = np.isclose(both["again"].to_numpy(float), both["value"].to_numpy(float), rtol=EXACT, atol=0)
     table = both.assign(equal=equal).rename(columns={"value": "published"}).reset_index()
     shown = ["relaxation", "metric", "subset", "published", "low", "high", "again", "equal"]
-    return Reproduction(table[shown], only, published.weights == again.weights, _held([again], baseline))
+    return Reproduction(table[shown], missing, added, published.weights == again.weights, _held([again], baseline))
 
 
 def _held(again: Sequence[Record], baseline: pd.DataFrame | None) -> bool | None:

@@ -1,5 +1,7 @@
 """The summaries: a row a task and method, at the strongest intervention, with marks at what stands out."""
 
+import pandas as pd
+
 from benchmark.report.cells import Results, Table, as_table, cell, count
 from benchmark.report.doubts import doubted, marked, warnings
 from benchmark.report.marks import BEST, UNBEATEN, UNBEATEN_NOTE, Marks, unbeaten_in
@@ -19,19 +21,23 @@ TITLES = {
 def summaries(records: Results, marks: Marks) -> list[Table]:
     """Four tables, a row a task and method, at the smallest relaxation; marks at what stands out.
 
-    The first has the notes that all share.
+    What was not asked at the smallest of all has its own smallest, which its row names. The first table has the notes
+    that all share.
     """
     numbers = records.numbers
-    strongest = numbers["relaxation"].min()
-    here = numbers["relaxation"].isna() | (numbers["relaxation"] == strongest)
+    strongest, jobs = numbers["relaxation"].min(), ["task", "method"]
+    own = numbers.groupby(jobs)["relaxation"].transform("min")
+    here = numbers["relaxation"].isna() | (numbers["relaxation"] == own)
     numbers = numbers[here & (numbers["subset"] == "all")]
+    others = numbers.groupby(jobs)["relaxation"].min().loc[lambda smallest: smallest > strongest]
     references = {record.method for record in records if record.reference}
-    unbeaten, doubts = unbeaten_in(numbers, references), doubted(records.good)
+    alike = ~pd.MultiIndex.from_frame(numbers[jobs]).isin(others.index)
+    unbeaten, doubts = unbeaten_in(numbers[alike], references), doubted(records.good)
     made: list[Table] = []
     for table, title in TITLES.items():
         shown = columns(table)
         rows = [
-            {"task": str(task), "method": str(method), "n": count(group)}
+            {"task": str(task), "method": str(method), "r": _text(others.get((task, method))), "n": count(group)}
             | {
                 marked(metric.title, name, doubts): cell(group[group["metric"] == name], metric)
                 + (f" {BEST}" if (task, method, name) in marks.best else "")
@@ -50,6 +56,11 @@ def summaries(records: Results, marks: Marks) -> list[Table]:
             notes += warnings(records.good) if doubts & shown.keys() else []
             made.append(as_table(table, f"{title} at r = {strongest:g}; {about(numbers)}", rows, records, tuple(notes)))
     return made
+
+
+def _text(relaxation: float | None) -> str:
+    """Of a method that was asked at other r; an empty column is left out."""
+    return "" if relaxation is None else f"{relaxation:g}"
 
 
 def columns(table: str) -> dict[str, Metric]:

@@ -56,6 +56,26 @@ def test_of_own_pictures(planned, shapes):
     assert "null on shapes, seed 0" in planned("--data", shapes)
 
 
+def test_of_another_task(cli, shapes, tmp_path):
+    """Own pictures that no task asks about are a mistake."""
+    asked = ("--preset", "smoke", "--methods", "null", "--data", shapes, "--tasks", "mnist/3-8")
+    for command in (("run", "--dry-run"), ("run",)):
+        outcome = cli(*command, *asked, "--results", tmp_path / "results")
+        assert (outcome.code, len(outcome.complaints)) == (2, 1)
+        assert "--tasks names no task of shapes" in outcome.err
+    assert not (tmp_path / "results").exists()
+
+
+def test_of_nothing_that_suits(cli, shapes, tmp_path):
+    """Where the run would refuse every method, so does its dry run, in the same words."""
+    (tmp_path / "net.py").write_text(NETWORK.replace("256", "9"))
+    asked = ("--preset", "smoke", "--methods", "all", "--data", shapes, "--trust-code")
+    own = ("--classifier", f"{tmp_path / 'net.py'}:build", "--results", tmp_path / "results")
+    told = [cli(*command, *asked, *own) for command in (("run", "--dry-run"), ("run",))]
+    assert [outcome.code for outcome in told] == [2, 2]
+    assert told[0].err == told[1].err
+
+
 def test_of_one_picture(planned, shapes, monkeypatch):
     """Whether the classifier sees the target already is not known yet: no classifier is trained to find out."""
     monkeypatch.setattr("benchmark.judges.classifier.TrainedClassifier.made", lambda _: pytest.fail("it was trained"))

@@ -38,10 +38,10 @@ def made(tmp_path):
 
 @pytest.fixture
 def publish(monkeypatch, capsys):
-    """The script as it is run, for the numbers alone: (house, folder) -> exit code and what it complains of."""
+    """The script as it is run, by default for the numbers alone: (house, folder, ...) -> exit code, what it complains of."""
 
-    def run(house, folder):
-        monkeypatch.setattr(sys, "argv", ["publish.py", str(folder), "metrics.csv"])
+    def run(house, folder, *patterns):
+        monkeypatch.setattr(sys, "argv", ["publish.py", str(folder), *(patterns or ["metrics.csv"])])
         try:
             runpy.run_path(str(house / "results" / "publish.py"), run_name="__main__")
             code = 0
@@ -102,6 +102,19 @@ def test_another_preset_is_not_published(house, made, publish):
     code, (line,) = publish(house, folder)
     assert code == 2
     assert "the preset paper" in line
+    assert contents(house) == before
+
+
+@pytest.mark.parametrize("part", ["- preset `default`, validation split\n", "- **partial run**: --limit 12\n"])
+@pytest.mark.parametrize("patterns", [(), ("summary.md",)])
+def test_a_part_of_a_run_is_not_published(house, made, publish, part, patterns):
+    """Other queries than those of the test split, whichever files are asked for."""
+    before, folder = contents(house), made()
+    (folder / "tables").mkdir()
+    (folder / "tables" / "summary.md").write_text(f"| task |\n\n{part}")
+    code, (line,) = publish(house, folder, *patterns)
+    assert code == 2
+    assert "a part of a run" in line
     assert contents(house) == before
 
 

@@ -34,7 +34,7 @@ def moved(record, by, weights=None):
 def test_the_same_record_is_equal(published):
     """A record against itself: equal, whatever the baseline."""
     found = compare(published, published)
-    assert (found.equal, found.good, found.only) == (True, True, 0)
+    assert (found.equal, found.good, found.missing, found.added) == (True, True, 0, 0)
     assert found.text().startswith("equal:")
 
 
@@ -58,12 +58,25 @@ def test_networks_trained_anew(published):
 
 
 def test_numbers_that_one_lacks_are_counted(published):
-    """A metric of another version is not compared, and said."""
+    """A metric that was added is said; published numbers that were not made again confirm nothing."""
     fewer = published.model_copy(update={"rows": [row for row in published.rows if row.metric != "mse"]})
-    found = compare(published, fewer)
-    assert found.equal
-    assert found.only == sum(row.metric == "mse" for row in published.rows)
-    assert "not compared" in found.text()
+    count = sum(row.metric == "mse" for row in published.rows)
+    more, less = compare(fewer, published), compare(published, fewer)
+    assert (more.good, more.missing, more.added) == (True, 0, count)
+    assert "not compared" in more.text()
+    assert (less.equal, less.good, less.missing, less.added) == (False, False, count, 0)
+    assert less.text().startswith("not confirmed")
+    assert not compare(published, fewer, baseline_of([with_weights([fewer])] * 3, HELD)).good
+
+
+def test_numbers_of_other_names_are_not_equal(published):
+    """Where no number is in both records, nothing is equal."""
+    other = published.model_copy(
+        update={"rows": [row.model_copy(update={"metric": f"old_{row.metric}"}) for row in published.rows]}
+    )
+    found = compare(other, published)
+    assert (found.equal, found.good, len(found.numbers)) == (False, False, 0)
+    assert "not confirmed: 0 of" in found.text()
 
 
 @pytest.mark.slow

@@ -76,7 +76,7 @@ def command(
         **pictures.given(),
     )
     if folder is not None:
-        if answers is None or queries or counterfactuals or task:
+        if answers is None or queries or counterfactuals or task or targets or reconstructions:
             raise UserError(WHAT)
         record, files = score_export(folder, answers, name, protocol, out)
         _show(record, out)

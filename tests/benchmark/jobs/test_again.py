@@ -3,6 +3,8 @@
 import shlex
 from pathlib import Path
 
+import pytest
+
 from benchmark.data.folder_config import folder_config
 from benchmark.jobs.again import paper_again, run_again
 from benchmark.jobs.settings import method_config, parse_overrides
@@ -69,6 +71,35 @@ def test_a_partial_run_is_told(make_record):
     """Split and limit are part of the command."""
     told = options(run_again([make_record(split="validation", limit=20)]))
     assert (told["--split"], told["--limit"]) == (["validation"], ["20"])
+
+
+def test_every_digit_of_r_comes_back(make_record):
+    """The relaxations are the record's to the last digit; a rounded one would be another number."""
+    asked = [0.0, 0.12345678, 1 / 3, 1.0]
+    told = options(run_again([make_record(relaxations=asked)]))["--relaxations"]
+    assert [float(r) for r in told[0].split(",")] == asked
+
+
+@pytest.mark.parametrize(
+    ("environment", "told"),
+    [
+        ({"precision": "32-true"}, {}),
+        ({"precision": "bf16-mixed"}, {"--precision": ["bf16-mixed"]}),
+        ({"precision": "bf16-mixed", "devices": 4}, {"--precision": ["bf16-mixed"], "--devices": ["4"]}),
+        ({"precision": "--plugin=evil.py", "devices": "4"}, {}),
+    ],
+)
+def test_what_changed_the_weights_comes_back(make_record, environment, told):
+    """Precision and number of devices, where they are not the usual ones; nothing that no run writes."""
+    found = options(run_again([make_record(environment=environment)]))
+    assert {name: found[name] for name in ("--precision", "--devices") if name in found} == told
+
+
+def test_features_of_fid_come_back(make_record, make_row):
+    """Whoever asked for Inception's features gets them again."""
+    rows = [make_row("fid_oracle", 1.0), make_row("fid_inception", 2.0)]
+    assert options(run_again([make_record(rows=rows)]))["--fid"] == ["oracle,inception"]
+    assert "--fid" not in options(run_again([make_record(rows=rows[:1])]))
 
 
 def test_a_paper_names_its_seeds(make_record):

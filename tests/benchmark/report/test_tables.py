@@ -10,7 +10,7 @@ import pytest
 from benchmark.records.record import Judge
 from benchmark.report.cells import COLUMNS, Results, tidy
 from benchmark.report.figures import write_figures
-from benchmark.report.marks import Marks
+from benchmark.report.marks import UNBEATEN, Marks
 from benchmark.report.page.sentence import warnings
 from benchmark.report.tables import tables, write_tables
 from benchmark.report.unlike import unlike
@@ -354,6 +354,17 @@ def test_methods_asked_at_other_relaxations(make_record, relaxations):
     assert row_of(flips, "vaex")["r = 0.5"] == ""
     assert row_of(flips, "vaex-cat")["r = 1"] == ""
     assert row_of(flips, "vaex-cat")["r = 0.5"].startswith("37.5")
+
+
+def test_a_method_without_the_smallest_r_has_its_own(make_record):
+    """What was asked at other relaxations stands in the summary with its own smallest r, and is not compared there."""
+    records = [make_record(flips=0.2), make_record("vaex-cat", relaxations=(0.3, 0.5)), make_record("null", flips=0.1)]
+    summary = named(tables(records), "summary")
+    assert row_of(summary.methods, "vaex-cat")["r"] == "0.3"
+    assert row_of(summary.methods, "vaex")["r"] == ""
+    assert "r" not in named(tables(records[::2]), "summary").methods
+    alone = named(tables([records[0], make_record("null", relaxations=(0.5,), flips=1.0)]), "summary")
+    assert UNBEATEN not in row_of(alone.references, "null")["flip rate % ↑"]
 
 
 def test_headings_say_which_direction_is_better(records):
