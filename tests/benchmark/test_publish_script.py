@@ -38,7 +38,7 @@ def made(tmp_path):
 
 @pytest.fixture
 def publish(monkeypatch, capsys):
-    """The script as it is run, by default for the numbers alone: (house, folder, ...) -> exit code, what it complains of."""
+    """The script as it is run, by default for the numbers alone: (house, folder, ...) -> exit code, its complaints."""
 
     def run(house, folder, *patterns):
         monkeypatch.setattr(sys, "argv", ["publish.py", str(folder), *(patterns or ["metrics.csv"])])
