@@ -79,7 +79,7 @@ def _of_run(records: Sequence[Record]) -> list[str]:
     found += ["--limit", str(first.limit)] if first.limit else []
     if first.relaxations and tuple(sorted(first.relaxations)) != USUAL:
         found += ["--relaxations", _joined(repr(float(r)).removesuffix(".0") for r in first.relaxations)]
-    found += _means(first)
+    found += _made_with(first)
     for file in dict.fromkeys(file for one in records for file in one.plugins):
         found += ["--plugin", file]
     found += _own_folder(first)
@@ -90,8 +90,8 @@ def _of_run(records: Sequence[Record]) -> list[str]:
     return found + [word for option in changed for word in option]
 
 
-def _means(record: Record) -> list[str]:
-    """The options of what it was trained on, as far as that changes weights, and of the features that FID asks for."""
+def _made_with(record: Record) -> list[str]:
+    """Precision and devices, as far as they change weights, and the features that FID was asked of."""
     precision, devices = record.environment.get("precision"), record.environment.get("devices", 1)
     found = ["--precision", str(precision)] if precision in get_args(Precision)[1:] else []
     found += ["--devices", str(devices)] if isinstance(devices, int) and devices > 1 else []

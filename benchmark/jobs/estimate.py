@@ -34,7 +34,6 @@ REPETITIONS = 2
 STATES = 4
 """Disk space during a training, in sizes of the network: weights, and a checkpoint with weights and two moments."""
 
-
 Clock = Callable[[], Any]
 """Seconds, or whatever else is to be counted."""
 Costs = dict[tuple[object, ...], tuple[float, int]]
@@ -206,8 +205,9 @@ def _measured(work: Work, clock: Clock) -> tuple[tuple[float, int], tuple[float,
     with torch.no_grad():
         answers = method.explain(images, target, work.protocol.relaxations)
     times = len(question.queries) / len(queries)
-    kept = answers.images.numel() + 2 * images.numel() + sum(part.nbytes for part in answers.intervention.values())
-    return training, ((clock() - started) * times, round(kept * times))
+    pixels = answers.images.numel() + 2 * images.numel()
+    written = pixels + sum(part.nbytes for part in answers.intervention.values())
+    return training, ((clock() - started) * times, round(written * times))
 
 
 def _meter(work: Work, full: int, clock: Clock) -> Meter:

@@ -66,7 +66,9 @@ class Reproduction:
             verdict = f"not equal: {len(moved)} of {count} numbers differ, some by more than retraining explains"
         lines = [verdict]
         if self.missing:
-            lines.append(f"{self.missing} published numbers were not made again: another version has other metrics")
+            lines.append(
+                f"{self.missing} published numbers were not made again; another version may have other metrics"
+            )
         if self.added:
             lines.append(f"{self.added} numbers are new, and were not compared")
         if len(moved):
