@@ -201,6 +201,8 @@ def score_export(
 def read_records(results: Location, preset: Preset, methods: Given, tasks: Given, seeds: Given) -> list[Record]:
     """The records on disk that were asked for, also of methods that no plugin brings now.
 
+    A method, task or seed that was named and has none among them is told in a warning.
+
     Raises
     ------
     UserError
@@ -224,6 +226,11 @@ def read_records(results: Location, preset: Preset, methods: Given, tasks: Given
     ]
     if not chosen:
         raise _without_records(Path(results), preset)
+    asked = {"method": () if methods in MANY else names, "task": wanted_tasks or (), "seed": wanted_seeds or ()}
+    for kind, entries in asked.items():
+        held = {getattr(record, kind) for record in chosen}
+        if lacking := [str(entry) for entry in entries if entry not in held]:
+            log.warning("no such record of %s %s: left out", kind, ", ".join(lacking))
     return sorted(chosen, key=lambda record: (record.task, record.seed, names.index(record.method)))
 
 

@@ -33,7 +33,8 @@ def realism_quantile(
     Returns
     -------
     Estimate
-        A fraction in [0, 1], lower is better: unseen real pictures have 0.5, what is farther than all of them 1.
+        A fraction in [0, 1], lower is better: unseen real pictures have 0.5, what is farther than all of them 1. A
+        counterfactual that is a training picture counts itself as its nearest, which favours `nearest-unlike` a little.
 
     References
     ----------

@@ -116,8 +116,22 @@ def check(source: Path) -> None:
 
 
 def merged(new: Path, metrics: Path) -> pd.DataFrame:
-    """The numbers of the tasks in `new`, and those of other tasks that are published."""
+    """The numbers of the tasks in `new`, and those of other tasks that are published.
+
+    Raises
+    ------
+    UserError
+        If `new` has fewer trainings of a method than are published.
+    """
     made, kept = (pd.read_csv(path, dtype=str, keep_default_na=False) for path in (new, metrics))
+    trainings = [set(table[["task", "method", "seed"]].itertuples(index=False, name=None)) for table in (made, kept)]
+    both = {job[:2] for job in trainings[0]}
+    if lost := sorted(job for job in trainings[1] - trainings[0] if job[:2] in both):
+        task, method, seed = lost[0]
+        raise UserError(
+            f"seed {seed} of {method} on {task} is published, and {new} has none: make all its seeds, or take its rows "
+            f"out of {metrics} first"
+        )
     return pd.concat([made, kept[~kept["task"].isin(made["task"])]])
 
 

@@ -41,6 +41,8 @@ class Facts:
     """Whether a pixel lets a background through."""
     frames: int
     """Of an animation or a file of several pages; the first one is taken."""
+    brightest: int
+    """The highest level of a pixel and a colour, of 255."""
 
 
 def facts_of(path: Path) -> Facts:
@@ -52,8 +54,9 @@ def facts_of(path: Path) -> Facts:
         As `decode`.
     """
     image, transparent, frames = _read(path)
-    grey = image.mode == "L" or _equal_colours(np.asarray(image))
-    return Facts(image.width, image.height, grey, transparent, frames)
+    pixels = np.asarray(image)
+    grey = image.mode == "L" or _equal_colours(pixels)
+    return Facts(image.width, image.height, grey, transparent, frames, int(pixels.max()))
 
 
 def decode(path: Path, size: tuple[int, int], resize: Resize, channels: Channels) -> np.ndarray:

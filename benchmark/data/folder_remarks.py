@@ -9,6 +9,9 @@ from benchmark.data.decoding import Facts
 from benchmark.data.folder_config import FolderConfig, Size
 from benchmark.data.listing import Listing
 
+DARK = 64
+"""The level, of 255, that no pixel of 16-bit files exceeds which hold 14 bits or fewer."""
+
 
 def remarks_of(
     listing: Listing, facts: Sequence[Facts], chosen: FolderConfig, twins: np.ndarray, doubled: int
@@ -51,6 +54,10 @@ def _on_pixels(facts: Sequence[Facts], chosen: FolderConfig) -> list[str]:
     remarks, grey = [], sum(fact.grey for fact in facts)
     if transparent := sum(fact.transparent for fact in facts):
         remarks.append(f"{counted(transparent, 'transparent picture')} set on white")
+    if facts and (brightest := max(fact.brightest for fact in facts)) <= DARK:
+        remarks.append(
+            f"no pixel is brighter than {brightest} of 255: if the files hold 12 of 16 bits, say, scale them to all 16"
+        )
     if chosen.channels == 1 and grey < len(facts):
         remarks.append(f"{counted(len(facts) - grey, 'colour picture')} read as grey")
     if chosen.channels == 3 and grey:

@@ -42,12 +42,13 @@ class Answered(NamedTuple):
 def score_answers(folder: Path, given: Path, name: str, protocol: Protocol) -> tuple[Record, pd.DataFrame]:
     """The record, which is kept, of the answers in `given` to the exported `folder`; and a row for each answer.
 
-    The preset and the number of queries of `protocol` give way to those of the export.
+    The number of queries of `protocol` gives way to that of the export, and so does its preset where it is "default".
 
     Raises
     ------
     UserError
-        If the folder was not exported, or for other judges than there are here, or was edited since; for pictures that
+        If the folder was not exported, or with another preset, or for other judges than there are here, or was edited
+        since; for pictures that
         do not fit, and names that are no query's; and if the name is a method's.
     """
     if name in METHODS:
@@ -58,6 +59,8 @@ def score_answers(folder: Path, given: Path, name: str, protocol: Protocol) -> t
             f"{folder} asks about pictures of yours, '{manifest.task}': say --data and --classifier as at export, or "
             "the --plugin that brings them"
         )
+    if protocol.preset not in ("default", manifest.preset):
+        raise UserError(f"{folder} was exported with the preset {manifest.preset}: leave --preset out")
     protocol = replace(protocol, preset=manifest.preset, limit=manifest.limit)
     work = Work(Job(manifest.task, name, manifest.seed), protocol)
     answered = _read(given, folder, work)

@@ -171,7 +171,8 @@ def _contrasts(
             if values[0] is not None and values[1] is not None:
                 found[name, r] = (values[0], values[1])
     if not found:
-        raise UserError(f"{' and '.join(r.method for r in pairs[0])} have no {' or '.join(metrics)} on {task}")
+        what = " or ".join(metrics) if len(metrics) < len(METRICS) else "metric in common"
+        raise UserError(f"{' and '.join(r.method for r in pairs[0])} have no {what} of single queries on {task}")
     parts = [(key, ALL, pair, np.ones(len(pair[0]), dtype=bool)) for key, pair in found.items()]
     for r in chosen:
         flips = [values_of(*side, "flip_rate", r) for side in zip(sides, kept, strict=True)]

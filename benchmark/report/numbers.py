@@ -98,6 +98,6 @@ def at(numbers: pd.DataFrame, relaxation: float | None) -> tuple[float, pd.DataF
     asked = min(known, default=0.0) if relaxation is None else relaxation
     near = [r for r in known if abs(r - asked) < 1e-9]
     if known and not near:
-        raise UserError(f"nothing was run at r = {asked:g}; there is r = {', '.join(f'{r:g}' for r in known)}")
+        raise UserError(f"nothing was run at r = {asked:.15g}; there is r = {', '.join(f'{r:.15g}' for r in known)}")
     here = numbers["relaxation"].isna() | numbers["relaxation"].isin(near)
     return asked, numbers[here & (numbers["subset"] == "all")]

@@ -69,6 +69,7 @@ class Dvae(Method):
     version = 3
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "smoke": {
+            "bits": 4,
             "epochs": 4,
             "min_steps": 200,
             "generator": (32,),

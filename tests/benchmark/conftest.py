@@ -87,6 +87,17 @@ def smoke(worker_folder, shell):
 
 
 @pytest.fixture(scope="session")
+def rows_of(smoke):
+    """What metrics.csv of a smoke run of these methods alone is, from the run of all: methods -> bytes."""
+
+    def of(*methods):
+        header, *rows = (smoke / "metrics.csv").read_bytes().splitlines(keepends=True)
+        return b"".join([header, *[row for row in rows if row.split(b",")[1].decode() in methods]])
+
+    return of
+
+
+@pytest.fixture(scope="session")
 def worker_folder(tmp_path_factory):
     """A folder that the workers of pytest-xdist share."""
     base = tmp_path_factory.getbasetemp()

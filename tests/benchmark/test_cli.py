@@ -421,6 +421,14 @@ def test_tables_hold_the_methods_of_all_papers(cli, results):
     assert pd.read_csv(results / "tables" / "seen-mnist.csv", keep_default_na=False)["method"].tolist() == names
 
 
+def test_what_has_no_record_is_told(cli, results, caplog):
+    """A method that was named and not run is named in a warning; the others are shown."""
+    shutil.rmtree(results / "runs" / "records" / "smoke" / "mnist" / "leap")
+    outcome = cli("table", "--methods", "vaex,leap", "--preset", "smoke", "--metrics", "l1", "--results", results)
+    assert (outcome.code, "vaex" in outcome.out) == (0, True)
+    assert "no such record of method leap: left out" in caplog.text
+
+
 def test_damaged_record_is_told(cli, results, caplog):
     """A report leaves out a record that cannot be read, and names it with the command that makes it again."""
     path = results / "runs" / "records" / "smoke" / "mnist" / "null" / "seed-0.json"

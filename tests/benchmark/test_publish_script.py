@@ -92,6 +92,15 @@ def test_what_is_no_whole_run_changes_nothing(house, made, publish, change, told
     assert contents(house) == before
 
 
+def test_fewer_trainings_do_not_replace_more(house, made, publish):
+    """A training that is published and was not made again is not lost unsaid; a method that was left out may be."""
+    before = contents(house)
+    code, (line,) = publish(house, made(lambda digits: digits[(digits["method"] != "dvae") | (digits["seed"] != "3")]))
+    assert code == 2
+    assert "seed 3 of dvae on mnist is published" in line
+    assert contents(house) == before
+
+
 def test_another_preset_is_not_published(house, made, publish):
     """The notes under the tables, or else the records, say what a folder was made with."""
     before, folder = contents(house), made()

@@ -81,11 +81,11 @@ def test_numbers_of_other_names_are_not_equal(published):
 
 
 @pytest.mark.slow
-def test_record_is_made_again(tmp_path):
+def test_record_is_made_again(results, tmp_path):
     """A reference's record, made by the real command, is made again in another folder: equal, exit code 0."""
-    run = ["run", "--preset", "smoke", "--methods", "null", "--limit", "20", "--results", str(tmp_path / "first")]
+    run = ["run", "--preset", "smoke", "--methods", "null", "--limit", "20", "--results", str(results)]
     subprocess.run([sys.executable, "-m", "benchmark", *run], check=True, capture_output=True)
-    (path,) = (tmp_path / "first").glob("runs/records/smoke/mnist/null/seed-0.json")
+    (path,) = results.glob("runs/records/smoke/mnist/null/seed-0.json")
     again = [sys.executable, "-m", "benchmark", "reproduce", str(path), "--results", str(tmp_path / "again")]
     done = subprocess.run(again, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

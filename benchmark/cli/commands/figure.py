@@ -52,7 +52,7 @@ def command(
     check_file(out)
     if source is not None and source.resolve() == out.resolve():
         raise UserError(f"{source} would be written over; name another file by --out")
-    written = form or _form_of(out)
+    written = _form_of(out, form)
     with styled():
         figure = flip_rates(found) if name == CURVES else _pictures(name, found, results / "runs")
         write_figure(figure, out, written, inches)
@@ -60,15 +60,19 @@ def command(
     return 0
 
 
-def _form_of(out: Path) -> str:
-    """The format that a file's name says; pdf where it says none.
+def _form_of(out: Path, form: Form | None) -> str:
+    """The format that is asked for, or else the file's name says; pdf where nothing does.
 
     Raises
     ------
     UserError
-        If it says another.
+        If the name says none that there is, or another than is asked for.
     """
     ending = out.suffix[1:].lower()
+    if form is not None:
+        if ending in get_args(Form) and ending != form:
+            raise UserError(f"--out ends in .{ending}, and --format says {form}: leave --format out, or end in .{form}")
+        return form
     if ending and ending not in get_args(Form):
         raise UserError(
             f"--out ends in .{ending}, and figures are {', '.join(get_args(Form))}: end so, or say --format"

@@ -46,7 +46,9 @@ def command(
     ] = None,
     reconstructions: Annotated[Path | None, typer.Option(help='Answers to "change nothing", as the queries.')] = None,
     name: Annotated[str, typer.Option(help="Name of the method in the tables.")] = "outside",
-    seed: Annotated[str, typer.Option(help="Seed of the classifier, the oracle and the splits.")] = "0",
+    seed: Annotated[
+        str | None, typer.Option(help="Seed of the classifier, the oracle and the splits. [default: 0, or of DIR]")
+    ] = None,
     preset: options.Preset = "default",
     data_root: options.DataRoot = None,
     classifier: options.Classifier = None,
@@ -78,6 +80,8 @@ def command(
     if folder is not None:
         if answers is None or queries or counterfactuals or task or targets or reconstructions:
             raise UserError(WHAT)
+        if seed is not None:
+            raise UserError(f"{folder} says with which seed it was exported: leave --seed out")
         record, files = score_export(folder, answers, name, protocol, out)
         _show(record, out)
         typer.echo("\n".join(map(str, [*files, _page(record, out, results)])))
@@ -85,7 +89,7 @@ def command(
     if queries is None or counterfactuals is None:
         raise UserError(WHAT)
     given = Files(queries, counterfactuals, targets, reconstructions)
-    record = score_record(given, task, name, seed, protocol, None if out is None else out / "runs")
+    record = score_record(given, task, name, seed or "0", protocol, None if out is None else out / "runs")
     _show(record, out)
     if out is not None:  # alone, for a run was asked about other pictures
         typer.echo(str(fill_report(out, [record], out, record.preset)))

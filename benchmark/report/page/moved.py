@@ -59,7 +59,7 @@ class Moved(NamedTuple):
 def moved(first: Side, second: Side) -> list[Moved]:
     """Every number that both have of each query, p Holm-corrected over all; what moved most surely first.
 
-    Jobs are paired by task, method and seed, their queries one by one; a job that was asked other queries is left out.
+    Jobs are paired by task, method and seed, their queries one by one; a job of `asked_otherwise` is left out.
 
     Raises
     ------
@@ -84,7 +84,7 @@ def moved(first: Side, second: Side) -> list[Moved]:
 
 def _of_job(job: Job, one: Record, other: Record, kept: Kept, kept_there: Kept) -> Iterator[Moved]:
     """The numbers of one job, p not corrected; none if the queries are not the same."""
-    if not kept or not kept_there or kept["asked"].tolist() != kept_there["asked"].tolist():
+    if not _same_queries(kept, kept_there):
         return
     pairs: dict[tuple[str, float | None], tuple[Array, Array]] = {}
     for name in TESTED:
@@ -99,12 +99,18 @@ def _of_job(job: Job, one: Record, other: Record, kept: Kept, kept_there: Kept) 
             yield Moved(*job, name, r, float(before.mean()), float(after.mean()), difference)
 
 
+def _same_queries(kept: Kept, kept_there: Kept) -> bool:
+    """Whether both are on disk and about the same queries."""
+    return bool(kept and kept_there) and kept["asked"].tolist() == kept_there["asked"].tolist()
+
+
 def write_compared(first: Side, second: Side, folder: Path) -> tuple[Path, list[Moved]]:
     """Write `compare.html` to `folder`; also returns what it shows."""
     found = moved(first, second)
     path = folder / NAME
     names = (str(first.folder), str(second.folder))
-    lonely = [text for text in (_only(first, second), _only(second, first)) if text]
+    left_out = (_only(first, second), _only(second, first), asked_otherwise(first, second))
+    lonely = [text for text in left_out if text]
     rows, title = [row(one) for one in found], "Two results folders, side by side"
     filled = fill("compare", title, {}, names=names, said=said(found), rows=rows, lonely=lonely)
     write_whole(path, filled.encode())
@@ -150,3 +156,15 @@ def _only(one: Side, other: Side) -> str:
         if (task, method, seed) not in other.good()
     ]
     return f"only in {one.folder}: {'; '.join(names)}" if names else ""
+
+
+def asked_otherwise(first: Side, second: Side) -> str:
+    """Which jobs of both folders cannot be compared: their queries differ, or what was answered is on disk no more."""
+    theirs = second.good()
+    names = [
+        f"{method} on {task}, seed {seed}"
+        for (task, method, seed), one in first.good().items()
+        if (other := theirs.get((task, method, seed))) is not None
+        and not _same_queries(outcomes_of(one, first.runs), outcomes_of(other, second.runs))
+    ]
+    return f"asked otherwise, or answers are gone: {'; '.join(names)}" if names else ""

@@ -417,6 +417,16 @@ def test_digest_rests_on_content(animals, tmp_path):
     assert len({digest, changed, loaded(moved, cache=tmp_path / "cache").digest}) == 3
 
 
+@pytest.mark.parametrize(("bits", "told"), [(12, True), (14, True), (16, False)])
+def test_files_that_leave_bits_empty_are_told(animals, bits, told):
+    """Files of 16 bits whose upper ones are empty come out dark, and a remark says so."""
+    for path in animals.rglob("*.png"):
+        grey = np.asarray(Image.open(path).convert("L")).astype(np.uint16)
+        grey[0, 0] = 255
+        Image.fromarray(grey * 257 >> 16 - bits).save(path)
+    assert any("scale them to all 16" in remark for remark in loaded(animals).remarks) == told
+
+
 @pytest.mark.parametrize("lightest", [255, 254])
 @pytest.mark.parametrize("mode", ["RGBA", "LA", "P"])
 def test_alpha_channels_are_surveyed_once(animals, tmp_path, mode, lightest):

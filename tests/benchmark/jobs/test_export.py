@@ -156,6 +156,8 @@ def test_queries_without_an_answer_are_failures(score, exported, results, tmp_pa
         (("--name", "vaex"), None, ("'vaex'", "--name")),
         (("--name", "a/b"), None, ("--name",)),
         (("--task", "mnist"), None, ("DIR and ANSWERS",)),
+        (("--seed", "3"), None, ("leave --seed out",)),
+        (("--preset", "paper"), None, ("leave --preset out",)),
         ((), {"classifier": "other"}, ("another classifier",)),
         ((), {"extra": 1}, ("benchmark export",)),
     ],

@@ -45,11 +45,9 @@ def numbers(results):
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory):
+def whole(rows_of):
     """metrics.csv of the run, undivided, on loky."""
-    results = tmp_path_factory.mktemp("whole")
-    ended(start(results))
-    return numbers(results)
+    return rows_of(*METHODS)
 
 
 @pytest.mark.slow

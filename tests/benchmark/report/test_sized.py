@@ -56,6 +56,7 @@ def test_figure_is_the_same_when_drawn_again(cli, source, tmp_path, form):
         ("flip-rate", "--out"),
         ("flips --out {out}", "'flip-rate'"),
         ("flip-rate --out {out} --format jpg", "'pdf'"),
+        ("flip-rate --out {out} --format png", "leave --format out"),
         ("flip-rate --out {out} --width 3.3", "3.3in"),
         ("flip-rate --out {out} --width 900in", "--width"),
         ("flip-rate --out {out} --task celeba", "known: mnist"),

@@ -1,5 +1,7 @@
 """Two results folders side by side."""
 
+import shutil
+
 import pytest
 
 from benchmark.errors import UserError
@@ -41,6 +43,19 @@ def test_other_queries_are_not_compared(side, make_results):
     few = make_results(name="few", n=20)
     with pytest.raises(UserError, match="no job in common"):
         moved(side("one"), Side(few.page.parent, few.records))
+
+
+def test_the_page_names_what_was_asked_otherwise(side, make_results, tmp_path):
+    """A job of both folders that has other queries in one of them is told by name, and the others are compared."""
+    one, few = side("one"), make_results(name="few", n=20)
+    same = side("same", methods=("vaex",))
+    merged = {(record.method, record.seed): record for record in [*few.records, *same.records]}
+    for artefact in (same.runs / "artefacts").iterdir():
+        shutil.copytree(artefact, few.page.parent / "runs" / "artefacts" / artefact.name, dirs_exist_ok=True)
+    path, found = write_compared(one, Side(few.page.parent, list(merged.values())), tmp_path)
+    text = path.read_text(encoding="utf-8")
+    assert {shown.method for shown in found} == {"vaex"}
+    assert "asked otherwise, or answers are gone: 2 jobs" in text
 
 
 def test_the_page_names_what_only_one_has(side, tmp_path):
