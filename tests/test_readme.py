@@ -66,9 +66,10 @@ def test_readme_findings_hold():
     assert change["hybrid"] / change["vaex"] == pytest.approx(7 / 10, abs=0.05)
     assert means["flip_rate"]["pixel-search"] > 0.9995
     assert means["oracle_agreement"]["pixel-search"] < 0.01
-    clearly = 0.01
-    better = set(oracle[oracle > oracle["nearest-unlike"] + clearly].index)
-    assert better == {"vaex", "hybrid", "dvae"}
+    agreed = full[(full["task"] == "mnist") & (full["metric"] == "oracle_agreement")]
+    trainings = agreed.pivot_table(index="seed", columns="method", values="value")
+    always = trainings.gt(trainings["nearest-unlike"], axis=0).all()
+    assert set(always[always].index) == {"vaex", "hybrid"}
     of_seeds = full[full["task"] == "mnist"].groupby(["method", "metric"])["value"]
     for number, ends in ((("dvae", "flip_rate"), ("93%", "100%")), (("fastdime", "oracle_agreement"), ("69%", "78%"))):
         assert tuple(f"{end:.0%}" for end in of_seeds.get_group(number).agg(["min", "max"])) == ends
