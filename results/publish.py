@@ -116,7 +116,7 @@ def check(source: Path) -> None:
 
 
 def merged(new: Path, metrics: Path) -> pd.DataFrame:
-    """The numbers of the tasks in `new`, and those of other tasks that are published.
+    """The numbers of the tasks in `new`, and those of other tasks that are published; tasks keep their places.
 
     Raises
     ------
@@ -132,7 +132,9 @@ def merged(new: Path, metrics: Path) -> pd.DataFrame:
             f"seed {seed} of {method} on {task} is published, and {new} has none: make all its seeds, or take its rows "
             f"out of {metrics} first"
         )
-    return pd.concat([made, kept[~kept["task"].isin(made["task"])]])
+    places = {task: place for place, task in enumerate(dict.fromkeys([*kept["task"], *made["task"]]))}
+    whole = pd.concat([made, kept[~kept["task"].isin(made["task"])]])
+    return whole.sort_values("task", key=lambda tasks: tasks.map(places), kind="stable")
 
 
 def pages() -> list[Path]:
