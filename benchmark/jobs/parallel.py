@@ -1,20 +1,23 @@
 """Calls in several processes: of this machine (loky), or of a cluster (dask, ray), by joblib's own backends."""
 
+import logging
 import os
 import signal
 import threading
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from multiprocessing import current_process
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 from joblib import Parallel, delayed, parallel_config
+from joblib.externals.loky import get_reusable_executor
 
 from benchmark import plugins
 from benchmark.errors import UserError
@@ -23,6 +26,10 @@ from benchmark.names import Backend
 
 warnings.filterwarnings("ignore", "A worker stopped while some jobs")  # loky replaces a process whose memory grew
 
+log = logging.getLogger(__name__)
+
+KILLED = "its process was killed, and again when nothing else ran; systems do so where memory is short"
+"""What is said of a job that cannot be made for that."""
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 """The environment variable that names the GPUs of a process; it counts until the process first uses one."""
 
@@ -71,17 +78,34 @@ def on(cluster: Cluster) -> Iterator[None]:
         _cluster.reset(token)
 
 
+_KILLED = object()
+"""In place of a result: the process of the call was killed."""
+
+
+def _refuse(_: int) -> NoReturn:
+    raise UserError(f"a part of this could not be made: {KILLED}")
+
+
 def in_parallel(
-    calls: Iterable[Callable[[], Any]], workers: int, seen: Callable[[Any], None] | None = None
+    calls: Iterable[Callable[[], Any]],
+    workers: int,
+    seen: Callable[[Any], None] | None = None,
+    lost: Callable[[int], Any] = _refuse,
 ) -> list[Any]:
     """The results of `calls`, in separate processes if there are several workers or a cluster.
 
-    Each result is passed to `seen` as soon as it arrives.
+    Each result is passed to `seen` as soon as it arrives. Where a process is killed, what is left is made one at a
+    time. `lost` says by its place what stands for the result of a call whose process is killed then, too.
+
+    Raises
+    ------
+    UserError
+        If that happens and `lost` is not given.
     """
     todo = list(calls)
     results: list[Any] = [None] * len(todo)
-    for place, result in _results(todo, min(workers, len(todo))):
-        results[place] = result
+    for place, found in _results(todo, min(workers, len(todo))):
+        results[place] = result = lost(place) if found is _KILLED else found
         if seen is not None:
             seen(result)
     return results
@@ -93,6 +117,24 @@ def _results(todo: Sequence[Callable[[], Any]], workers: int) -> Iterator[tuple[
     if not todo or (workers <= 1 and cluster.backend == "loky"):
         yield from (_placed(place, call) for place, call in enumerate(todo))
         return
+    left = dict(enumerate(todo))
+    try:
+        for place, result in _at_once(todo, workers, cluster):
+            del left[place]
+            yield place, result
+    except BrokenProcessPool:
+        log.warning("a process was killed, perhaps because memory is short: what is left goes on one at a time")
+        yield from _one_by_one(left)
+
+
+def _at_once(todo: Sequence[Callable[[], Any]], workers: int, cluster: Cluster) -> Iterator[tuple[int, Any]]:
+    """The same in so many processes.
+
+    Raises
+    ------
+    BrokenProcessPool
+        If a process of this machine is killed. dask asks another one; ray says so at the end.
+    """
     gpus = gpus_here() if cluster.backend == "loky" else ()
     with cluster.joined(workers) as count:
         with _deaf():
@@ -104,6 +146,23 @@ def _results(todo: Sequence[Callable[[], Any]], workers: int) -> Iterator[tuple[
                 delayed(_placed)(place, call, plugins.loaded(), gpus) for place, call in enumerate(todo)
             )
         yield from made
+
+
+def _one_by_one(left: Mapping[int, Callable[[], Any]]) -> Iterator[tuple[int, Any]]:
+    """The same in one process, which another one replaces when it is killed; then `_KILLED` is the result."""
+    executor = None
+    try:
+        for place, call in left.items():
+            with _deaf():
+                executor = get_reusable_executor(max_workers=1)
+                future = executor.submit(_placed, place, call, plugins.loaded())
+            try:
+                yield future.result()
+            except BrokenProcessPool:
+                yield place, _KILLED
+    finally:
+        if executor is not None:
+            executor.shutdown(kill_workers=True)
 
 
 def _placed(
@@ -152,8 +211,9 @@ def _loky(workers: int) -> Iterator[int]:
 @contextmanager
 def _dask(workers: int, scheduler: str | None = None) -> Iterator[int]:
     """A dask cluster: that of `scheduler`, or one of this machine."""
-    from distributed import Client, LocalCluster  # noqa: PLC0415 - an extra
+    from distributed import Client, KilledWorker, LocalCluster  # noqa: PLC0415 - an extra
 
+    logging.getLogger("distributed").setLevel(logging.ERROR)  # it tells of every connection
     own = None if scheduler else LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=None)
     try:
         with Client(scheduler or own, set_as_default=False) as client:
@@ -163,6 +223,8 @@ def _dask(workers: int, scheduler: str | None = None) -> Iterator[int]:
                 raise UserError("a job needs a process of its own: start dask's workers with --nthreads 1")
             with parallel_config("dask", client=client):
                 yield max(1, len(threads))
+    except KilledWorker as error:
+        raise UserError(f"dask gave a job up, whose workers were killed: {error!s:.200}") from error
     finally:
         if own is not None:
             own.close()

@@ -14,7 +14,7 @@ from benchmark import plugins
 from benchmark.errors import STRANGE, UserError, reason_of
 from benchmark.jobs import earlier
 from benchmark.jobs.fit import fit, fit_settings
-from benchmark.jobs.parallel import in_parallel
+from benchmark.jobs.parallel import KILLED, in_parallel
 from benchmark.jobs.progress import Board, Needs
 from benchmark.jobs.protocol import Job, Protocol, images_of
 from benchmark.jobs.record import record as record_of
@@ -74,7 +74,12 @@ def run(jobs: Sequence[Job], protocol: Protocol, workers: int, board: Board, *, 
     needs = Needs(earlier.seconds(missing, protocol), earlier.megabytes(missing, protocol), more)
     board.begins(jobs, found, workers, needs)
     calls = _calls(_in_turn(missing, protocol), protocol, workers, board)
-    made = in_parallel(calls, workers, lambda done: board.ends(done) if isinstance(done, Record) else None)
+    made = in_parallel(
+        calls,
+        workers,
+        lambda done: board.ends(done) if isinstance(done, Record) else None,
+        lambda place: _lost(calls[place], protocol),
+    )
     by_job = {Job(done.task, done.method, done.seed): done for done in made if isinstance(done, Record)}
     return [record or by_job[job] for job, record in zip(jobs, found, strict=True)]
 
@@ -180,6 +185,15 @@ def run_job(job: Job, protocol: Protocol, board: Board) -> Record:
                 raise
             record = _without(job, protocol, error, "failed")
         write(record, path)
+    return record
+
+
+def _lost(call: Callable[[], Record | None], protocol: Protocol) -> Record | None:
+    """The record of a job whose process was killed; None for what was made in advance, because the job meets it."""
+    if not isinstance(call, partial) or call.func is not run_job:
+        return None
+    record = _without(job := call.args[0], protocol, UserError(KILLED), "failed")
+    write(record, job.path(protocol))
     return record
 
 

@@ -69,13 +69,12 @@ class Dvae(Method):
     version = 3
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "smoke": {
-            "bits": 4,
             "epochs": 4,
             "min_steps": 200,
             "generator": (32,),
             "generator_epochs": 2,
             "generator_min_steps": 60,
-            "samples": 100,
+            "samples": 30,
         },
         "paper": {
             "bits": 32,

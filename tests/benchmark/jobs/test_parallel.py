@@ -79,6 +79,46 @@ def test_ray_gives_results_in_their_order():
         assert in_parallel([partial(int, text) for text in "3142"], 2) == [3, 1, 4, 2]
 
 
+KILLS = """
+import os, signal, sys
+from functools import partial
+from pathlib import Path
+from benchmark.jobs.parallel import Cluster, in_parallel, on
+
+def answer(folder, times, place):
+    marks = [folder / f"{place} {time}" for time in range(times if place == 2 else 0)]
+    for mark in marks:
+        if not mark.exists():
+            mark.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+    return place
+
+if __name__ == "__main__":
+    backend, folder, times = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
+    with on(Cluster(backend)):
+        print(in_parallel([partial(answer, folder, times, place) for place in range(6)], 2, lost=lambda place: -place))
+"""
+"""Six calls in two processes, of which the third kills its process so many times."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("backend", "times", "found"),
+    [("loky", 1, [0, 1, 2, 3, 4, 5]), ("loky", 2, [0, 1, -2, 3, 4, 5]), ("dask", 1, [0, 1, 2, 3, 4, 5])],
+)
+def test_a_killed_process_loses_nothing(tmp_path, backend, times, found):
+    """A call whose process is killed is made again; only one that is killed alone, too, has no result of its own."""
+    if backend == "dask":
+        pytest.importorskip("distributed", reason="pip install -e '.[dask]'")
+    script = tmp_path / "kills.py"
+    script.write_text(KILLS)
+    asked = [sys.executable, str(script), backend, str(tmp_path), str(times)]
+    done = subprocess.run(asked, capture_output=True, text=True, check=False, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == f"{found}\n"
+    assert len(list(tmp_path.glob("2 *"))) == times
+
+
 @pytest.mark.slow
 def test_dask_workers_of_several_threads_are_refused():
     """Two trainings in one process would draw each other's random numbers."""
