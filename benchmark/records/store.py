@@ -5,7 +5,7 @@ import hashlib
 import json
 import logging
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
 from importlib.util import find_spec, resolve_name
 from pathlib import Path
@@ -50,27 +50,17 @@ def code_of(*modules: str) -> str:
     while todo:
         name = todo.pop()
         counts = name.startswith(OURS) or f"{name}.".startswith(theirs)
-        if name in found or name in KEEPING or not counts or (read := _code_and_imports(name)) is None:
+        if name in found or name in KEEPING or not counts or (path := _source(name)) is None:
             continue
-        found[name], imported = read
-        todo += imported
+        tree = ast.parse(path.read_bytes())
+        found[name] = ast.dump(_without_docstrings(tree))
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ImportFrom):
+                base = _absolute(node, name, path)
+                todo += [base, *(f"{base}.{alias.name}" for alias in node.names)]
+            elif isinstance(node, ast.Import):
+                todo += [alias.name for alias in node.names]
     return key_of(code=found)
-
-
-@cache
-def _code_and_imports(name: str) -> tuple[str, Sequence[str]] | None:
-    """The code of a module without what does not count, and all that it imports; None if `name` is an object in one."""
-    if (path := _source(name)) is None:
-        return None
-    tree = ast.parse(path.read_bytes())
-    code, imported = ast.dump(_without_docstrings(tree)), list[str]()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.ImportFrom):
-            base = _absolute(node, name, path)
-            imported += [base, *(f"{base}.{alias.name}" for alias in node.names)]
-        elif isinstance(node, ast.Import):
-            imported += [alias.name for alias in node.names]
-    return code, imported
 
 
 def _near(modules: Iterable[str]) -> Iterator[str]:

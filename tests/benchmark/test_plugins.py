@@ -69,7 +69,6 @@ def folder(tmp_path, monkeypatch):
         if str(tmp_path) in str(getattr(sys.modules[name], "__file__", "")):
             del sys.modules[name]
     store.code_of.cache_clear()
-    store._code_and_imports.cache_clear()
 
 
 def test_entries_of_a_file_stand_behind_ours(folder):
@@ -214,7 +213,6 @@ def test_code_of_a_plugin_is_also_what_lies_beside_it(folder):
     for name, text in (("shade", "SHADE = 0.5"), ("shade", "SHADE = 0.6"), ("others", "x = 1"), ("grey", "x = 2")):
         (folder / f"{name}.py").write_text(text if name == "grey" else text + "\n")
         store.code_of.cache_clear()
-        store._code_and_imports.cache_clear()
         hashes.add(store.code_of("grey"))
     assert len(hashes) == 3
 
@@ -228,7 +226,6 @@ def test_code_of_a_package_follows_relative_imports(folder):
     before = store.code_of("pack.a")
     (folder / "pack" / "b.py").write_text("x = 2\n")
     store.code_of.cache_clear()
-    store._code_and_imports.cache_clear()
     assert store.code_of("pack.a") != before
 
 

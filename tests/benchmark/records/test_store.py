@@ -285,14 +285,12 @@ def code(monkeypatch, tmp_path):
                 texts.get(name, {"a": "from benchmark.b import f\n", "b": "f = 1\n"}[name])
             )
         store.code_of.cache_clear()
-        store._code_and_imports.cache_clear()
         return store.code_of("benchmark.a")
 
     names = {"benchmark.a": tmp_path / "a.py", "benchmark.b": tmp_path / "b.py"}
     monkeypatch.setattr(store, "_source", names.get)
     yield of
     store.code_of.cache_clear()
-    store._code_and_imports.cache_clear()
 
 
 def test_code_is_what_a_module_does(code):
@@ -312,7 +310,6 @@ def test_where_results_lie_is_no_part_of_them(monkeypatch):
     read = []
     monkeypatch.setattr(store, "_source", lambda name, source=store._source: read.append(name) or source(name))
     store.code_of.cache_clear()
-    store._code_and_imports.cache_clear()
     store.code_of("benchmark.judges.classifier")
     assert "benchmark.judges.classifier" in read
     assert not {"benchmark.locks", "benchmark.records.store"} & {*read}
@@ -325,9 +322,7 @@ def test_numbers_rest_on_the_code_that_scores(monkeypatch, module):
     """Other code of the scoring, of the features, of the oracle or of what metrics rest on makes records anew."""
     before = store.code_of(*SCORED_BY)
     store.code_of.cache_clear()
-    store._code_and_imports.cache_clear()
     source = store._source
     monkeypatch.setattr(store, "_source", lambda name: None if name == module else source(name))
     assert store.code_of(*SCORED_BY) != before
     store.code_of.cache_clear()
-    store._code_and_imports.cache_clear()
