@@ -10,7 +10,7 @@ from benchmark.data.folder_config import FolderConfig, Size
 from benchmark.data.listing import Listing
 
 DARK = 64
-"""The level, of 255, that no pixel of 16-bit files exceeds which hold 14 bits or fewer."""
+"""The highest level, of 255, of pictures that hold 14 bits or fewer in files of 16."""
 
 
 def remarks_of(
@@ -56,7 +56,8 @@ def _on_pixels(facts: Sequence[Facts], chosen: FolderConfig) -> list[str]:
         remarks.append(f"{counted(transparent, 'transparent picture')} set on white")
     if facts and (brightest := max(fact.brightest for fact in facts)) <= DARK:
         remarks.append(
-            f"no pixel is brighter than {brightest} of 255: if the files hold 12 of 16 bits, say, scale them to all 16"
+            f"no pixel is brighter than {brightest} of 255: if these are, say, 12-bit pictures in 16-bit files, "
+            "scale them to all 16 bits"
         )
     if chosen.channels == 1 and grey < len(facts):
         remarks.append(f"{counted(len(facts) - grey, 'colour picture')} read as grey")

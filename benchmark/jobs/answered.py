@@ -48,8 +48,7 @@ def score_answers(folder: Path, given: Path, name: str, protocol: Protocol) -> t
     ------
     UserError
         If the folder was not exported, or with another preset, or for other judges than there are here, or was edited
-        since; for pictures that
-        do not fit, and names that are no query's; and if the name is a method's.
+        since; for pictures that do not fit, and names that are no query's; and if the name is a method's.
     """
     if name in METHODS:
         raise UserError(f"'{name}' is a method of the benchmark; give your answers another --name")

@@ -424,7 +424,7 @@ def test_files_that_leave_bits_empty_are_told(animals, bits, told):
         grey = np.asarray(Image.open(path).convert("L")).astype(np.uint16)
         grey[0, 0] = 255
         Image.fromarray(grey * 257 >> 16 - bits).save(path)
-    assert any("scale them to all 16" in remark for remark in loaded(animals).remarks) == told
+    assert any("scale them to all 16 bits" in remark for remark in loaded(animals).remarks) == told
 
 
 @pytest.mark.parametrize("lightest", [255, 254])

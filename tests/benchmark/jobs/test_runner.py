@@ -114,11 +114,20 @@ def napping(seconds):
     return os.getpid()
 
 
+def meeting(folder, name):
+    """Wait until there are two of us."""
+    (folder / name).touch()
+    while len(list(folder.iterdir())) < 2:
+        time.sleep(0.01)
+
+
 @pytest.mark.slow
-def test_long_calls_do_not_wait_for_each_other():
-    """After any number of quick calls, long ones are shared out one by one, though a process may start late."""
-    processes = parallel.in_parallel([*[partial(napping, 0)] * 200, *[partial(napping, 1)] * 6], 2)
-    assert len({*processes[-6:]}) == 2
+def test_long_calls_do_not_wait_for_each_other(tmp_path):
+    """After any number of quick calls, long ones are shared out one by one."""
+    parallel.in_parallel([partial(meeting, tmp_path, name) for name in ("one", "other")], 2)  # both processes run
+    *_, one, other, third, fourth = parallel.in_parallel([*[partial(napping, 0)] * 200, *[partial(napping, 1)] * 4], 2)
+    assert one != other
+    assert third != fourth
 
 
 # -- the same run again ------------------------------------------------------------------------------------------------
