@@ -9,7 +9,7 @@ for example because one of them was suspended, work is done twice and no file is
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from filelock import SoftFileLease, Timeout
@@ -55,6 +55,11 @@ def locked(path: Path, *, patience: float = -1) -> Iterator[None]:
         yield
     finally:
         lease.release()
+
+
+def tables_locked(runs: Path) -> AbstractContextManager[None]:
+    """Hold the lock of all that is published from `runs`: tables, figures and pages."""
+    return locked(runs / "locks" / f"tables{SUFFIX}")
 
 
 def _acquire(lease: SoftFileLease, path: Path, patience: float) -> None:

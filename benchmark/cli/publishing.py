@@ -9,7 +9,7 @@ from benchmark.cli.options import complain
 from benchmark.cli.talk import QUIET_PRESET, last_lines, say
 from benchmark.errors import UserError
 from benchmark.jobs.again import run_again
-from benchmark.locks import locked
+from benchmark.locks import tables_locked
 from benchmark.names import Preset
 from benchmark.records.record import Record
 from benchmark.records.store import code_of, file_digest, key_of
@@ -47,7 +47,7 @@ def publish(
     if not good:
         return None
     stamp = results / "runs" / "published"
-    with locked(results / "runs" / "locks" / "tables.lease"):
+    with tables_locked(results / "runs"):
         if not stamp.exists() or stamp.read_bytes() != _state(records, results, formats).encode():
             _write(records, results, formats)
             write_whole(stamp, _state(records, results, formats).encode())
@@ -88,7 +88,7 @@ def write_report(results: Path, records: Sequence[Record], preset: Preset | None
 
     stamp, path = results / "runs" / "paged", results / NAME
     files = [file_digest(HERE / name) for name in FILES]
-    with locked(results / "runs" / "locks" / "tables.lease"):
+    with tables_locked(results / "runs"):
         if (
             not path.exists()
             or not stamp.exists()

@@ -1,7 +1,7 @@
 """Counterfactuals from another program: read, judged and scored by the metrics of a run."""
 
 import csv
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -100,10 +100,11 @@ def read(files: Files, data: ImageData) -> Given:
     )
 
 
-def _check_partners(names: Iterable[str], images: Images, queries: Path, others: Path) -> None:
+def _check_partners(names: Collection[str], images: Images, queries: Path, others: Path) -> None:
     """Check that queries and other images have the same names."""
+    known = set(names)
     lonely = [(name, queries, others) for name in names if name not in images]
-    lonely += [(name, others, queries) for name in images if name not in set(names)]
+    lonely += [(name, others, queries) for name in images if name not in known]
     if lonely:
         name, has, lacks = lonely[0]
         more = f" ({len(lonely)} such names)" if len(lonely) > 1 else ""

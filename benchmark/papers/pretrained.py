@@ -13,7 +13,7 @@ from benchmark.errors import UserError
 from benchmark.jobs import protocol as jobs
 from benchmark.jobs.estimate import Forecast
 from benchmark.jobs.illustrate import kept
-from benchmark.locks import locked
+from benchmark.locks import tables_locked
 from benchmark.papers import Paper, load
 from benchmark.papers.experiments import VERSION, Outcome
 from benchmark.papers.pages import write_pages
@@ -63,7 +63,7 @@ def read(name: str, folder: Path, protocol: jobs.Protocol) -> Pretrained:
 def show(name: str, networks: Pretrained, protocol: jobs.Protocol) -> list[Record]:
     """Make what the paper shows of `networks`: figures and tables, and a page of its claims."""
     records = [_record(load(name), networks, pair, protocol.runs) for pair in networks.pairs]
-    with locked(protocol.runs / "locks" / "tables.lease"):
+    with tables_locked(protocol.runs):
         for record in records:
             write_drawings(drawings(record, protocol.runs), protocol.results / FIGURES)
         write_pages(records, protocol.runs, protocol.results, [name])

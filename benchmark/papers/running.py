@@ -10,7 +10,7 @@ from benchmark.jobs.parallel import in_parallel
 from benchmark.jobs.progress import Board
 from benchmark.jobs.protocol import Job, Protocol
 from benchmark.jobs.runner import limited, run
-from benchmark.locks import locked
+from benchmark.locks import tables_locked
 from benchmark.papers import load
 from benchmark.papers.experiments import conduct, conducted, outcome, with_outcome
 from benchmark.papers.pages import write_pages
@@ -39,7 +39,7 @@ def run_papers(papers: Mapping[str, Sequence[Job]], protocol: Protocol, workers:
         if good[name]
         for each in plant(load(name), dict.fromkeys(job.seed for job in wanted), protocol, workers, board)
     ]
-    with locked(protocol.runs / "locks" / "tables.lease"):
+    with tables_locked(protocol.runs):
         shown = [partial(publish, trial, found, protocol.results) for trial, found in planted]
         in_parallel([*shown, *_drawings(list(done.values()), protocol)], workers)  # the longest first
         for name, records_of in good.items():

@@ -10,7 +10,7 @@ from benchmark.bias.discovery import discover
 from benchmark.bias.tables import publish
 from benchmark.bias.trial import trials, with_settings
 from benchmark.cli import options
-from benchmark.cli.publishing import on_disk, write_report
+from benchmark.cli.publishing import exit_code, on_disk, write_report
 from benchmark.jobs.progress import board
 from benchmark.jobs.settings import check_overrides
 from benchmark.names import RESULTS
@@ -56,7 +56,4 @@ def command(
             typer.echo(table.markdown())
     typer.echo(f"written to {results / TABLES} and {results / FIGURES}")
     typer.echo(str(write_report(results, on_disk(results, preset), preset)))
-    failed = [record for outcome in outcomes for record in outcome.records if record.status != "ok"]
-    for reason in dict.fromkeys(f"{record.method} on {record.task}: {record.reason}" for record in failed):
-        options.complain(reason)
-    return 0 if not failed else 2 if all(record.user_error for record in failed) else 1
+    return exit_code([record for outcome in outcomes for record in outcome.records])
