@@ -230,7 +230,7 @@ def read_records(results: Location, preset: Preset, methods: Given, tasks: Given
     for kind, entries in asked.items():
         held = {getattr(record, kind) for record in chosen}
         if lacking := [str(entry) for entry in entries if entry not in held]:
-            log.warning("no such record of %s %s: left out", kind, ", ".join(lacking))
+            log.warning("no record here of %s %s: left out", kind, ", ".join(lacking))
     return sorted(chosen, key=lambda record: (record.task, record.seed, names.index(record.method)))
 
 

@@ -426,7 +426,7 @@ def test_what_has_no_record_is_told(cli, results, caplog):
     shutil.rmtree(results / "runs" / "records" / "smoke" / "mnist" / "leap")
     outcome = cli("table", "--methods", "vaex,leap", "--preset", "smoke", "--metrics", "l1", "--results", results)
     assert (outcome.code, "vaex" in outcome.out) == (0, True)
-    assert "no such record of method leap: left out" in caplog.text
+    assert "no record here of method leap: left out" in caplog.text
 
 
 def test_damaged_record_is_told(cli, results, caplog):
