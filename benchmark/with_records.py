@@ -224,6 +224,9 @@ def read_records(results: Location, preset: Preset, methods: Given, tasks: Given
         and (wanted_tasks is None or record.task in wanted_tasks)
         and (wanted_seeds is None or record.seed in wanted_seeds)
     ]
+    if recorded and not any(record.method in names for record in recorded):
+        there = ", ".join(sorted({record.method for record in recorded}))
+        raise UserError(f"{results} holds no records of {', '.join(names)}; at --preset {preset} it has {there}")
     if not chosen:
         raise _without_records(Path(results), preset)
     asked = {"method": () if methods in MANY else names, "task": wanted_tasks or (), "seed": wanted_seeds or ()}

@@ -427,6 +427,9 @@ def test_what_has_no_record_is_told(cli, results, caplog):
     outcome = cli("table", "--methods", "vaex,leap", "--preset", "smoke", "--metrics", "l1", "--results", results)
     assert (outcome.code, "vaex" in outcome.out) == (0, True)
     assert "no record here of method leap: left out" in caplog.text
+    refused = cli("show", "leap", "--preset", "smoke", "--results", results)
+    assert (refused.code, len(refused.complaints)) == (2, 1)
+    assert "holds no records of leap; at --preset smoke it has ace, " in refused.err
 
 
 def test_damaged_record_is_told(cli, results, caplog):

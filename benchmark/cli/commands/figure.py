@@ -48,11 +48,11 @@ def command(
     if name != CURVES and (source is not None or inches is not None):
         raise UserError(f"--from and --width are for '{CURVES}'; {name} needs the pictures of a run")
     task = one_of(entries_of(task, "task"), "task")
-    found = results_of(source, results, preset, methods, task, seeds)
-    check_file(out)
     if source is not None and source.resolve() == out.resolve():
         raise UserError(f"{source} would be written over; name another file by --out")
     written = _form_of(out, form)
+    found = results_of(source, results, preset, methods, task, seeds)
+    check_file(out)
     with styled():
         figure = flip_rates(found) if name == CURVES else _pictures(name, found, results / "runs")
         write_figure(figure, out, written, inches)

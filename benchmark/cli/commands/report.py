@@ -21,7 +21,7 @@ from benchmark.report.curves import flip_rates, has_flip_rates
 from benchmark.report.figures import write_drawings
 from benchmark.report.layout import DRAWN, FIGURES, TABLES
 from benchmark.report.page.blind import write_sheet
-from benchmark.report.page.moved import Side, said, write_compared
+from benchmark.report.page.moved import Side, left_out, said, write_compared
 from benchmark.report.tables import write_tables
 from benchmark.with_records import read_records
 
@@ -78,8 +78,7 @@ def _compared(folders: tuple[Path, Path], results: Path, read: Callable[[Path], 
     check_writable(results)
     first, second = (Side(folder, read(folder)) for folder in folders)
     page, found = write_compared(first, second, results)
-    typer.echo(said(found))
-    typer.echo(str(page))
+    typer.echo("\n".join([said(found), *left_out(first, second), str(page)]))
     return page
 
 

@@ -59,7 +59,7 @@ class Moved(NamedTuple):
 def moved(first: Side, second: Side) -> list[Moved]:
     """Every number that both have of each query, p Holm-corrected over all; what moved most surely first.
 
-    Jobs are paired by task, method and seed, their queries one by one; a job of `asked_otherwise` is left out.
+    Jobs are paired by task, method and seed, their queries one by one; a job that was asked other queries is left out.
 
     Raises
     ------
@@ -109,10 +109,8 @@ def write_compared(first: Side, second: Side, folder: Path) -> tuple[Path, list[
     found = moved(first, second)
     path = folder / NAME
     names = (str(first.folder), str(second.folder))
-    left_out = (_only(first, second), _only(second, first), asked_otherwise(first, second))
-    lonely = [text for text in left_out if text]
     rows, title = [row(one) for one in found], "Two results folders, side by side"
-    filled = fill("compare", title, {}, names=names, said=said(found), rows=rows, lonely=lonely)
+    filled = fill("compare", title, {}, names=names, said=said(found), rows=rows, lonely=left_out(first, second))
     write_whole(path, filled.encode())
     return path, found
 
@@ -148,6 +146,12 @@ def row(one: Moved) -> Mapping[str, str]:
     }
 
 
+def left_out(first: Side, second: Side) -> list[str]:
+    """What could not be compared, a line each."""
+    texts = (_only(first, second), _only(second, first), _asked_otherwise(first, second))
+    return [text for text in texts if text]
+
+
 def _only(one: Side, other: Side) -> str:
     """Which jobs only one of the two folders has."""
     names = [
@@ -158,7 +162,7 @@ def _only(one: Side, other: Side) -> str:
     return f"only in {one.folder}: {'; '.join(names)}" if names else ""
 
 
-def asked_otherwise(first: Side, second: Side) -> str:
+def _asked_otherwise(first: Side, second: Side) -> str:
     """Which jobs of both folders cannot be compared: their queries differ, or what was answered is on disk no more."""
     theirs = second.good()
     names = [

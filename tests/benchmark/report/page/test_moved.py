@@ -55,7 +55,7 @@ def test_the_page_names_what_was_asked_otherwise(side, make_results, tmp_path):
     path, found = write_compared(one, Side(few.page.parent, list(merged.values())), tmp_path)
     text = path.read_text(encoding="utf-8")
     assert {shown.method for shown in found} == {"vaex"}
-    assert "asked otherwise, or answers are gone: 2 jobs" in text
+    assert "asked otherwise, or answers are gone: 2 jobs, not compared" in text
 
 
 def test_the_page_names_what_only_one_has(side, tmp_path):
