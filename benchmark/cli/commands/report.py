@@ -78,7 +78,8 @@ def _compared(folders: tuple[Path, Path], results: Path, read: Callable[[Path], 
     check_writable(results)
     first, second = (Side(folder, read(folder)) for folder in folders)
     page, found = write_compared(first, second, results)
-    typer.echo("\n".join([said(found), *left_out(first, second), str(page)]))
+    lonely = [f"not compared, {text}" for text in left_out(first, second)]
+    typer.echo("\n".join([said(found), *lonely, str(page)]))
     return page
 
 
